@@ -1,0 +1,268 @@
+//! What can go wrong, each as its own value, and the one place where it becomes an answer.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+
+use crate::permits::Shed;
+
+/// Any error, boxed.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Why an exchange could not be relayed, or not to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RelayError {
+    /// The limit on upstream exchanges is reached.
+    #[error(transparent)]
+    Shed(#[from] Shed),
+    /// No connection to the upstream: refused, unreachable, no such name, TLS failed.
+    #[error("the upstream cannot be reached")]
+    Connect {
+        /// What the connector said.
+        source: BoxError,
+    },
+    /// No connection to the upstream in time.
+    #[error("no connection to the upstream after {waited:.1?} (limit {limit:?})")]
+    ConnectTimeout {
+        /// How long it took until it was given up.
+        waited: Duration,
+        /// [`Timeouts::connect`](crate::Timeouts::connect).
+        limit: Duration,
+    },
+    /// Connected, but no response head in time.
+    #[error("no response head from the upstream after {waited:.1?} (limit {limit:?})")]
+    HeadTimeout {
+        /// How long it was waited for.
+        waited: Duration,
+        /// [`Timeouts::idle`](crate::Timeouts::idle).
+        limit: Duration,
+    },
+    /// The upstream fell silent in mid-stream.
+    #[error("the upstream was silent for {waited:.1?} (limit {limit:?})")]
+    Idle {
+        /// How long nothing came.
+        waited: Duration,
+        /// [`Timeouts::idle`](crate::Timeouts::idle).
+        limit: Duration,
+    },
+    /// The whole exchange took too long.
+    #[error("the exchange took {waited:.1?} (limit {limit:?})")]
+    Deadline {
+        /// How long it had taken.
+        waited: Duration,
+        /// [`Timeouts::total`](crate::Timeouts::total).
+        limit: Duration,
+    },
+    /// The upstream's connection or its protocol broke.
+    #[error("the upstream broke off")]
+    Upstream {
+        /// What broke.
+        source: BoxError,
+    },
+    /// The upstream ended its event stream without the terminal event.
+    #[error("the upstream ended its stream after {bytes} bytes without the terminal event")]
+    Truncated {
+        /// Bytes relayed until then.
+        bytes: u64,
+    },
+    /// The request cannot be sent to any upstream.
+    #[error("the request cannot be relayed: {reason}")]
+    InvalidRequest {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The request's body is over the limit.
+    #[error("the request body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// Most bytes that are taken.
+        limit: usize,
+    },
+    /// The client's body broke off.
+    #[error("the request body broke off")]
+    RequestBody {
+        /// What broke.
+        source: BoxError,
+    },
+    /// The client did not send its body in time.
+    #[error("the rest of the request body did not come within {waited:.1?} (limit {limit:?})")]
+    RequestTimeout {
+        /// How long nothing came.
+        waited: Duration,
+        /// [`Timeouts::idle`](crate::Timeouts::idle).
+        limit: Duration,
+    },
+}
+
+impl RelayError {
+    /// The HTTP status, as long as no byte of a response is out.
+    pub fn status(&self) -> StatusCode {
+        self.answer().0
+    }
+
+    /// The `code` of the error object: stable, for programs.
+    pub fn code(&self) -> &'static str {
+        self.answer().1
+    }
+
+    /// What happened, with its causes: hyper and reqwest keep "Connection refused" innermost and
+    /// show "error sending request" on the outside.
+    pub fn message(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let inner = error.to_string();
+            if !text.ends_with(&inner) {
+                text.push_str(": ");
+                text.push_str(&inner);
+            }
+            cause = error.source();
+        }
+        text
+    }
+
+    /// The error as an event of a stream whose head is already out.
+    pub fn to_event(&self) -> Bytes {
+        error_event(self.code(), &self.message())
+    }
+
+    fn answer(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Shed(_) => (StatusCode::SERVICE_UNAVAILABLE, "upstream_limit_reached"),
+            Self::Connect { .. } => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
+            Self::ConnectTimeout { .. } => {
+                (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout")
+            }
+            Self::HeadTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_head_timeout"),
+            Self::Idle { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_idle_timeout"),
+            Self::Deadline { .. } => (StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded"),
+            Self::Upstream { .. } => (StatusCode::BAD_GATEWAY, "upstream_failed"),
+            Self::Truncated { .. } => (StatusCode::BAD_GATEWAY, "upstream_truncated"),
+            Self::InvalidRequest { .. } => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "request_body_too_large"),
+            Self::RequestBody { .. } => (StatusCode::BAD_REQUEST, "request_body_failed"),
+            Self::RequestTimeout { .. } => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+        }
+    }
+}
+
+impl IntoResponse for RelayError {
+    fn into_response(self) -> Response {
+        let (status, code) = self.answer();
+        let mut response = error_response(status, code, &self.message());
+        if let Self::Shed(_) = self {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// An answer in the shape that OpenAI's clients understand:
+/// `{"error":{"message":…,"type":…,"param":null,"code":…}}`.
+pub fn error_response(status: StatusCode, code: &str, message: &str) -> Response {
+    let mut response = Response::new(Body::from(error_object(status, code, message)));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The same error object as a server-sent event, for a stream whose head is already out: a status
+/// can no longer be sent, and OpenAI's clients raise on a `data:` that holds an `error`.
+pub fn error_event(code: &str, message: &str) -> Bytes {
+    let object = error_object(StatusCode::INTERNAL_SERVER_ERROR, code, message);
+    Bytes::from(format!("data: {object}\n\n"))
+}
+
+fn error_object(status: StatusCode, code: &str, message: &str) -> String {
+    let kind = if status.is_client_error() {
+        "invalid_request_error"
+    } else {
+        "server_error"
+    };
+    let error = ErrorBody {
+        error: ErrorObject {
+            message,
+            kind,
+            param: None,
+            code,
+        },
+    };
+    serde_json::to_string(&error).expect("strings always serialize")
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: ErrorObject<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    param: Option<&'a str>,
+    code: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_event_has_all_four_keys_in_one_data_line() {
+        let event = error_event("upstream_failed", "line one\nline two");
+        let text = std::str::from_utf8(&event).unwrap();
+        let json = text
+            .strip_prefix("data: ")
+            .and_then(|rest| rest.strip_suffix("\n\n"))
+            .unwrap();
+        assert!(!json.contains('\n'), "a line break would end the field");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(json).unwrap(),
+            serde_json::json!({"error": {
+                "message": "line one\nline two",
+                "type": "server_error",
+                "param": null,
+                "code": "upstream_failed",
+            }})
+        );
+    }
+
+    #[test]
+    fn only_shed_asks_to_come_back() {
+        let shed = RelayError::from(Shed { limit: 2 }).into_response();
+        assert_eq!(shed.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(shed.headers()[RETRY_AFTER], "1");
+
+        let limit = Duration::from_secs(60);
+        let late = RelayError::HeadTimeout {
+            waited: limit,
+            limit,
+        }
+        .into_response();
+        assert_eq!(late.status(), StatusCode::GATEWAY_TIMEOUT);
+        assert!(late.headers().get(RETRY_AFTER).is_none());
+    }
+
+    #[test]
+    fn messages_carry_the_measured_value_and_the_limit() {
+        let error = RelayError::Idle {
+            waited: Duration::from_millis(60_012),
+            limit: Duration::from_secs(60),
+        };
+        assert_eq!(
+            error.to_string(),
+            "the upstream was silent for 60.0s (limit 60s)"
+        );
+    }
+}

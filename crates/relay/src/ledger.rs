@@ -1,0 +1,163 @@
+//! The books: what is open and how each exchange ended, each exactly once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use tokio::time::Instant;
+
+use crate::ending::{Ending, StreamFigures};
+
+type OnEnd = Arc<dyn Fn(Ending, StreamFigures) + Send + Sync>;
+
+pub(crate) struct Ledger {
+    awaiting_head: AtomicUsize,
+    streams_open: AtomicUsize,
+    endings: Mutex<BTreeMap<&'static str, u64>>,
+    on_end: RwLock<Option<OnEnd>>,
+}
+
+impl Ledger {
+    pub(crate) fn new() -> Self {
+        Self {
+            awaiting_head: AtomicUsize::new(0),
+            streams_open: AtomicUsize::new(0),
+            endings: Mutex::new(Ending::LABELS.map(|label| (label, 0)).into()),
+            on_end: RwLock::new(None),
+        }
+    }
+
+    pub(crate) fn set_on_end(&self, on_end: OnEnd) {
+        *self.on_end.write().unwrap_or_else(PoisonError::into_inner) = Some(on_end);
+    }
+
+    pub(crate) fn awaiting_head(&self) -> usize {
+        self.awaiting_head.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn streams_open(&self) -> usize {
+        self.streams_open.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn endings(&self) -> BTreeMap<&'static str, u64> {
+        self.endings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn record(&self, ending: Ending, figures: StreamFigures) {
+        *self
+            .endings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(ending.label())
+            .or_default() += 1;
+        tracing::debug!(?ending, figures.bytes, figures.chunks, ?figures.duration, "relay ended");
+        let on_end = self
+            .on_end
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(on_end) = on_end {
+            on_end(ending, figures);
+        }
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger")
+            .field("awaiting_head", &self.awaiting_head)
+            .field("streams_open", &self.streams_open)
+            .field("endings", &self.endings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One request on its way to a head. Dropped before that, its client is gone.
+pub(crate) struct AwaitingHead {
+    ledger: Arc<Ledger>,
+    since: Instant,
+    settled: bool,
+}
+
+impl AwaitingHead {
+    pub(crate) fn enter(ledger: Arc<Ledger>) -> Self {
+        ledger.awaiting_head.fetch_add(1, Ordering::Relaxed);
+        Self {
+            ledger,
+            since: Instant::now(),
+            settled: false,
+        }
+    }
+
+    /// The head is there; the exchange goes on.
+    pub(crate) fn arrived(mut self) {
+        self.settled = true;
+    }
+
+    pub(crate) fn failed(mut self, ending: Ending) {
+        self.settle(ending);
+    }
+
+    fn settle(&mut self, ending: Ending) {
+        self.settled = true;
+        let duration = self.since.elapsed();
+        self.ledger.record(
+            ending,
+            StreamFigures {
+                duration,
+                ..StreamFigures::default()
+            },
+        );
+    }
+}
+
+impl Drop for AwaitingHead {
+    fn drop(&mut self) {
+        self.ledger.awaiting_head.fetch_sub(1, Ordering::Relaxed);
+        if !self.settled {
+            self.settle(Ending::ClientGone);
+        }
+    }
+}
+
+/// One open stream. Its owner ends it with [`end`](Self::end), at the latest in its own drop.
+pub(crate) struct OpenStream {
+    ledger: Arc<Ledger>,
+    since: Instant,
+    pub(crate) bytes: u64,
+    pub(crate) chunks: u64,
+}
+
+impl OpenStream {
+    pub(crate) fn enter(ledger: Arc<Ledger>, since: Instant) -> Self {
+        ledger.streams_open.fetch_add(1, Ordering::Relaxed);
+        Self {
+            ledger,
+            since,
+            bytes: 0,
+            chunks: 0,
+        }
+    }
+
+    pub(crate) fn relayed(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+        self.chunks += 1;
+    }
+
+    pub(crate) fn end(self, ending: Ending) {
+        let (bytes, chunks) = (self.bytes, self.chunks);
+        self.ledger.streams_open.fetch_sub(1, Ordering::Relaxed);
+        self.ledger.record(
+            ending,
+            StreamFigures {
+                bytes,
+                chunks,
+                duration: self.since.elapsed(),
+            },
+        );
+    }
+}

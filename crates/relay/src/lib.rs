@@ -1,0 +1,68 @@
+//! Relays a streaming upstream response through an axum app without holding a thread.
+//!
+//! Send, take the byte stream, return it as the body: dropping the body then drops the upstream's
+//! connection. What is easily forgotten stands around that: a permit that lives as long as the
+//! *body*, timeouts, and an ending that the client can see.
+//!
+//! ```
+//! use axum::body::Body;
+//! use axum::extract::{Request, State};
+//! use axum::response::Response;
+//! use axum::{Router, routing::post};
+//! use relay::{Framing, Relay, RelayError, Timeouts};
+//!
+//! async fn complete(State(relay): State<Relay>, request: Request) -> Result<Response, RelayError> {
+//!     let permit = relay.permit()?;                       // 503 at the limit, never a silent wait
+//!     let (parts, body) = request.into_parts();
+//!     let request = relay.request(&parts, "/v1/chat/completions", body)?;
+//!     let upstream = relay.send(request).await?;          // connect and head timeouts
+//!     let head = relay::response_head(&upstream);
+//!     let bytes = upstream.bytes_stream();                // as they arrive
+//!     let body = relay.guard(bytes, permit, Framing::of(&head));
+//!     Ok(Response::from_parts(head, Body::from_stream(body)))
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let upstream = "http://127.0.0.1:8000".parse()?;
+//! let relay = Relay::new(upstream, Timeouts::default(), 1000)?;
+//! let app: Router = Router::new().route("/v1/chat/completions", post(complete)).with_state(relay);
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | what happens | before the head | after it, event stream | after it, anything else |
+//! |---|---|---|---|
+//! | no connection, protocol broken | 502 | error event, clean end | transfer broken off |
+//! | silent, or too long as a whole | 504 | error event, clean end | transfer broken off |
+//! | upstream answers ≥ 400 | passed through | – | – |
+//! | ends without its terminal event | – | error event, clean end | – |
+//! | client hangs up | upstream closed | upstream closed | upstream closed |
+//!
+//! Each exchange ends as exactly one [`Ending`], in [`Relay::snapshot`], in the metrics, and in the
+//! callback of [`Relay::on_end`].
+
+mod body;
+mod ending;
+mod error;
+mod framing;
+mod headers;
+mod ledger;
+mod metrics;
+mod permits;
+mod relay;
+mod request;
+mod sse;
+mod timeouts;
+
+pub use body::GuardedBody;
+pub use ending::{Ending, StreamFigures};
+pub use error::{BoxError, RelayError, error_event, error_response};
+pub use framing::{Framing, Terminal};
+pub use headers::{client_head, response_head};
+pub use permits::{Permit, Shed};
+pub use relay::{ConfigError, Relay, RelaySnapshot};
+pub use request::{REQUEST_BODY_LIMIT, UpstreamRequest};
+pub use reqwest::Url;
+pub use sse::{Said, SseTail};
+pub use timeouts::Timeouts;

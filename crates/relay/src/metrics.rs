@@ -1,0 +1,71 @@
+//! The counters for Prometheus, read when they are scraped.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::relay::Relay;
+
+impl Relay {
+    /// Adds these metrics to `registry`; they are read at each scrape.
+    ///
+    /// Gauges `relay_permits_in_use`, `relay_permits_limit`, `relay_permits_peak`,
+    /// `relay_awaiting_head`, `relay_streams_open`; counters `relay_refused_total` and
+    /// `relay_endings_total{ending="…"}`.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(RelayCollector(self.clone())));
+    }
+}
+
+#[derive(Debug)]
+struct RelayCollector(Relay);
+
+impl Collector for RelayCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let relay = self.0.snapshot();
+        for (name, help, value) in [
+            ("relay_permits_in_use", "Permits held", relay.permits_in_use),
+            (
+                "relay_permits_limit",
+                "Permits there are",
+                relay.permits_limit,
+            ),
+            (
+                "relay_permits_peak",
+                "Most permits ever held at once",
+                relay.permits_peak,
+            ),
+            (
+                "relay_awaiting_head",
+                "Requests without a response head yet",
+                relay.awaiting_head,
+            ),
+            (
+                "relay_streams_open",
+                "Streams being relayed",
+                relay.streams_open,
+            ),
+        ] {
+            let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(value).encode(gauge)?;
+        }
+        let help = "Requests refused because no permit was left";
+        let counter =
+            encoder.encode_descriptor("relay_refused", help, None, MetricType::Counter)?;
+        ConstCounter::new(relay.refused).encode(counter)?;
+
+        let help = "Exchanges that ended, by how";
+        let mut family =
+            encoder.encode_descriptor("relay_endings", help, None, MetricType::Counter)?;
+        for (ending, count) in relay.endings {
+            let labels = [("ending", ending)];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}

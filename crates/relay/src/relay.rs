@@ -1,0 +1,304 @@
+//! The relay itself: one client, one limit, one set of books.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use http::request;
+use reqwest::{Client, Response, Url};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::body::GuardedBody;
+use crate::ending::{Ending, StreamFigures};
+use crate::error::{BoxError, RelayError};
+use crate::framing::Framing;
+use crate::ledger::{AwaitingHead, Ledger, OpenStream};
+use crate::permits::{Permit, Permits, Shed};
+use crate::request::UpstreamRequest;
+use crate::timeouts::Timeouts;
+
+/// Relays requests to one upstream. Clones share its connections, its permits and its counters.
+///
+/// A host *name* in the upstream's address is looked up by `getaddrinfo` on the runtime's blocking
+/// pool; where that pool may be full, give an IP address.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    shared: Arc<Shared>,
+}
+
+/// The relay's counters at one instant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelaySnapshot {
+    /// Permits held now.
+    pub permits_in_use: usize,
+    /// Permits there are.
+    pub permits_limit: usize,
+    /// Most permits ever held at once.
+    pub permits_peak: usize,
+    /// Requests refused because no permit was left.
+    pub refused: u64,
+    /// Requests sent whose response head has not come.
+    pub awaiting_head: usize,
+    /// Streams being relayed.
+    pub streams_open: usize,
+    /// How many exchanges ended in which way, by [`Ending::label`]; every label is there.
+    pub endings: BTreeMap<String, u64>,
+}
+
+/// Why a relay cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The upstream is not an address to relay to.
+    #[error("`{url}` is no upstream: {reason}")]
+    Upstream {
+        /// The address.
+        url: Url,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A relay without a single permit would refuse everything.
+    #[error("a limit of 0 upstream exchanges would refuse every request")]
+    NoPermits,
+    /// The HTTP client cannot be made, as when the system's TLS roots cannot be read.
+    #[error("the upstream's HTTP client cannot be made")]
+    Client(#[source] reqwest::Error),
+}
+
+#[derive(Debug)]
+struct Shared {
+    upstream: Url,
+    timeouts: Timeouts,
+    client: Client,
+    permits: Permits,
+    ledger: Arc<Ledger>,
+}
+
+impl Relay {
+    /// A relay to `upstream` (scheme, host, and a path that is put before every request's) with at
+    /// most `max_upstream` exchanges at once.
+    ///
+    /// Makes the one HTTP client that all requests share, without proxies from the environment and
+    /// without following redirects; installs rustls' ring provider if the process has none.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the address or the limit cannot work, or the client cannot be made.
+    pub fn new(
+        upstream: Url,
+        timeouts: Timeouts,
+        max_upstream: usize,
+    ) -> Result<Self, ConfigError> {
+        check(&upstream)?;
+        if max_upstream == 0 {
+            return Err(ConfigError::NoPermits);
+        }
+        let client = client(&timeouts).map_err(ConfigError::Client)?;
+        let permits = Permits::new(max_upstream);
+        let ledger = Arc::new(Ledger::new());
+        Ok(Self {
+            shared: Arc::new(Shared {
+                upstream,
+                timeouts,
+                client,
+                permits,
+                ledger,
+            }),
+        })
+    }
+
+    /// The limits in force.
+    pub fn timeouts(&self) -> Timeouts {
+        self.shared.timeouts
+    }
+
+    /// Takes the right to one exchange, or refuses at once.
+    ///
+    /// # Errors
+    /// [`Shed`] if all permits are in use.
+    pub fn permit(&self) -> Result<Permit, Shed> {
+        self.shared.permits.acquire()
+    }
+
+    /// Makes the upstream's request of a client's: its method, end-to-end headers and body, at
+    /// `path_and_query` under the configured upstream.
+    ///
+    /// # Errors
+    /// [`RelayError::InvalidRequest`] if it cannot be relayed.
+    pub fn request(
+        &self,
+        parts: &request::Parts,
+        path_and_query: &str,
+        body: Body,
+    ) -> Result<UpstreamRequest, RelayError> {
+        UpstreamRequest::new(&self.shared.upstream, parts, path_and_query, body)
+    }
+
+    /// Reads the client's body, sends the request, and waits for the upstream's head, whatever its
+    /// status is.
+    ///
+    /// # Errors
+    /// [`RelayError`] if the client's body breaks off, stalls or is too large, if there is no
+    /// connection, or if the head does not come in time. The exchange is then counted as ended.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the upstream's connection and counts as the client's hang-up.
+    pub async fn send(&self, mut request: UpstreamRequest) -> Result<Response, RelayError> {
+        let Timeouts { idle, total, .. } = self.shared.timeouts;
+        let started = request.created;
+        let deadline = started + total;
+        let late = || RelayError::Deadline {
+            waited: started.elapsed(),
+            limit: total,
+        };
+        let reading = request.read_body(idle);
+        let body = tokio::time::timeout_at(deadline, reading)
+            .await
+            .map_err(|_| late())??;
+
+        let awaiting = AwaitingHead::enter(Arc::clone(&self.shared.ledger));
+        let outcome = tokio::time::timeout_at(deadline, self.head(request, body)).await;
+        match outcome.unwrap_or_else(|_| Err(late())) {
+            Ok(response) => {
+                awaiting.arrived();
+                Ok(response)
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = error.message(),
+                    "no response head from the upstream"
+                );
+                awaiting.failed(Ending::of(&error));
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads the client's body and returns the request as it would be sent, for another client than
+    /// the relay's own, such as a blocking one. Nothing is sent, and no exchange is counted.
+    ///
+    /// # Errors
+    /// [`RelayError`] if the client's body breaks off, stalls or is too large.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses what was read of the body.
+    pub async fn buffer(
+        &self,
+        mut request: UpstreamRequest,
+    ) -> Result<http::Request<Bytes>, RelayError> {
+        let body = request.read_body(self.shared.timeouts.idle).await?;
+        request.into_http(body)
+    }
+
+    /// Watches over the upstream's bytes on their way to the client.
+    ///
+    /// `permit` is held until the body ends or is dropped; the timeouts apply as [`Timeouts`] says;
+    /// a failure is told as `framing` allows. Must be called inside a runtime.
+    pub fn guard<S, E>(&self, bytes: S, permit: Permit, framing: Framing) -> GuardedBody
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let upstream = Box::pin(bytes.map(|chunk| chunk.map_err(Into::into)));
+        let book = OpenStream::enter(Arc::clone(&self.shared.ledger), permit.granted());
+        GuardedBody::new(upstream, permit, framing, self.shared.timeouts, book)
+    }
+
+    /// Calls `on_end` once for every exchange that ends, in place of any earlier callback.
+    ///
+    /// It is called on the task that ends the stream, often while that is being dropped: it must
+    /// neither block nor panic.
+    pub fn on_end(&self, on_end: impl Fn(Ending, StreamFigures) + Send + Sync + 'static) {
+        self.shared.ledger.set_on_end(Arc::new(on_end));
+    }
+
+    /// The counters now.
+    pub fn snapshot(&self) -> RelaySnapshot {
+        let Shared {
+            permits, ledger, ..
+        } = &*self.shared;
+        let endings = ledger.endings();
+        RelaySnapshot {
+            permits_in_use: permits.in_use(),
+            permits_limit: permits.limit(),
+            permits_peak: permits.peak(),
+            refused: permits.refused(),
+            awaiting_head: ledger.awaiting_head(),
+            streams_open: ledger.streams_open(),
+            endings: endings
+                .into_iter()
+                .map(|(label, count)| (label.to_owned(), count))
+                .collect(),
+        }
+    }
+
+    async fn head(&self, request: UpstreamRequest, body: Bytes) -> Result<Response, RelayError> {
+        let Timeouts { connect, idle, .. } = self.shared.timeouts;
+        let UpstreamRequest {
+            method,
+            url,
+            headers,
+            ..
+        } = request;
+        let mut outgoing = reqwest::Request::new(method, url);
+        *outgoing.headers_mut() = headers;
+        if !body.is_empty() {
+            *outgoing.body_mut() = Some(body.into());
+        }
+        let sent = Instant::now();
+        match tokio::time::timeout(idle, self.shared.client.execute(outgoing)).await {
+            Err(_) => Err(RelayError::HeadTimeout {
+                waited: sent.elapsed(),
+                limit: idle,
+            }),
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) if error.is_connect() && error.is_timeout() => {
+                Err(RelayError::ConnectTimeout {
+                    waited: sent.elapsed(),
+                    limit: connect,
+                })
+            }
+            // Without the URL: these messages reach clients, whom the upstream's address does not concern.
+            Ok(Err(error)) if error.is_connect() => Err(RelayError::Connect {
+                source: error.without_url().into(),
+            }),
+            Ok(Err(error)) => Err(RelayError::Upstream {
+                source: error.without_url().into(),
+            }),
+        }
+    }
+}
+
+fn check(upstream: &Url) -> Result<(), ConfigError> {
+    let reason = if !matches!(upstream.scheme(), "http" | "https") {
+        "its scheme is neither http nor https"
+    } else if upstream.query().is_some() || upstream.fragment().is_some() {
+        "it has a query or a fragment, and those come from each request"
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::Upstream {
+        url: upstream.clone(),
+        reason,
+    })
+}
+
+fn client(timeouts: &Timeouts) -> Result<Client, reqwest::Error> {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Lost only to another thread that installs one at the same moment.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    Client::builder()
+        .connect_timeout(timeouts.connect)
+        .tcp_nodelay(true)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        // Byte for byte, even if another crate of the build turns decompression on.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .build()
+}

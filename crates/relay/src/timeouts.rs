@@ -1,0 +1,66 @@
+//! The three limits on how long an upstream may take.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
+
+/// How long an upstream may take to connect, to say something, and to finish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From dialling to a connection, TLS included.
+    pub connect: Duration,
+    /// For the response head, and then between any two chunks. Counted only while the relay waits
+    /// for the upstream: a client that reads slowly does not use it up.
+    pub idle: Duration,
+    /// For the whole exchange, from the permit to the last byte. It is enforced when the body is
+    /// polled, so a client that has stopped reading altogether is ended only at its next read, or
+    /// when the server gives its connection up.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    /// Connect 5 s, idle 60 s, total 600 s.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            idle: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Runs only while somebody waits for the upstream.
+pub(crate) struct IdleTimer {
+    limit: Duration,
+    sleep: Pin<Box<Sleep>>,
+    waiting_since: Option<Instant>,
+}
+
+impl IdleTimer {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            sleep: Box::pin(tokio::time::sleep(limit)),
+            waiting_since: None,
+        }
+    }
+
+    /// The upstream has nothing yet: starts the timer, or goes on with it. Ready with the time
+    /// waited once that exceeds the limit.
+    pub(crate) fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
+        let since = *self.waiting_since.get_or_insert_with(|| {
+            let now = Instant::now();
+            self.sleep.as_mut().reset(now + self.limit);
+            now
+        });
+        ready!(self.sleep.as_mut().poll(cx));
+        Poll::Ready(since.elapsed())
+    }
+
+    /// The upstream said something.
+    pub(crate) fn stop(&mut self) {
+        self.waiting_since = None;
+    }
+}

@@ -1,0 +1,219 @@
+//! The guarded body by itself, without sockets: what it holds, what it pulls, what it reports.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use prometheus_client::registry::Registry;
+use relay::{
+    Ending, Framing, GuardedBody, Relay, RelaySnapshot, StreamFigures, Terminal, Timeouts,
+};
+
+const SSE: Framing = Framing::Sse {
+    terminal: Terminal::Required,
+};
+
+fn relay(idle: Duration) -> Relay {
+    let upstream = "http://127.0.0.1:9".parse().unwrap();
+    Relay::new(
+        upstream,
+        Timeouts {
+            idle,
+            ..Timeouts::default()
+        },
+        2,
+    )
+    .unwrap()
+}
+
+fn chunks(chunks: &[&'static str]) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
+    stream::iter(chunks.to_vec()).map(|chunk| Ok(Bytes::from(chunk)))
+}
+
+fn guard(
+    relay: &Relay,
+    bytes: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+    framing: Framing,
+) -> GuardedBody {
+    relay.guard(bytes, relay.permit().unwrap(), framing)
+}
+
+async fn collect(body: &mut GuardedBody) -> String {
+    let mut text = String::new();
+    while let Some(chunk) = body.next().await {
+        text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
+    }
+    text
+}
+
+#[tokio::test]
+async fn the_permit_is_back_once_the_stream_ends_though_the_body_lives_on() {
+    let relay = relay(Duration::from_secs(60));
+    let mut body = guard(&relay, chunks(&["data: [DONE]\n\n"]), SSE);
+    assert_eq!(relay.snapshot().permits_in_use, 1);
+    assert_eq!(collect(&mut body).await, "data: [DONE]\n\n");
+    assert!(body.is_ended());
+    let snapshot = relay.snapshot();
+    assert_eq!((snapshot.permits_in_use, snapshot.streams_open), (0, 0));
+    assert!(body.next().await.is_none(), "and it stays ended");
+    drop(body);
+    assert_eq!(relay.snapshot().endings["complete"], 1, "once");
+}
+
+#[tokio::test]
+async fn a_body_of_known_length_is_whole_with_its_last_byte() {
+    let relay = relay(Duration::from_secs(60));
+    let endless = chunks(&["12345", "67"]).chain(stream::pending());
+    let mut body = guard(&relay, endless, Framing::Opaque { length: Some(7) });
+    body.next().await.unwrap().unwrap();
+    assert!(!body.is_ended());
+    body.next().await.unwrap().unwrap();
+    assert!(body.is_ended());
+    assert_eq!(relay.snapshot().endings["complete"], 1);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_early_from_a_body_of_known_length_is_gone() {
+    let relay = relay(Duration::from_secs(60));
+    let mut body = guard(
+        &relay,
+        chunks(&["12345", "67"]),
+        Framing::Opaque { length: Some(7) },
+    );
+    body.next().await.unwrap().unwrap();
+    drop(body);
+    assert_eq!(relay.snapshot().endings["client_gone"], 1);
+}
+
+#[tokio::test]
+async fn an_empty_chunk_is_not_passed_on() {
+    let relay = relay(Duration::from_secs(60));
+    let mut body = guard(
+        &relay,
+        chunks(&["a", "", "b"]),
+        Framing::Opaque { length: None },
+    );
+    let mut passed = Vec::new();
+    while let Some(chunk) = body.next().await {
+        passed.push(chunk.unwrap());
+    }
+    assert_eq!(passed, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn nothing_is_pulled_ahead_of_the_client() {
+    let relay = relay(Duration::from_secs(60));
+    let pulled = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&pulled);
+    let bytes = chunks(&["a", "b", "c"]).inspect(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+    });
+    let mut body = pin!(guard(&relay, bytes, Framing::Opaque { length: None }));
+    tokio::task::yield_now().await;
+    assert_eq!(pulled.load(Ordering::Relaxed), 0);
+    body.next().await.unwrap().unwrap();
+    tokio::task::yield_now().await;
+    assert_eq!(pulled.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn time_that_the_client_takes_is_not_the_upstreams() {
+    let idle = Duration::from_millis(400);
+    let relay = relay(idle);
+    // Each chunk makes the body wait a little, so that the timer runs and stops between pulls.
+    let bytes = chunks(&["data: a\n\n", "data: b\n\n", "data: [DONE]\n\n"]).then(async |chunk| {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        chunk
+    });
+    let mut body = guard(&relay, bytes, SSE);
+    while let Some(chunk) = body.next().await {
+        chunk.unwrap();
+        tokio::time::sleep(idle * 2).await;
+    }
+    assert_eq!(
+        relay.snapshot().endings["complete"],
+        1,
+        "{:?}",
+        relay.snapshot()
+    );
+}
+
+#[tokio::test]
+async fn the_callback_gets_each_ending_once_with_its_figures() {
+    let relay = relay(Duration::from_millis(50));
+    let seen = Arc::new(Mutex::new(Vec::<(Ending, StreamFigures)>::new()));
+    let sink = Arc::clone(&seen);
+    relay.on_end(move |ending, figures| sink.lock().unwrap().push((ending, figures)));
+
+    drop(guard(&relay, stream::pending(), SSE));
+    let refusal = Framing::Refusal {
+        status: 429,
+        length: None,
+    };
+    collect(&mut guard(&relay, chunks(&["slow ", "down"]), refusal)).await;
+    let silent = chunks(&["data: 1\n\n"]).chain(stream::pending());
+    let text = collect(&mut guard(&relay, silent, SSE)).await;
+    assert!(text.contains("upstream_idle_timeout"), "{text}");
+
+    let seen = seen.lock().unwrap();
+    let endings: Vec<_> = seen.iter().map(|(ending, _)| *ending).collect();
+    assert_eq!(
+        endings,
+        [
+            Ending::ClientGone,
+            Ending::UpstreamStatus(429),
+            Ending::IdleTimeout
+        ]
+    );
+    let figures: Vec<_> = seen
+        .iter()
+        .map(|(_, figures)| (figures.bytes, figures.chunks))
+        .collect();
+    assert_eq!(
+        figures,
+        [(0, 0), (9, 2), (9, 1)],
+        "the error event is not the upstream's"
+    );
+    assert!(seen[2].1.duration >= Duration::from_millis(50));
+}
+
+#[tokio::test]
+async fn snapshot_and_metrics_tell_the_same() {
+    let relay = relay(Duration::from_secs(60));
+    let _open = guard(&relay, stream::pending(), SSE);
+    let _second = relay.permit().unwrap();
+    relay.permit().unwrap_err();
+
+    let snapshot = relay.snapshot();
+    let json = serde_json::to_value(&snapshot).unwrap();
+    assert_eq!(
+        json["endings"]["truncated"], 0,
+        "every label is there from the start"
+    );
+    assert_eq!(
+        serde_json::from_value::<RelaySnapshot>(json).unwrap(),
+        snapshot
+    );
+
+    let mut registry = Registry::default();
+    relay.register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for line in [
+        "relay_permits_in_use 2",
+        "relay_permits_limit 2",
+        "relay_permits_peak 2",
+        "relay_streams_open 1",
+        "relay_refused_total 1",
+        "relay_endings_total{ending=\"client_gone\"} 0",
+    ] {
+        assert!(
+            text.lines().any(|candidate| candidate == line),
+            "no `{line}` in {text}"
+        );
+    }
+}

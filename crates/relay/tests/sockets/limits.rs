@@ -1,0 +1,109 @@
+//! The permit limits bodies, not heads; and a slow client is no fault of the upstream.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use http::StatusCode;
+use relay::Timeouts;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_the_limit_is_a_503_until_the_body_ends() {
+    let script = vec![send(SSE_HEAD), chunk("data: {}\n\n"), Step::Silence];
+    let lab = Lab::spawn(generous(), 1, script).await;
+    let mut first = lab.get().await.bytes_stream();
+    first.next().await.unwrap().unwrap();
+
+    let second = lab.get().await;
+    assert_eq!(
+        second.status(),
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the head is out, the body is not"
+    );
+    assert_eq!(second.headers()["retry-after"], "1");
+    let text = second.text().await.unwrap();
+    assert!(text.contains("upstream_limit_reached"), "{text}");
+    assert_eq!(
+        lab.upstream.accepted(),
+        1,
+        "what is refused never reaches the upstream"
+    );
+
+    drop(first);
+    assert_within(PROMPTLY, "permit back", || lab.is_idle()).await;
+    assert_eq!(lab.get().await.status(), StatusCode::OK);
+    assert_eq!(lab.relay.snapshot().refused, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_stream_gives_its_permit_back_and_its_connection_is_used_again() {
+    let script = vec![send(SSE_HEAD), chunk("data: [DONE]\n\n"), last_chunk()];
+    let lab = Lab::spawn(generous(), 1, script).await;
+    for _ in 0..5 {
+        assert_eq!(lab.get().await.text().await.unwrap(), "data: [DONE]\n\n");
+        assert_within(PROMPTLY, "permit back", || lab.is_idle()).await;
+    }
+    assert_eq!(lab.ended("complete"), 5);
+    assert_eq!(lab.upstream.accepted(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_client_does_not_use_up_the_idle_timeout() {
+    let timeouts = Timeouts {
+        idle: Duration::from_millis(300),
+        ..generous()
+    };
+    let flood = vec![chunked(&[b'x'; 64 * 1024]); 256].concat();
+    let lab = Lab::spawn(
+        timeouts,
+        1,
+        vec![send(OPAQUE_HEAD), Step::Send(flood), last_chunk()],
+    )
+    .await;
+    let mut bytes = lab.get().await.bytes_stream();
+    let mut received = bytes.next().await.unwrap().unwrap().len();
+    tokio::time::sleep(timeouts.idle * 4).await;
+    assert_eq!(
+        lab.relay.snapshot().streams_open,
+        1,
+        "16 MiB do not fit into socket buffers"
+    );
+    while let Some(chunk) = bytes.next().await {
+        received += chunk.expect("not broken off").len();
+    }
+    assert_eq!(received, 256 * 64 * 1024);
+    lab.assert_ended_once("complete").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_over_the_limit_is_a_413_and_never_reaches_the_upstream() {
+    let lab = Lab::with_script(vec![Step::Silence]).await;
+    let mut client = TcpStream::connect(lab.app).await.unwrap();
+    let announced = relay::REQUEST_BODY_LIMIT + 1;
+    let head = format!("POST /s HTTP/1.1\r\nhost: a\r\ncontent-length: {announced}\r\n\r\n");
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+    assert_eq!(lab.upstream.accepted(), 0);
+    assert!(lab.is_idle());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_stalls_its_own_body_does_not_keep_the_permit() {
+    let timeouts = Timeouts {
+        idle: Duration::from_millis(200),
+        ..generous()
+    };
+    let lab = Lab::spawn(timeouts, 1, vec![Step::Silence]).await;
+    let mut client = TcpStream::connect(lab.app).await.unwrap();
+    let head = "POST /s HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf";
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert!(lab.is_idle());
+}

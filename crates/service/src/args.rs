@@ -1,0 +1,72 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+
+/// The flags of both servers; each is an environment variable as well.
+#[derive(Args, Clone, Debug)]
+pub struct ServerArgs {
+    /// Address to serve on; port 0 picks a free port
+    #[arg(
+        long,
+        env = "LISTEN",
+        default_value = "127.0.0.1:8000",
+        value_name = "ADDR:PORT"
+    )]
+    pub listen: SocketAddr,
+
+    /// Address of the watchdog, whose gauges stay readable while everything else is stuck
+    #[arg(
+        long,
+        env = "GAUGES",
+        default_value = "127.0.0.1:0",
+        value_name = "ADDR:PORT"
+    )]
+    pub gauges: SocketAddr,
+
+    /// The upstream whose streams are relayed
+    #[arg(
+        long,
+        env = "UPSTREAM",
+        default_value = "http://127.0.0.1:9000",
+        value_name = "URL"
+    )]
+    pub upstream: String,
+
+    /// Threads of the blocking pool (Tokio's own default is 512, Starlette's is 40)
+    #[arg(long, env = "POOL_THREADS", default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub pool_threads: u32,
+
+    /// Worker threads of the event loop [default: one per core]
+    #[arg(long, env = "WORKER_THREADS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub worker_threads: Option<u32>,
+
+    /// How long to wait for a connection to the upstream
+    #[arg(long, env = "CONNECT_TIMEOUT", default_value = "5s", value_name = "TIME", value_parser = duration)]
+    pub connect_timeout: Duration,
+
+    /// How long the upstream may stay silent, before its first byte and between two chunks
+    #[arg(long, env = "IDLE_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = duration)]
+    pub idle_timeout: Duration,
+
+    /// How long a whole stream may take
+    #[arg(long, env = "TOTAL_TIMEOUT", default_value = "600s", value_name = "TIME", value_parser = duration)]
+    pub total_timeout: Duration,
+
+    /// Upstream connections at most; what is over it is refused with 503 (server-fixed)
+    #[arg(long, env = "MAX_UPSTREAM", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_upstream: u32,
+
+    /// How long live streams may go on after SIGTERM
+    #[arg(long, env = "DRAIN", default_value = "10s", value_name = "TIME", value_parser = duration)]
+    pub drain: Duration,
+}
+
+/// Parses a time such as `250ms` or `1m 30s`, for clap.
+///
+/// # Errors
+/// A sentence that shows what a time looks like.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write a time such as 250ms, 5s or 2m"))
+}

@@ -1,0 +1,22 @@
+//! What the lab's servers share: flags, runtime, listener, announcement, shutdown. Nothing that teaches.
+//!
+//! A server's `main` parses [`ServerArgs`], hands [`run`] a function that builds the router, and turns
+//! the result into an exit code with [`exit`]. The mock upstream, which has flags of its own, uses the
+//! pieces: [`Listener`], [`serve`], [`Drain`].
+
+mod announce;
+mod args;
+mod error;
+pub mod lifeline;
+mod listener;
+mod log;
+mod run;
+mod shutdown;
+
+pub use announce::announce;
+pub use args::{ServerArgs, duration};
+pub use error::{EnvironmentError, exit};
+pub use listener::{Connection, HangUp, Listener, Peer};
+pub use log::init as init_log;
+pub use run::{Services, run, serve};
+pub use shutdown::{Drain, on_signal};

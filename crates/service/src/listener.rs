@@ -1,0 +1,257 @@
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::EnvironmentError;
+
+/// Length of the accept queue. A server that is frozen for seconds must not lose the connections of
+/// an open-loop probe to a full queue (the kernel caps it at `net.core.somaxconn`, 4096 by default).
+const BACKLOG: u32 = 4096;
+
+/// A TCP listener that counts its open connections and lets a handler see how its peer left.
+///
+/// Use it with [`axum::serve()`] and `into_make_service_with_connect_info::<Peer>()`.
+#[derive(Debug)]
+pub struct Listener {
+    inner: TcpListener,
+    open: Arc<AtomicUsize>,
+}
+
+impl Listener {
+    /// Binds to `address`; port 0 picks a free port.
+    ///
+    /// # Errors
+    /// [`EnvironmentError`] that names the address and the remedy.
+    pub fn bind(address: SocketAddr, flag: &str) -> Result<Self, EnvironmentError> {
+        let bind = || -> io::Result<TcpListener> {
+            let socket = if address.is_ipv4() {
+                tokio::net::TcpSocket::new_v4()?
+            } else {
+                tokio::net::TcpSocket::new_v6()?
+            };
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        };
+        let inner = bind().map_err(|error| {
+            EnvironmentError(format!(
+                "cannot listen on {address}: {error}; choose another address with {flag} \
+                 (port 0 picks a free port), or stop what holds it"
+            ))
+        })?;
+        Ok(Self {
+            inner,
+            open: Arc::default(),
+        })
+    }
+
+    /// The address it is bound to.
+    ///
+    /// # Errors
+    /// If the operating system does not tell.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    /// The number of connections open now, readable while the listener serves.
+    #[must_use]
+    pub fn open_connections(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.open)
+    }
+}
+
+impl axum::serve::Listener for Listener {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        loop {
+            match self.inner.accept().await {
+                Ok((stream, address)) => {
+                    // A relay's small chunks must leave at once.
+                    let _ = stream.set_nodelay(true);
+                    self.open.fetch_add(1, Ordering::Relaxed);
+                    let state = Arc::new(PeerState::default());
+                    let connection = Connection {
+                        stream,
+                        state,
+                        open: Arc::clone(&self.open),
+                    };
+                    return (connection, address);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection; trying again in 100 ms");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+}
+
+/// How a peer left a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HangUp {
+    /// The peer sent FIN: it closed, or shut down its writing half.
+    Fin,
+    /// The peer sent RST: it closed with unread data, or on purpose.
+    Reset,
+}
+
+#[derive(Debug, Default)]
+struct PeerState {
+    hang_up: AtomicU8,
+    reset_on_close: AtomicBool,
+}
+
+impl PeerState {
+    fn note(&self, hang_up: HangUp) {
+        let code = match hang_up {
+            HangUp::Fin => 1,
+            HangUp::Reset => 2,
+        };
+        // A reset after a FIN is the stronger news; a FIN after a reset does not happen.
+        self.hang_up.fetch_max(code, Ordering::Relaxed);
+    }
+
+    fn note_error(&self, error: &io::Error) {
+        if matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::ConnectionAborted
+        ) {
+            self.note(HangUp::Reset);
+        }
+    }
+}
+
+/// The other end of a connection, for handlers: `ConnectInfo<Peer>`.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Address of the other end.
+    pub address: SocketAddr,
+    state: Arc<PeerState>,
+}
+
+impl Peer {
+    /// How the peer left, if it has and the connection has noticed.
+    #[must_use]
+    pub fn hang_up(&self) -> Option<HangUp> {
+        match self.state.hang_up.load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some(HangUp::Fin),
+            _ => Some(HangUp::Reset),
+        }
+    }
+
+    /// Makes the close of this connection a reset (`SO_LINGER` 0): the peer's next read fails.
+    pub fn reset_on_close(&self) {
+        self.state.reset_on_close.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Connected<IncomingStream<'_, Listener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
+        Self {
+            address: *stream.remote_addr(),
+            state: Arc::clone(&stream.io().state),
+        }
+    }
+}
+
+/// One accepted connection: a TCP stream that remembers how its peer left.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    state: Arc<PeerState>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        if self.state.reset_on_close.load(Ordering::Relaxed) {
+            let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+impl Connection {
+    fn written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Err(error)) = &result {
+            self.state.note_error(error);
+        }
+        result
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let had_room = buf.remaining() > 0;
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        match &result {
+            Poll::Ready(Ok(())) if had_room && buf.filled().len() == before => {
+                self.state.note(HangUp::Fin);
+            }
+            Poll::Ready(Err(error)) => self.state.note_error(error),
+            _ => {}
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, data);
+        self.written(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.written(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.state.reset_on_close.load(Ordering::Relaxed) {
+            // A FIN here would let the peer read a clean end before the reset arrives.
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,190 @@
+//! A canary job that goes through the same queue as everybody's work, and tells how long that took.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::micros;
+use crate::pool::BlockingPool;
+
+/// Queue wait above which the pool counts as [`Health::Degraded`].
+pub const DEGRADED_ABOVE: Duration = Duration::from_millis(100);
+
+/// How long a canary may take unless the caller says otherwise.
+pub const CANARY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What the canary's wait says of the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// The canary came back within [`DEGRADED_ABOVE`].
+    Healthy,
+    /// The canary came back in time, but waited longer than [`DEGRADED_ABOVE`].
+    Degraded,
+    /// The canary has not come back in time.
+    Unhealthy,
+}
+
+/// The result of one check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CanaryReport {
+    /// The verdict.
+    pub status: Health,
+    /// How long the canary was queued; if it is still queued, how long so far.
+    #[serde(rename = "wait_us", with = "micros")]
+    pub wait: Duration,
+}
+
+/// Sends one trivial job at a time through a [`BlockingPool`] and reports its wait.
+///
+/// Only one canary is ever in the pool. Callers that come while it waits share its fate, because
+/// probes that each queue a job would fill the very queue they measure. A canary that timed out
+/// stays the one waiting until the pool really runs it.
+///
+/// Clones share the canary.
+#[derive(Clone, Debug)]
+pub struct Canary {
+    pool: BlockingPool,
+    timeout: Duration,
+    waiting: Arc<Mutex<Option<Waiting>>>,
+}
+
+impl Health {
+    /// The verdict on a canary that waited `wait`, and came back in time or not.
+    pub fn classify(wait: Duration, returned_in_time: bool) -> Self {
+        if !returned_in_time {
+            Self::Unhealthy
+        } else if wait > DEGRADED_ABOVE {
+            Self::Degraded
+        } else {
+            Self::Healthy
+        }
+    }
+}
+
+impl Canary {
+    /// A canary for `pool` that is given up on after `timeout` ([`CANARY_TIMEOUT`] is the default
+    /// elsewhere in this crate).
+    pub fn new(pool: BlockingPool, timeout: Duration) -> Self {
+        Self {
+            pool,
+            timeout,
+            waiting: Arc::default(),
+        }
+    }
+
+    /// Sends a canary, or joins the one that waits, and reports within the timeout.
+    ///
+    /// The timeout counts from when the canary was queued: a caller who joins one that is older
+    /// than that is answered at once.
+    ///
+    /// # Panics
+    /// If called outside a runtime before the pool knows its runtime.
+    ///
+    /// # Cancel safety
+    /// Safe: the canary stays in the queue and the next caller joins it.
+    pub async fn check(&self) -> CanaryReport {
+        let Waiting {
+            queued,
+            mut returned,
+        } = self.join_or_send();
+        let deadline = tokio::time::Instant::from_std(queued + self.timeout);
+        let outcome = tokio::time::timeout_at(deadline, returned.wait_for(Option::is_some)).await;
+        let wait = match outcome {
+            Ok(Ok(wait)) => *wait,
+            // Not in time, or the runtime dropped the job: it never came back.
+            Ok(Err(_)) | Err(_) => None,
+        };
+        match wait {
+            Some(wait) => CanaryReport {
+                status: Health::classify(wait, wait <= self.timeout),
+                wait,
+            },
+            None => {
+                let wait = queued.elapsed();
+                CanaryReport {
+                    status: Health::classify(wait, false),
+                    wait,
+                }
+            }
+        }
+    }
+
+    fn join_or_send(&self) -> Waiting {
+        let mut slot = lock(&self.waiting);
+        if let Some(waiting) = &*slot {
+            return waiting.clone();
+        }
+        let (report, returned) = watch::channel(None);
+        let waiting = Waiting {
+            queued: Instant::now(),
+            returned,
+        };
+        *slot = Some(waiting.clone());
+        // Unlocked first: a runtime that shuts down drops the job inside `spawn_timed`, and the
+        // leave guard takes this lock.
+        drop(slot);
+        let leave = LeaveOnDrop(Arc::clone(&self.waiting));
+        drop(self.pool.spawn_timed(move |wait| {
+            drop(leave);
+            report.send_replace(Some(wait));
+        }));
+        waiting
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Waiting {
+    queued: Instant,
+    returned: watch::Receiver<Option<Duration>>,
+}
+
+/// Clears the slot when the canary ran, or was dropped without running.
+struct LeaveOnDrop(Arc<Mutex<Option<Waiting>>>);
+
+impl Drop for LeaveOnDrop {
+    fn drop(&mut self) {
+        *lock(&self.0) = None;
+    }
+}
+
+fn lock(slot: &Mutex<Option<Waiting>>) -> MutexGuard<'_, Option<Waiting>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_follows_the_wait() {
+        let ms = Duration::from_millis;
+        assert_eq!(Health::classify(ms(100), true), Health::Healthy);
+        assert_eq!(Health::classify(ms(101), true), Health::Degraded);
+        assert_eq!(Health::classify(ms(900), true), Health::Degraded);
+        assert_eq!(Health::classify(ms(1), false), Health::Unhealthy);
+    }
+
+    #[tokio::test]
+    async fn an_idle_pool_is_healthy() {
+        let report = Canary::new(BlockingPool::new(512), CANARY_TIMEOUT)
+            .check()
+            .await;
+        assert_eq!(report.status, Health::Healthy, "{report:?}");
+    }
+
+    #[test]
+    fn the_verdict_is_written_in_lower_case() {
+        let report = CanaryReport {
+            status: Health::Degraded,
+            wait: Duration::from_millis(250),
+        };
+        let json = serde_json::to_value(report).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({"status": "degraded", "wait_us": 250_000})
+        );
+    }
+}

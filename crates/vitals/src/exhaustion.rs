@@ -1,0 +1,227 @@
+//! One log line when the pool's exhaustion begins, and one with the figures when it ends.
+
+use std::time::{Duration, Instant};
+
+use crate::canary::DEGRADED_ABOVE;
+use crate::pool::{BlockingPool, PoolSnapshot};
+
+/// How often the pool is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Tells when exhaustion begins and ends; fed with snapshots, with no clock inside.
+///
+/// It begins when every thread is busy *and* the oldest job in the queue has waited longer than
+/// [`DEGRADED_ABOVE`]: a full pool with a short queue is merely well used. It ends when the oldest
+/// wait is back at that or below.
+#[derive(Clone, Debug, Default)]
+pub struct Exhaustion {
+    episode: Option<Episode>,
+}
+
+/// A change that [`Exhaustion::observe`] noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transition {
+    /// Exhaustion begins.
+    Began {
+        /// Jobs that hold a thread.
+        busy: usize,
+        /// Threads.
+        capacity: usize,
+        /// Jobs in the queue.
+        queued: usize,
+        /// How long the oldest of them has waited.
+        oldest_wait: Duration,
+    },
+    /// Exhaustion ends.
+    Ended {
+        /// Between the two observations.
+        lasted: Duration,
+        /// Jobs that hold a thread now.
+        busy: usize,
+        /// Threads.
+        capacity: usize,
+        /// Most jobs seen in the queue meanwhile.
+        queued_peak: usize,
+        /// Longest wait seen meanwhile.
+        oldest_wait_peak: Duration,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Episode {
+    since: Instant,
+    queued_peak: usize,
+    oldest_wait_peak: Duration,
+}
+
+impl Exhaustion {
+    /// Takes one look at the pool as it was at `now`.
+    pub fn observe(&mut self, pool: &PoolSnapshot, now: Instant) -> Option<Transition> {
+        let long_wait = pool.oldest_wait > DEGRADED_ABOVE;
+        match &mut self.episode {
+            // Calm => (Calm | Exhausted)
+            None if long_wait && pool.busy >= pool.capacity => {
+                self.episode = Some(Episode {
+                    since: now,
+                    queued_peak: pool.queued,
+                    oldest_wait_peak: pool.oldest_wait,
+                });
+                Some(Transition::Began {
+                    busy: pool.busy,
+                    capacity: pool.capacity,
+                    queued: pool.queued,
+                    oldest_wait: pool.oldest_wait,
+                })
+            }
+            None => None,
+            // Exhausted => Exhausted. A thread that is free for an instant between two jobs does
+            // not end it: the queue says when it is over.
+            Some(episode) if long_wait => {
+                episode.queued_peak = episode.queued_peak.max(pool.queued);
+                episode.oldest_wait_peak = episode.oldest_wait_peak.max(pool.oldest_wait);
+                None
+            }
+            // Exhausted => Calm
+            Some(episode) => {
+                let ended = Transition::Ended {
+                    lasted: now.saturating_duration_since(episode.since),
+                    busy: pool.busy,
+                    capacity: pool.capacity,
+                    queued_peak: episode.queued_peak,
+                    oldest_wait_peak: episode.oldest_wait_peak,
+                };
+                self.episode = None;
+                Some(ended)
+            }
+        }
+    }
+
+    /// Whether the last observation left the pool exhausted.
+    pub fn is_exhausted(&self) -> bool {
+        self.episode.is_some()
+    }
+}
+
+/// Watches `pool` and logs, for as long as it is polled.
+pub(crate) async fn log_transitions(pool: BlockingPool) {
+    let mut exhaustion = Exhaustion::default();
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if let Some(transition) = exhaustion.observe(&pool.snapshot(), Instant::now()) {
+            log(transition);
+        }
+    }
+}
+
+fn log(transition: Transition) {
+    match transition {
+        Transition::Began {
+            busy,
+            capacity,
+            queued,
+            oldest_wait,
+        } => tracing::warn!(
+            busy,
+            capacity,
+            queued,
+            oldest_wait_ms = millis(oldest_wait),
+            "blocking pool exhausted"
+        ),
+        Transition::Ended {
+            lasted,
+            busy,
+            capacity,
+            queued_peak,
+            oldest_wait_peak,
+        } => {
+            tracing::info!(
+                busy,
+                capacity,
+                queued_peak,
+                oldest_wait_peak_ms = millis(oldest_wait_peak),
+                lasted_ms = millis(lasted),
+                "blocking pool no longer exhausted"
+            );
+        }
+    }
+}
+
+fn millis(value: Duration) -> u64 {
+    u64::try_from(value.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn pool(busy: usize, queued: usize, oldest_wait: Duration) -> PoolSnapshot {
+        PoolSnapshot {
+            capacity: 4,
+            busy,
+            queued,
+            oldest_wait,
+            ..PoolSnapshot::default()
+        }
+    }
+
+    #[test]
+    fn a_full_pool_with_a_short_queue_is_not_exhausted() {
+        let t0 = Instant::now();
+        let mut exhaustion = Exhaustion::default();
+        assert_eq!(exhaustion.observe(&pool(4, 0, Duration::ZERO), t0), None);
+        assert_eq!(exhaustion.observe(&pool(4, 3, 100 * MS), t0), None);
+        assert_eq!(
+            exhaustion.observe(&pool(3, 9, 500 * MS), t0),
+            None,
+            "a thread is free"
+        );
+        assert!(!exhaustion.is_exhausted());
+    }
+
+    #[test]
+    fn an_episode_is_told_once_at_each_end_with_its_worst_figures() {
+        let t0 = Instant::now();
+        let mut exhaustion = Exhaustion::default();
+        assert_eq!(
+            exhaustion.observe(&pool(4, 4, 101 * MS), t0),
+            Some(Transition::Began {
+                busy: 4,
+                capacity: 4,
+                queued: 4,
+                oldest_wait: 101 * MS
+            })
+        );
+        assert_eq!(
+            exhaustion.observe(&pool(4, 9, 700 * MS), t0 + 600 * MS),
+            None
+        );
+        assert_eq!(
+            exhaustion.observe(&pool(3, 2, 300 * MS), t0 + 700 * MS),
+            None
+        );
+        assert!(exhaustion.is_exhausted());
+        assert_eq!(
+            exhaustion.observe(&pool(4, 1, 100 * MS), t0 + 800 * MS),
+            Some(Transition::Ended {
+                lasted: 800 * MS,
+                busy: 4,
+                capacity: 4,
+                queued_peak: 9,
+                oldest_wait_peak: 700 * MS,
+            })
+        );
+        assert_eq!(
+            exhaustion.observe(&pool(0, 0, Duration::ZERO), t0 + 900 * MS),
+            None
+        );
+        assert!(
+            exhaustion
+                .observe(&pool(4, 1, 200 * MS), t0 + 1000 * MS)
+                .is_some(),
+            "again"
+        );
+    }
+}

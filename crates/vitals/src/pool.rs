@@ -1,0 +1,297 @@
+//! A watch over Tokio's blocking pool: how many threads are busy, how much is queued, and since when.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::ledger::{Ledger, Ticket};
+use crate::micros;
+
+/// Runs blocking jobs on the runtime's own blocking pool and counts them.
+///
+/// Stable Tokio tells nothing of its blocking pool, so what is not spawned through this type is not
+/// seen: `tokio::fs`, `getaddrinfo` behind a name lookup, and bare `spawn_blocking` share the same
+/// threads and can only be noticed by the wait they cause.
+///
+/// Clones share one set of counters. The counters describe one runtime: the one that is current in
+/// [`new`](Self::new) if there is one, otherwise the one of the first job. Every job runs there, also
+/// when it is spawned from another runtime such as the [`Watchdog`](crate::Watchdog)'s.
+///
+/// The queue in front of the threads is Tokio's: first in, first out, and **unbounded**.
+#[derive(Clone, Debug)]
+pub struct BlockingPool {
+    shared: Arc<Shared>,
+}
+
+/// The pool at one instant.
+///
+/// Serialized, durations are integer microseconds (`oldest_wait_us`, `oldest_wait_us_peak`,
+/// `busy_us_total`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolSnapshot {
+    /// Threads that the runtime may use for blocking jobs, as it was configured.
+    pub capacity: usize,
+    /// Jobs that hold a thread now.
+    pub busy: usize,
+    /// Jobs handed over that hold no thread yet. A burst counts in full until threads took it up.
+    pub queued: usize,
+    /// How long the oldest job in the queue has waited so far; zero if none is queued.
+    #[serde(rename = "oldest_wait_us", with = "micros")]
+    pub oldest_wait: Duration,
+    /// Highest `busy` ever.
+    pub busy_peak: usize,
+    /// Highest `queued` ever.
+    pub queued_peak: usize,
+    /// Longest wait ever, of jobs that started and of those still queued.
+    #[serde(rename = "oldest_wait_us_peak", with = "micros")]
+    pub oldest_wait_peak: Duration,
+    /// Jobs that ran to their end, panics included.
+    pub completed: u64,
+    /// Time that threads were held, summed over threads, with the part of jobs that still run.
+    ///
+    /// Between two snapshots, busy percent is `Δbusy_total / (capacity · Δt)`.
+    #[serde(rename = "busy_us_total", with = "micros")]
+    pub busy_total: Duration,
+}
+
+/// Why a job gave no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// The job panicked.
+    #[error("a blocking job panicked: {message}")]
+    Panicked {
+        /// What the panic said, if it was text.
+        message: String,
+    },
+    /// The runtime shut down before the job started.
+    #[error("the runtime shut down before a blocking job could start")]
+    ShuttingDown,
+}
+
+impl BlockingPool {
+    /// Watches a pool of `capacity` threads.
+    ///
+    /// `capacity` is what the runtime was built with (`max_blocking_threads`, 512 unless set);
+    /// Tokio cannot be asked for it.
+    pub fn new(capacity: usize) -> Self {
+        let runtime = OnceLock::new();
+        if let Ok(current) = Handle::try_current() {
+            let _ = runtime.set(current);
+        }
+        let ledger = Mutex::new(Ledger::new(capacity, Instant::now()));
+        Self {
+            shared: Arc::new(Shared { ledger, runtime }),
+        }
+    }
+
+    /// Queues `job` and returns the handle to its result.
+    ///
+    /// Dropping the handle changes nothing: the job keeps its place, runs, and its result is thrown
+    /// away. `JoinHandle::abort` takes it out only while it has not started.
+    ///
+    /// # Panics
+    /// If called outside a runtime before the pool knows its runtime.
+    pub fn spawn<F, T>(&self, job: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.spawn_timed(move |_wait| job())
+    }
+
+    /// Runs `job` on a blocking thread and waits for its result, however long the queue is.
+    ///
+    /// # Errors
+    /// [`PoolError`] if the job panicked or the runtime shut down first.
+    ///
+    /// # Panics
+    /// If called outside a runtime before the pool knows its runtime.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does **not** take the job out of the queue, nor its thread away: a job
+    /// outlives the client that asked for it. That is what a service sees whose clients time out
+    /// and come back, and it is kept here so that it can be seen.
+    pub async fn run<F, T>(&self, job: F) -> Result<T, PoolError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.spawn(job).await.map_err(PoolError::from)
+    }
+
+    /// The counters now.
+    pub fn snapshot(&self) -> PoolSnapshot {
+        self.shared.ledger().snapshot(Instant::now())
+    }
+
+    /// As [`spawn`](Self::spawn), for a job that wants to know how long it was queued.
+    pub(crate) fn spawn_timed<F, T>(&self, job: F) -> JoinHandle<T>
+    where
+        F: FnOnce(Duration) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let queued = Queued::new(Arc::clone(&self.shared));
+        self.shared
+            .runtime
+            .get_or_init(Handle::current)
+            .spawn_blocking(move || {
+                let (_running, wait) = queued.start();
+                job(wait)
+            })
+    }
+}
+
+impl From<JoinError> for PoolError {
+    fn from(error: JoinError) -> Self {
+        match error.try_into_panic() {
+            Ok(panic) => {
+                let message = panic
+                    .downcast_ref::<&str>()
+                    .map(|text| (*text).to_owned())
+                    .or_else(|| panic.downcast_ref::<String>().cloned())
+                    .unwrap_or_else(|| "no message".to_owned());
+                Self::Panicked { message }
+            }
+            Err(_cancelled) => Self::ShuttingDown,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    ledger: Mutex<Ledger>,
+    runtime: OnceLock<Handle>,
+}
+
+impl Shared {
+    /// The clock is read under this lock, so that the ledger never sees time go backwards.
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A job in the queue. Dropped unstarted (aborted, or the runtime shut down) it leaves the queue.
+struct Queued {
+    shared: Arc<Shared>,
+    ticket: Option<Ticket>,
+}
+
+impl Queued {
+    fn new(shared: Arc<Shared>) -> Self {
+        let ticket = shared.ledger().enqueue(Instant::now());
+        Self {
+            shared,
+            ticket: Some(ticket),
+        }
+    }
+
+    fn start(mut self) -> (Running, Duration) {
+        let wait = self.ticket.take().map_or(Duration::ZERO, |ticket| {
+            self.shared.ledger().start(ticket, Instant::now())
+        });
+        (Running(Arc::clone(&self.shared)), wait)
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.shared.ledger().abandon(ticket, Instant::now());
+        }
+    }
+}
+
+/// A job on a thread. A drop guard, because a job may leave by panic.
+struct Running(Arc<Shared>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.ledger().finish(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn snapshot_has_the_published_keys_and_reads_back() {
+        let snapshot = PoolSnapshot {
+            capacity: 4,
+            oldest_wait: Duration::from_micros(1_500_001),
+            busy_total: Duration::from_secs(2),
+            ..PoolSnapshot::default()
+        };
+        let json = serde_json::to_value(&snapshot).unwrap();
+        let mut keys: Vec<_> = json
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        keys.sort_unstable();
+        assert_eq!(
+            keys,
+            [
+                "busy",
+                "busy_peak",
+                "busy_us_total",
+                "capacity",
+                "completed",
+                "oldest_wait_us",
+                "oldest_wait_us_peak",
+                "queued",
+                "queued_peak"
+            ]
+        );
+        assert_eq!(json["oldest_wait_us"], 1_500_001);
+        assert_eq!(
+            serde_json::from_value::<PoolSnapshot>(json).unwrap(),
+            snapshot
+        );
+    }
+
+    #[tokio::test]
+    async fn a_panicking_job_leaves_the_counters_right() {
+        let pool = BlockingPool::new(4);
+        let error = pool.run(|| panic!("on purpose")).await.unwrap_err();
+        assert!(matches!(&error, PoolError::Panicked { message } if message == "on purpose"));
+        let snapshot = pool.snapshot();
+        assert_eq!(
+            (snapshot.busy, snapshot.queued, snapshot.completed),
+            (0, 0, 1)
+        );
+        assert_eq!(pool.run(|| 7).await.unwrap(), 7);
+    }
+
+    #[test]
+    fn a_job_dropped_by_a_runtime_that_shuts_down_leaves_the_queue() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        let pool = BlockingPool::new(1);
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        runtime.block_on(async {
+            let (started_tx, started) = tokio::sync::oneshot::channel();
+            drop(pool.spawn(move || {
+                let _ = started_tx.send(());
+                let _ = held.recv();
+            }));
+            started.await.unwrap();
+            drop(pool.spawn(|| ()));
+        });
+        assert_eq!(pool.snapshot().queued, 1);
+        runtime.shutdown_background();
+        drop(release);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while pool.snapshot().busy + pool.snapshot().queued > 0 {
+            assert!(Instant::now() < deadline, "{:?}", pool.snapshot());
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The health routes, mergeable into any router.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use crate::canary::{CanaryReport, DEGRADED_ABOVE, Health};
+use crate::micros;
+use crate::pool::PoolSnapshot;
+use crate::vitals::Vitals;
+
+/// The body of `GET /health`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthReport {
+    /// The verdict.
+    pub status: Health,
+    /// How long the canary was queued, or has been so far.
+    #[serde(rename = "wait_us", with = "micros")]
+    pub wait: Duration,
+    /// What is wrong, in a sentence; absent when healthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+    /// The pool as it was when the canary reported.
+    pub pool: PoolSnapshot,
+}
+
+/// The body of the two `/debug/health-…` routes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DebugHealth {
+    /// Always `ok`: these routes measure by how long they take.
+    pub status: String,
+    /// How long the check was queued for a blocking thread; zero on the loop.
+    #[serde(rename = "wait_us", with = "micros")]
+    pub wait: Duration,
+}
+
+impl Vitals {
+    /// The health routes:
+    ///
+    /// | route | what it does |
+    /// |---|---|
+    /// | `GET /debug/health-sync` | a trivial job in the pool, as a synchronous route would be; waits as long as it takes, without a limit |
+    /// | `GET /debug/health-async` | answers on the loop |
+    /// | `GET /health` | the canary: 200 for healthy and degraded, 503 for unhealthy, in bounded time |
+    /// | `GET /livez` | answers on the loop, for a liveness probe: saturation is no reason to be killed |
+    pub fn routes<S>(&self) -> Router<S>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        let (sync, canary) = (self.clone(), self.clone());
+        Router::new()
+            .route("/debug/health-sync", get(move || health_sync(sync.clone())))
+            .route("/debug/health-async", get(|| async { ok(Duration::ZERO) }))
+            .route("/health", get(move || health(canary.clone())))
+            .route("/livez", get(|| async { "ok\n" }))
+    }
+}
+
+/// `GET /vitals`: all gauges as JSON.
+pub(crate) fn snapshot_routes<S>(vitals: &Vitals) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let vitals = vitals.clone();
+    Router::new().route(
+        "/vitals",
+        get(move || async move { Json(vitals.snapshot()) }),
+    )
+}
+
+async fn health_sync(vitals: Vitals) -> Response {
+    match vitals.pool.spawn_timed(|wait| wait).await {
+        Ok(wait) => ok(wait).into_response(),
+        // Only a runtime that is shutting down drops the job.
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+fn ok(wait: Duration) -> Json<DebugHealth> {
+    Json(DebugHealth {
+        status: "ok".to_owned(),
+        wait,
+    })
+}
+
+async fn health(vitals: Vitals) -> (StatusCode, Json<HealthReport>) {
+    let canary = vitals.canary.check().await;
+    let report = report(canary, vitals.pool.snapshot());
+    (status_code(report.status), Json(report))
+}
+
+fn status_code(health: Health) -> StatusCode {
+    match health {
+        Health::Healthy | Health::Degraded => StatusCode::OK,
+        Health::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+fn report(canary: CanaryReport, pool: PoolSnapshot) -> HealthReport {
+    let wait = canary.wait.as_millis();
+    let figures = format!(
+        "{} of {} threads busy, {} queued",
+        pool.busy, pool.capacity, pool.queued
+    );
+    let warning = match canary.status {
+        Health::Healthy => None,
+        Health::Degraded => Some(format!(
+            "a blocking job waited {wait} ms for a thread (above {} ms): {figures}",
+            DEGRADED_ABOVE.as_millis()
+        )),
+        Health::Unhealthy => Some(format!(
+            "a blocking job has waited {wait} ms and found no thread: {figures}"
+        )),
+    };
+    HealthReport {
+        status: canary.status,
+        wait: canary.wait,
+        warning,
+        pool,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report_of(status: Health) -> HealthReport {
+        let wait = Duration::from_millis(250);
+        let pool = PoolSnapshot {
+            capacity: 4,
+            busy: 4,
+            queued: 7,
+            ..PoolSnapshot::default()
+        };
+        report(CanaryReport { status, wait }, pool)
+    }
+
+    #[test]
+    fn only_what_is_not_healthy_carries_a_warning() {
+        let json = serde_json::to_value(report_of(Health::Healthy)).unwrap();
+        assert_eq!(json.get("warning"), None);
+        assert_eq!(json["pool"]["queued"], 7);
+
+        let json = serde_json::to_value(report_of(Health::Degraded)).unwrap();
+        let warning = json["warning"].as_str().unwrap();
+        assert!(
+            warning.contains("250 ms") && warning.contains("4 of 4 threads"),
+            "{warning}"
+        );
+        assert_eq!(json["status"], "degraded");
+    }
+
+    #[test]
+    fn only_unhealthy_is_not_200() {
+        assert_eq!(status_code(Health::Degraded), StatusCode::OK);
+        assert_eq!(
+            status_code(Health::Unhealthy),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! Everything an app needs to be watched, in one handle.
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use axum::Router;
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+
+use crate::canary::{CANARY_TIMEOUT, Canary};
+use crate::exhaustion;
+use crate::loop_lag::{LAG_INTERVAL, LoopLag, LoopLagSnapshot};
+use crate::pool::{BlockingPool, PoolSnapshot};
+use crate::routes;
+use crate::watchdog::Watchdog;
+
+/// A watched runtime: its blocking pool, its canary and its loop's lag. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Vitals {
+    pub(crate) pool: BlockingPool,
+    pub(crate) canary: Canary,
+    loop_lag: LoopLag,
+    runtime: Handle,
+}
+
+/// All gauges at one instant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VitalsSnapshot {
+    /// The blocking pool.
+    pub pool: PoolSnapshot,
+    /// The lateness of the event loop.
+    pub event_loop: LoopLagSnapshot,
+    /// Tasks that were spawned and have not ended.
+    pub tasks_alive: usize,
+    /// Threads that run tasks.
+    pub workers: usize,
+}
+
+impl Vitals {
+    /// Watches `pool` and the current runtime, with a canary of [`CANARY_TIMEOUT`].
+    ///
+    /// # Panics
+    /// If called outside a runtime, or within one that has its timer disabled.
+    pub fn new(pool: BlockingPool) -> Self {
+        Self {
+            canary: Canary::new(pool.clone(), CANARY_TIMEOUT),
+            loop_lag: LoopLag::spawn(LAG_INTERVAL),
+            runtime: Handle::current(),
+            pool,
+        }
+    }
+
+    /// The same, with a canary that is given up on after `timeout`.
+    #[must_use]
+    pub fn with_canary_timeout(mut self, timeout: Duration) -> Self {
+        self.canary = Canary::new(self.pool.clone(), timeout);
+        self
+    }
+
+    /// The watched pool, to run blocking work on.
+    pub fn pool(&self) -> &BlockingPool {
+        &self.pool
+    }
+
+    /// The canary behind `GET /health`.
+    pub fn canary(&self) -> &Canary {
+        &self.canary
+    }
+
+    /// All gauges now; may be called from any thread, on or off the runtime.
+    pub fn snapshot(&self) -> VitalsSnapshot {
+        let metrics = self.runtime.metrics();
+        VitalsSnapshot {
+            pool: self.pool.snapshot(),
+            event_loop: self.loop_lag.snapshot(),
+            tasks_alive: metrics.num_alive_tasks(),
+            workers: metrics.num_workers(),
+        }
+    }
+
+    /// Serves `GET /vitals` (the snapshot as JSON) and `router` from an OS thread of their own, and
+    /// logs from there when exhaustion begins and ends.
+    ///
+    /// # Errors
+    /// As [`Watchdog::spawn`].
+    ///
+    /// # Panics
+    /// If `router` has a route `GET /vitals` of its own.
+    pub fn watchdog(&self, listener: TcpListener, router: Router) -> io::Result<Watchdog> {
+        let router = router.merge(routes::snapshot_routes(self));
+        Watchdog::spawn_beside(
+            listener,
+            router,
+            exhaustion::log_transitions(self.pool.clone()),
+        )
+    }
+}

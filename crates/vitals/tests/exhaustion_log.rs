@@ -1,0 +1,91 @@
+//! One line when exhaustion begins and one when it ends. A file of its own: the watchdog logs from
+//! its own thread, so the subscriber has to be the process's.
+
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use vitals::{BlockingPool, Vitals};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn lines(&self) -> Vec<String> {
+        String::from_utf8(self.0.lock().unwrap().clone())
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    async fn wait_for_lines(&self, count: usize) {
+        let start = Instant::now();
+        while self.lines().len() < count {
+            assert!(
+                start.elapsed() < Duration::from_secs(5),
+                "{:?}",
+                self.lines()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+#[test]
+fn exhaustion_is_logged_once_when_it_begins_and_once_when_it_ends() {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_ansi(false)
+        .without_time()
+        .with_writer(move || writer.clone())
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let pool = BlockingPool::new(2);
+        let vitals = Vitals::new(pool.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _watchdog = vitals.watchdog(listener, Router::new()).unwrap();
+        let mut release = Vec::new();
+        for _ in 0..5 {
+            let (sender, released) = mpsc::channel::<()>();
+            release.push(sender);
+            drop(pool.spawn(move || {
+                let _ = released.recv();
+            }));
+        }
+        log.wait_for_lines(1).await;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert_eq!(log.lines().len(), 1, "{:?}", log.lines());
+        drop(release);
+        log.wait_for_lines(2).await;
+    });
+    let lines = log.lines();
+    assert!(
+        lines[0].contains("WARN") && lines[0].contains("busy=2 capacity=2 queued=3"),
+        "{lines:?}"
+    );
+    assert!(
+        lines[1].contains("INFO") && lines[1].contains("queued_peak=3"),
+        "{lines:?}"
+    );
+    assert!(lines[1].contains("lasted_ms="), "{lines:?}");
+}

@@ -1,0 +1,120 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::distribution::Distribution;
+use crate::fault::Fault;
+use crate::shape::{self, Shape};
+
+/// A slow, honest LLM service that keeps a ledger of every stream.
+///
+/// Times are written as 250ms, 1s or 2m. --ttft and --interval take a distribution: a time (always
+/// the same), normal:MEAN,DEVIATION or lognormal:MEDIAN,SIGMA[,cap=LIMIT]. What it draws for a token
+/// depends on the seed, the x-request-id of the request and the number of the token only.
+///
+/// A request overrides --ttft, --interval, --chunks, --bytes and --fault by the headers x-mock-ttft,
+/// x-mock-interval, x-mock-chunks, x-mock-bytes and x-mock-fault (/slow_stream by its query as well).
+#[derive(Clone, Debug, Parser)]
+#[command(version)]
+pub struct Config {
+    /// Address to serve on; port 0 picks a free port
+    #[arg(
+        long,
+        env = "LISTEN",
+        default_value = "127.0.0.1:9000",
+        value_name = "ADDR:PORT"
+    )]
+    pub listen: SocketAddr,
+
+    /// Worker threads of the event loop [default: one per core]
+    #[arg(long, env = "WORKER_THREADS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub worker_threads: Option<u32>,
+
+    /// Seed of all that is drawn
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+
+    /// Time from a request's arrival to its first token
+    #[arg(long, default_value = "200ms", value_name = "DISTRIBUTION")]
+    pub ttft: Distribution,
+
+    /// Time from one token to the next
+    #[arg(long, default_value = "100ms", value_name = "DISTRIBUTION")]
+    pub interval: Distribution,
+
+    /// Tokens of an answer
+    #[arg(long, default_value = "100", value_name = "N", value_parser = shape::chunks)]
+    pub chunks: u64,
+
+    /// Bytes of padding in each token
+    #[arg(long, default_value = "0", value_name = "N", value_parser = shape::bytes)]
+    pub bytes: usize,
+
+    /// What goes wrong: status=429 (with a Retry-After: status=429,5s), slow-headers=2s, stall@K,
+    /// error@K (with a type: error@K,TYPE), eof@K, cut@K, reset@K, malformed@K (at token K, from 0) or
+    /// slice=N (pieces of N bytes)
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Option<Fault>,
+
+    /// Models that are listed; others are answered as well
+    #[arg(
+        long,
+        default_value = "mock-small,mock-large",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
+    pub models: Vec<String>,
+
+    /// Ended streams that /streams?ended=true remembers
+    #[arg(long, default_value_t = 20_000, value_name = "N")]
+    pub history: usize,
+
+    /// How long live streams may go on after SIGTERM
+    #[arg(long, env = "DRAIN", default_value = "5s", value_name = "TIME", value_parser = service::duration)]
+    pub drain: Duration,
+}
+
+impl Config {
+    /// What an answer looks like unless the request says otherwise.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        Shape {
+            ttft: self.ttft,
+            interval: self.interval,
+            chunks: self.chunks,
+            bytes: self.bytes,
+            fault: self.fault.clone(),
+        }
+    }
+}
+
+impl Default for Config {
+    /// What the flags say when none is given.
+    fn default() -> Self {
+        Self::parse_from(["mock-llm"])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        use clap::CommandFactory;
+        Config::command().debug_assert();
+    }
+
+    #[test]
+    fn a_bad_flag_is_refused_with_its_syntax() {
+        let error = Config::try_parse_from(["mock-llm", "--ttft", "soon"])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("--ttft") && error.contains("lognormal:200ms,0.5,cap=2s"),
+            "{error}"
+        );
+        assert!(Config::try_parse_from(["mock-llm", "--chunks", "0"]).is_err());
+    }
+}

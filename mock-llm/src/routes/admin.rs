@@ -1,0 +1,86 @@
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::Mock;
+use crate::ledger::StreamRecord;
+use crate::refusal::Refusal;
+use crate::stats::Stats;
+
+/// How many of the streams that are in the way are named.
+const OFFENDERS: usize = 100;
+
+/// `GET /health`.
+pub async fn health() -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "status": "ok" }))
+}
+
+/// `GET /stats`.
+pub async fn stats(State(mock): State<Mock>) -> Json<Stats> {
+    Json(mock.stats())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamsQuery {
+    #[serde(default)]
+    ended: bool,
+}
+
+/// `GET /streams`, `GET /streams?ended=true`.
+pub async fn streams(
+    State(mock): State<Mock>,
+    query: Result<Query<StreamsQuery>, QueryRejection>,
+) -> Result<Json<Vec<StreamRecord>>, Refusal> {
+    let Query(StreamsQuery { ended }) = query?;
+    Ok(Json(if ended {
+        mock.ledger().ended_streams()
+    } else {
+        mock.ledger().open_streams()
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuiesceQuery {
+    #[serde(default)]
+    within_ms: u64,
+}
+
+/// The streams that are still open.
+#[derive(Serialize)]
+struct Offenders {
+    open: usize,
+    offenders: Vec<StreamRecord>,
+}
+
+/// `POST /admin/quiesce?within_ms=`: 200 once no stream is open, 409 if that takes longer.
+pub async fn quiesce(
+    State(mock): State<Mock>,
+    query: Result<Query<QuiesceQuery>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(QuiesceQuery { within_ms }) = query?;
+    let within = Duration::from_millis(within_ms);
+    let quiet = tokio::time::timeout(within, mock.ledger().quiesced())
+        .await
+        .is_ok();
+    let mut offenders = if quiet {
+        Vec::new()
+    } else {
+        mock.ledger().open_streams()
+    };
+    let open = offenders.len();
+    offenders.truncate(OFFENDERS);
+    // The last stream may have ended after the time was over: then it is quiet after all.
+    let status = if open == 0 {
+        StatusCode::OK
+    } else {
+        StatusCode::CONFLICT
+    };
+    Ok((status, Json(Offenders { open, offenders })).into_response())
+}

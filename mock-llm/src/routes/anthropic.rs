@@ -1,0 +1,58 @@
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+
+use super::completions::Asked;
+use crate::Mock;
+use crate::answering::{document, stream};
+use crate::call::Call;
+use crate::ledger::Kind;
+use crate::refusal::Refusal;
+use crate::wire::anthropic::{MessageScript, whole};
+use crate::wire::dialect::Dialect;
+use crate::wire::request::Endpoint;
+
+/// Anthropic's name for the request id.
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+/// `POST /v1/messages`.
+pub async fn messages(
+    State(mock): State<Mock>,
+    Extension(call): Extension<Call>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let mut response = match answer(&mock, &call, &headers, body).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.respond(Dialect::Anthropic),
+    };
+    if let Ok(id) = HeaderValue::from_str(&call.request_id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+async fn answer(
+    mock: &Mock,
+    call: &Call,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let asked = Asked::read(mock, call, Endpoint::Messages, "msg_", headers, body)?;
+    if asked.streamed {
+        let script = MessageScript::new(asked.answer);
+        stream(mock, call, Kind::MessageStream, &asked.shape, script).await
+    } else {
+        document(
+            mock,
+            call,
+            Kind::Message,
+            &asked.shape,
+            whole(&asked.answer),
+        )
+        .await
+    }
+}

@@ -1,0 +1,31 @@
+use axum::Extension;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use crate::Mock;
+use crate::answering::stream;
+use crate::call::Call;
+use crate::ledger::Kind;
+use crate::refusal::Refusal;
+use crate::wire::plain::PlainScript;
+
+/// `GET /slow_stream?chunks=&interval=&bytes=&ttft=&fault=`.
+///
+/// The query is read as pairs, so that an unknown key is not passed over.
+pub async fn slow_stream(
+    State(mock): State<Mock>,
+    Extension(call): Extension<Call>,
+    headers: HeaderMap,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(pairs) = query?;
+    let shape = mock
+        .config()
+        .shape()
+        .with_headers(&headers)?
+        .with_query(&pairs)?;
+    let script = PlainScript::new(shape.chunks, shape.bytes, shape.is_wide());
+    stream(&mock, &call, Kind::SlowStream, &shape, script).await
+}

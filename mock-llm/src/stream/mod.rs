@@ -1,0 +1,116 @@
+//! The body of an answer: its acts, their pace and their account brought together.
+
+mod pace;
+mod plot;
+mod script;
+mod slices;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+
+use crate::lateness::Lateness;
+use crate::ledger::{Cause, Guard};
+
+pub use pace::Pace;
+pub use plot::{Act, Plot, whole};
+pub use script::Script;
+pub use slices::Slices;
+
+/// The error that makes the connection close without the end of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection is broken on purpose")]
+pub struct Broken;
+
+/// Performs acts at their pace and keeps the account, which is closed when this is dropped.
+#[derive(Debug)]
+pub struct TokenStream<A> {
+    acts: A,
+    pace: Pace,
+    slices: Slices,
+    lateness: Arc<Lateness>,
+    guard: Guard,
+    waiting: bool,
+    late: Option<Duration>,
+    breaking: bool,
+}
+
+impl<A: Iterator<Item = Act>> TokenStream<A> {
+    /// The performance of `acts`.
+    #[must_use]
+    pub fn new(acts: A, pace: Pace, slices: Slices, lateness: Arc<Lateness>, guard: Guard) -> Self {
+        Self {
+            acts,
+            pace,
+            slices,
+            lateness,
+            guard,
+            waiting: false,
+            late: None,
+            breaking: false,
+        }
+    }
+
+    fn tokens(&mut self, event: Bytes, count: u64, last: bool) {
+        if let Some(late) = self.late.take() {
+            self.lateness.record(late);
+            self.pace.advance();
+        }
+        self.guard.tokens_written(count, last);
+        self.slices.put(event);
+    }
+}
+
+impl<A: Iterator<Item = Act> + Unpin> Stream for TokenStream<A> {
+    type Item = Result<Bytes, Broken>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(piece) = ready!(this.slices.poll_piece(cx)) {
+                return Poll::Ready(Some(Ok(piece)));
+            }
+            if this.breaking {
+                return Poll::Ready(Some(Err(Broken)));
+            }
+            if this.waiting {
+                this.late = Some(ready!(this.pace.poll_due(cx)));
+                this.waiting = false;
+            }
+            match this.acts.next() {
+                Some(Act::Wait) => this.waiting = true,
+                Some(Act::Write(bytes)) => this.slices.put(bytes),
+                Some(Act::Tokens { event, count, last }) => this.tokens(event, count, last),
+                Some(Act::Terminal(bytes)) => {
+                    this.guard.terminal_written();
+                    this.slices.put(bytes);
+                }
+                // Nothing will wake this task but the connection, when the client leaves.
+                Some(Act::Stall) => return Poll::Pending,
+                Some(Act::Break(cause)) => {
+                    this.guard.declare(cause);
+                    if cause == Cause::Reset {
+                        this.guard.reset_on_close();
+                    }
+                    this.breaking = true;
+                    // An error makes the connection drop what it has not written; a body that is
+                    // pending makes it write that first.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Some(Act::End(cause)) => {
+                    this.guard.declare(cause);
+                    return Poll::Ready(None);
+                }
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
