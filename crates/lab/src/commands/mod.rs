@@ -1,0 +1,63 @@
+//! What a person types, one file each.
+
+mod compare;
+mod forecast;
+mod list;
+mod run;
+mod schema;
+mod stop;
+mod up;
+
+use std::process::ExitCode;
+
+/// The commands.
+#[derive(clap::Subcommand, Debug)]
+pub enum Command {
+    /// Run a scenario and print what was expected, measured and concluded
+    Run(run::Args),
+    /// Compare the newest run of each variant, or the runs that are named
+    Compare(compare::Args),
+    /// Print what theory predicts for a scenario, without running it
+    Forecast(forecast::Args),
+    /// List the scenarios
+    List,
+    /// Print the JSON Schema of summary.json
+    Schema,
+    /// Start the upstream and a server in the foreground, to try by hand
+    Up(up::Args),
+    /// End what a crashed run left behind
+    Stop(stop::Args),
+}
+
+impl Command {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever ended it; [`crate::exit::code_of`] knows the code.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Run(args) => run::run(args),
+            Self::Compare(args) => compare::run(&args),
+            Self::Forecast(args) => forecast::run(&args),
+            Self::List => list::run(),
+            Self::Schema => schema::run(),
+            Self::Up(args) => up::run(args),
+            Self::Stop(args) => stop::run(&args),
+        }
+    }
+}
+
+/// The runtime of the commands that start processes. It waits more than it works.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
+}
+
+/// Prints to standard output. A reader that goes away early, such as `head`, is no error.
+fn print(text: &str) {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes());
+    let _ = stdout.flush();
+}

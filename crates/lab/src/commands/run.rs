@@ -1,0 +1,192 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{compare, print};
+use crate::exit::{self, Usage};
+use crate::judge::forecast::forecast;
+use crate::judge::is_known_metric;
+use crate::run::{Finished, Interrupt, Plan};
+use crate::scenario::{self, Cell, Scenario, Variant};
+use crate::show;
+use crate::show::comparison::Format;
+use crate::show::progress::Progress;
+use crate::summary::State;
+
+/// Flags of the command.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Path of a scenario file, or the name of one in scenarios/
+    scenario: String,
+    /// Run only this variant; may be given several times [default: all]
+    #[arg(long, value_name = "V")]
+    variant: Vec<String>,
+    /// Run only this cell; may be given several times
+    #[arg(long, value_name = "CELL", conflicts_with = "quick")]
+    cell: Vec<String>,
+    /// Run the short form of the scenario: the cells that it marks as quick
+    #[arg(long)]
+    quick: bool,
+    /// Run everything this many times, variants in turn
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    repeat: u32,
+    /// Replace a value of the scenario, for instance server.pool_threads=40
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Where the folders of the runs go
+    #[arg(long, value_name = "DIR", default_value = "results/runs")]
+    out: PathBuf,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let plan = plan(args)?;
+    print_forecasts(&plan);
+    let runtime = super::runtime()?;
+    let finished = runtime.block_on(async {
+        let interrupt = Interrupt::listen()?;
+        anyhow::Ok(crate::run::run(&plan, &Progress::default(), &interrupt).await?)
+    })?;
+    for summary in &finished.summaries {
+        print(&show::summary::render(summary));
+    }
+    print("\n");
+    let comparisons = compare::of_folders(&finished.folders)?;
+    print(&show::comparison::render(&comparisons, Format::Text));
+    for folder in &finished.folders {
+        print(&format!("Saved in {}\n", folder.display()));
+    }
+    Ok(ExitCode::from(code(&finished)))
+}
+
+fn plan(args: Args) -> anyhow::Result<Plan> {
+    let scenario = scenario::load(&args.scenario, &args.set)?;
+    check_metrics(&scenario)?;
+    let variants = select(&scenario.variants, &args.variant, "variant", |variant| {
+        &variant.name
+    })?;
+    let cells = if args.cell.is_empty() {
+        let cells: Vec<Cell> = scenario
+            .cells
+            .iter()
+            .filter(|cell| cell.quick == args.quick)
+            .cloned()
+            .collect();
+        if cells.is_empty() {
+            return Err(Usage(format!(
+                "scenario {} has no cell for this; name one with --cell",
+                scenario.name
+            ))
+            .into());
+        }
+        cells
+    } else {
+        select(&scenario.cells, &args.cell, "cell", |cell| &cell.name)?
+    };
+    Ok(Plan {
+        scenario,
+        variants,
+        cells,
+        repeats: args.repeat,
+        out: args.out,
+        command: std::env::args()
+            .enumerate()
+            .map(shown_argument)
+            .collect::<Vec<_>>()
+            .join(" "),
+    })
+}
+
+/// The command line as a reader would type it: the binary without its folder.
+fn shown_argument((position, argument): (usize, String)) -> String {
+    if position == 0 {
+        "lab".to_owned()
+    } else {
+        argument
+    }
+}
+
+/// An expectation of a metric that does not exist would only fail after the run.
+fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
+    for variant in &scenario.variants {
+        for cell in &scenario.cells {
+            for expectation in variant.expectations(&cell.name) {
+                is_known_metric(&expectation.metric, cell.probe.endpoints.keys()).map_err(
+                    |error| {
+                        Usage(format!(
+                            "scenario {}: in [[expect]]: {error}",
+                            scenario.name
+                        ))
+                    },
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn select<T: Clone>(
+    all: &[T],
+    names: &[String],
+    what: &str,
+    name_of: impl Fn(&T) -> &String,
+) -> Result<Vec<T>, Usage> {
+    if names.is_empty() {
+        return Ok(all.to_vec());
+    }
+    for name in names {
+        if !all.iter().any(|one| name_of(one) == name) {
+            let known: Vec<_> = all.iter().map(|one| name_of(one).as_str()).collect();
+            return Err(Usage(format!(
+                "there is no {what} \"{name}\"; there are {}",
+                known.join(", ")
+            )));
+        }
+    }
+    Ok(all
+        .iter()
+        .filter(|one| names.contains(name_of(one)))
+        .cloned()
+        .collect())
+}
+
+fn print_forecasts(plan: &Plan) {
+    print(&format!(
+        "{}: {}\n",
+        plan.scenario.name, plan.scenario.title
+    ));
+    for cell in &plan.cells {
+        for Variant { name, model, .. } in &plan.variants {
+            print(&format!(
+                "\nBefore the run, {} / {} / {name}:\n",
+                plan.scenario.name, cell.name
+            ));
+            print(&show::forecast::before(&forecast(cell, *model)));
+        }
+    }
+    print("\n");
+}
+
+fn code(finished: &Finished) -> u8 {
+    match finished.state {
+        State::Interrupted => return exit::INTERRUPTED,
+        State::Failed => return exit::ENVIRONMENT,
+        State::Complete | State::Running => {}
+    }
+    if finished
+        .summaries
+        .iter()
+        .any(|summary| !summary.quality.valid)
+    {
+        return exit::INVALID;
+    }
+    let outcomes = || {
+        finished
+            .summaries
+            .iter()
+            .flat_map(|summary| &summary.expectations)
+    };
+    if outcomes().any(|outcome| !outcome.held) {
+        exit::EXPECTATION
+    } else {
+        0
+    }
+}

@@ -1,0 +1,10 @@
+use std::process::ExitCode;
+
+use super::print;
+use crate::summary::Summary;
+
+pub(super) fn run() -> anyhow::Result<ExitCode> {
+    let schema = schemars::schema_for!(Summary);
+    print(&(serde_json::to_string_pretty(&schema)? + "\n"));
+    Ok(ExitCode::SUCCESS)
+}

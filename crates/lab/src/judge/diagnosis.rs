@@ -1,0 +1,289 @@
+//! Which failure it is, and the figures that decided it.
+//!
+//! The deciding signs, as an operator sees them from outside:
+//!
+//! | what hurts | sync health | async health | CPU | streams | upstream |
+//! |---|---|---|---|---|---|
+//! | blocking pool exhausted | slow | fast | low | served at once stays at c | open = c |
+//! | event loop blocked | slow | slow | low | all stop | – |
+//! | CPU saturated | slow | slow | high | all slow | – |
+//! | upstream limit or leak | fast | fast | low | TTFT grows, plateau at P | open > clients for a leak |
+//! | upstream slow | fast | fast | low | slow | open = clients |
+
+use super::flat;
+use crate::summary::{Candidate, Diagnosis, Kind, Probe, Summary};
+
+/// Above this share of the machine's cores, in percent, the CPU itself is what is short.
+const CPU_SATURATED_PERCENT: f64 = 90.0;
+
+/// A TTFT beyond this many times the upstream's own means that streams wait somewhere.
+const TTFT_GROWN: u64 = 3;
+
+/// What it may always take to start a stream, in microseconds.
+const TTFT_FLOOR_US: u64 = 200_000;
+
+/// The verdict on one cell. Expects everything of `summary` but its diagnosis and expectations.
+#[must_use]
+pub fn diagnose(summary: &Summary) -> Diagnosis {
+    let facts = Facts::of(summary);
+    if let Some(reason) = facts.generator_limited(summary) {
+        return facts.verdict(Kind::GeneratorLimited, vec![reason]);
+    }
+    match (facts.hurt("health_sync"), facts.hurt("health_async")) {
+        (_, Some(true)) => facts.loop_or_cpu(),
+        (Some(true), Some(false)) => facts.pool(),
+        (Some(true), None) => facts.undecided(&[
+            (
+                Kind::BlockingPoolExhausted,
+                "an async health URL that stays fast",
+            ),
+            (
+                Kind::EventLoopBlocked,
+                "an async health URL that is slow as well",
+            ),
+        ]),
+        (sync, _) => facts.streams_alone(sync.is_some()),
+    }
+}
+
+struct Facts<'a> {
+    summary: &'a Summary,
+    evidence: Vec<String>,
+}
+
+impl<'a> Facts<'a> {
+    fn of(summary: &'a Summary) -> Self {
+        let mut facts = Self {
+            summary,
+            evidence: Vec::new(),
+        };
+        for (name, hold) in &summary.phases.load.probes {
+            facts.evidence.push(describe(
+                name,
+                hold,
+                summary.phases.baseline.probes.get(name),
+            ));
+        }
+        let streams = &summary.phases.load.streams;
+        if streams.started > 0 {
+            facts.evidence.push(format!(
+                "streams: {} asked for, {} open at once at the upstream, {} unserved",
+                streams.started,
+                streams
+                    .served_peak
+                    .map_or("n/a".to_owned(), |peak| peak.to_string()),
+                streams.unserved
+            ));
+        }
+        if let Some(pool) = &summary.server.pool {
+            facts.evidence.push(format!(
+                "pool: {} of {} threads busy at most, {} queued at most, longest wait {:.1} s",
+                pool.busy_peak,
+                pool.capacity,
+                pool.queued_peak,
+                pool.oldest_wait_us_peak as f64 / 1e6
+            ));
+        }
+        if let Some(cpu) = summary.server.cpu_percent {
+            facts.evidence.push(format!(
+                "CPU of the server in the hold: {cpu:.0} % of one core"
+            ));
+        }
+        facts
+    }
+
+    fn hurt(&self, endpoint: &str) -> Option<bool> {
+        let hold = self.summary.phases.load.probes.get(endpoint)?;
+        flat::is_hurt(self.summary.phases.baseline.probes.get(endpoint)?, hold)
+    }
+
+    fn verdict(self, kind: Kind, mut more: Vec<String>) -> Diagnosis {
+        more.extend(self.evidence);
+        Diagnosis {
+            kind,
+            candidates: Vec::new(),
+            evidence: more,
+            inferred_capacity: None,
+        }
+    }
+
+    fn undecided(self, candidates: &[(Kind, &str)]) -> Diagnosis {
+        let candidates = candidates
+            .iter()
+            .map(|&(kind, decided_by)| Candidate {
+                kind,
+                decided_by: decided_by.to_owned(),
+            })
+            .collect();
+        Diagnosis {
+            candidates,
+            ..self.verdict(Kind::Undecided, Vec::new())
+        }
+    }
+
+    fn generator_limited(&self, summary: &Summary) -> Option<String> {
+        let streams = &summary.phases.load.streams;
+        let asked = summary.parameters.get("streams").copied().unwrap_or(0);
+        if summary.quality.not_sent_percent > 1.0 {
+            return Some(format!(
+                "{:.1} % of the checks could not be sent",
+                summary.quality.not_sent_percent
+            ));
+        }
+        (streams.started < asked)
+            .then(|| format!("only {} of {asked} streams were started", streams.started))
+            .filter(|_| summary.state == crate::summary::State::Complete)
+    }
+
+    /// Async health hurts, so the loop does not run: for want of CPU, or because something blocks it.
+    fn loop_or_cpu(self) -> Diagnosis {
+        let cores = self.summary.host.cores as f64;
+        let machine = self.summary.quality.host_cpu_percent;
+        match (self.summary.server.cpu_percent, machine) {
+            (None, None) => self.undecided(&[
+                (
+                    Kind::EventLoopBlocked,
+                    "the server's pid: its CPU is low while its loop is blocked",
+                ),
+                (
+                    Kind::CpuSaturated,
+                    "the server's pid: its CPU is at the limit of its cores",
+                ),
+            ]),
+            (server, machine) => {
+                let by_server = server.is_some_and(|cpu| cpu > CPU_SATURATED_PERCENT * cores);
+                let by_machine = machine.is_some_and(|cpu| cpu > CPU_SATURATED_PERCENT);
+                if by_server || by_machine {
+                    let reason = "async health hurts and the cores are busy".to_owned();
+                    self.verdict(Kind::CpuSaturated, vec![reason])
+                } else {
+                    let reason =
+                        "async health hurts while cores are idle: something blocks the loop"
+                            .to_owned();
+                    self.verdict(Kind::EventLoopBlocked, vec![reason])
+                }
+            }
+        }
+    }
+
+    /// Sync health hurts and async health does not: the pool between them is what is short.
+    fn pool(self) -> Diagnosis {
+        let streams = &self.summary.phases.load.streams;
+        let plateau = streams
+            .served_peak
+            .filter(|&served| served < streams.open_peak);
+        let full = self
+            .summary
+            .server
+            .pool
+            .as_ref()
+            .filter(|pool| pool.busy_peak >= pool.capacity && pool.queued_peak > 0);
+        let has_gauges = self.summary.server.pool.is_some();
+        if has_gauges && full.is_none() {
+            return self.undecided(&[(
+                Kind::BlockingPoolExhausted,
+                "gauges that show the pool full; these show a free thread, so what the sync check waits for is elsewhere",
+            )]);
+        }
+        let capacity = plateau.or(full.map(|pool| pool.capacity));
+        let reason = match plateau {
+            Some(served) => format!(
+                "sync health hurts, async health does not, and no more than {served} of {} streams are served at once",
+                streams.open_peak
+            ),
+            None => "sync health hurts and async health does not".to_owned(),
+        };
+        Diagnosis {
+            inferred_capacity: capacity,
+            ..self.verdict(Kind::BlockingPoolExhausted, vec![reason])
+        }
+    }
+
+    /// No health check hurts: is anything wrong with the streams themselves?
+    fn streams_alone(self, sync_seen: bool) -> Diagnosis {
+        let streams = &self.summary.phases.load.streams;
+        let planned = self.summary.parameters.get("ttft_us").copied().unwrap_or(0);
+        let ttft = streams.ttft_us.p99.unwrap_or(0);
+        let grown = ttft > (TTFT_GROWN * planned).max(planned + TTFT_FLOOR_US);
+        if streams.unserved == 0 && streams.refused == 0 && !grown {
+            let lost = streams.truncated + streams.error + streams.stalled;
+            if lost > 0 {
+                let reason = format!("{lost} streams were served and did not end well");
+                return Diagnosis {
+                    evidence: std::iter::once(reason)
+                        .chain(self.evidence.iter().cloned())
+                        .collect(),
+                    ..self.undecided(&[(
+                        Kind::UpstreamSlow,
+                        "the upstream's ledger: how it ended these streams",
+                    )])
+                };
+            }
+            let reason = "every health check and every stream kept its time".to_owned();
+            return self.verdict(Kind::Healthy, vec![reason]);
+        }
+        let Some(served) = streams.served_peak else {
+            let mut candidates = vec![
+                (
+                    Kind::UpstreamLimit,
+                    "the upstream's own count of open streams: it stays at the limit",
+                ),
+                (
+                    Kind::UpstreamSlow,
+                    "the upstream's own count of open streams: it equals the clients'",
+                ),
+            ];
+            if !sync_seen {
+                candidates.push((
+                    Kind::BlockingPoolExhausted,
+                    "a sync health URL that is slow",
+                ));
+            }
+            return self.undecided(&candidates);
+        };
+        if self.summary.upstream.open > 0 {
+            let reason = format!(
+                "the upstream still has {} streams open that no client has",
+                self.summary.upstream.open
+            );
+            return self.verdict(Kind::ConnectionLeak, vec![reason]);
+        }
+        if served < streams.open_peak {
+            if !sync_seen {
+                return self.undecided(&[
+                    (
+                        Kind::BlockingPoolExhausted,
+                        "a sync health URL that is slow",
+                    ),
+                    (Kind::UpstreamLimit, "a sync health URL that stays fast"),
+                ]);
+            }
+            let reason = format!(
+                "health is fast, yet no more than {served} of {} streams are served at once",
+                streams.open_peak
+            );
+            return Diagnosis {
+                inferred_capacity: Some(served),
+                ..self.verdict(Kind::UpstreamLimit, vec![reason])
+            };
+        }
+        let reason = "every stream reached the upstream, and its first chunk came late".to_owned();
+        self.verdict(Kind::UpstreamSlow, vec![reason])
+    }
+}
+
+fn describe(name: &str, hold: &Probe, baseline: Option<&Probe>) -> String {
+    let at_least = if hold.response_us.p99_censored {
+        "≥ "
+    } else {
+        ""
+    };
+    let ms =
+        |us: Option<u64>| us.map_or("n/a".to_owned(), |us| format!("{:.1} ms", us as f64 / 1e3));
+    format!(
+        "{name}: p99 {at_least}{} (baseline {}), {:.1} % unanswered",
+        ms(hold.response_us.p99),
+        ms(baseline.and_then(|baseline| baseline.response_us.p99)),
+        hold.unanswered_percent().unwrap_or(0.0)
+    )
+}

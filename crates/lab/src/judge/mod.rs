@@ -1,0 +1,14 @@
+//! Concludes: forecast, quality, diagnosis, expectations, comparison. Pure: numbers in, verdict out.
+
+pub mod closed_loop;
+pub mod comparison;
+pub mod diagnosis;
+pub mod expectations;
+pub mod flat;
+pub mod forecast;
+mod metric;
+mod pool_queue;
+pub mod quality;
+pub mod recovery;
+
+pub use metric::is_known as is_known_metric;

@@ -1,0 +1,25 @@
+//! Runs thread-exhaustion experiments; see the library for how.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use lab::commands::Command;
+
+/// Makes thread, event-loop and connection exhaustion happen on purpose, measures it and explains it.
+///
+/// Exit codes: 0 all expectations held; 1 an expectation failed; 2 bad usage or scenario; 3 the
+/// measurement is invalid; 4 the environment failed; 130 interrupted.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    args.command.run().unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        lab::exit::code_of(&error)
+    })
+}

@@ -1,0 +1,114 @@
+use hdrhistogram::Histogram;
+
+use crate::summary::{Distribution, Lateness};
+
+/// Which part of a histogram holds lower bounds instead of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Censored {
+    /// None.
+    Nothing,
+    /// Every rank above this one: the values below are exact, and none of them is larger.
+    AboveRank(u64),
+    /// Every value from this one on: a lower bound may stand among exact values, so that whatever is
+    /// at or above the smallest of them can only be called "at least".
+    FromValue(u64),
+}
+
+/// An empty histogram as the lab uses it: microseconds, 3 significant digits, resizing itself.
+#[must_use]
+pub fn histogram() -> Histogram<u64> {
+    // Three digits are always valid.
+    let mut histogram =
+        Histogram::new(3).unwrap_or_else(|_| unreachable!("3 significant digits are valid"));
+    histogram.auto(true);
+    histogram
+}
+
+/// Records `value`, however large: the histogram grows.
+pub fn record(histogram: &mut Histogram<u64>, value: u64) {
+    // Fails only where memory for a larger histogram could not even be addressed.
+    let _ = histogram.record(value);
+}
+
+/// The figures of `histogram`, with what is censored marked.
+#[must_use]
+pub fn distribution(histogram: &Histogram<u64>, censored: Censored) -> Distribution {
+    let count = histogram.len();
+    if count == 0 {
+        return Distribution::default();
+    }
+    let at = |quantile: f64| {
+        let value = histogram.value_at_quantile(quantile).min(histogram.max());
+        let rank = ((quantile * count as f64).ceil() as u64).clamp(1, count);
+        let is_bound = match censored {
+            Censored::Nothing => false,
+            Censored::AboveRank(exact) => rank > exact,
+            Censored::FromValue(smallest) => value >= smallest,
+        };
+        (Some(value), is_bound)
+    };
+    let (p50, p50_censored) = at(0.50);
+    let (p90, p90_censored) = at(0.90);
+    let (p95, p95_censored) = at(0.95);
+    let (p99, p99_censored) = at(0.99);
+    let (p999, p999_censored) = at(0.999);
+    let (max, max_censored) = at(1.0);
+    Distribution {
+        count,
+        min: Some(histogram.min()),
+        mean: Some(histogram.mean().round() as u64),
+        p50,
+        p90,
+        p95,
+        p99,
+        p999,
+        max,
+        p50_censored,
+        p90_censored,
+        p95_censored,
+        p99_censored,
+        p999_censored,
+        max_censored,
+    }
+}
+
+/// Figures of a histogram of how late something was.
+#[must_use]
+pub fn lateness(histogram: &Histogram<u64>) -> Lateness {
+    Lateness {
+        count: histogram.len(),
+        p50: histogram.value_at_quantile(0.50),
+        p99: histogram.value_at_quantile(0.99),
+        max: histogram.max(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_in_the_failed_mass_is_censored_and_one_below_is_not() {
+        let mut all = histogram();
+        all.record_n(1_000, 90).expect("recorded");
+        all.record_n(5_000_000, 10).expect("recorded");
+        let figures = distribution(&all, Censored::AboveRank(90));
+        assert_eq!((figures.p50_censored, figures.p90_censored), (false, false));
+        assert_eq!(
+            (
+                figures.p95_censored,
+                figures.p99_censored,
+                figures.max_censored
+            ),
+            (true, true, true)
+        );
+        assert!(figures.p90.is_some_and(|p90| p90 < 1_010));
+        assert!(figures.p95.is_some_and(|p95| p95 >= 5_000_000));
+    }
+
+    #[test]
+    fn nothing_measured_is_not_zero() {
+        let figures = distribution(&histogram(), Censored::Nothing);
+        assert_eq!((figures.count, figures.p99, figures.max), (0, None, None));
+    }
+}

@@ -1,0 +1,48 @@
+use std::fs::File;
+use std::io::LineWriter;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::V2Serializer;
+use hdrhistogram::serialization::interval_log::{
+    IntervalLogWriterBuilder, IntervalLogWriterError, Tag,
+};
+
+/// One histogram of one interval.
+pub struct Interval {
+    /// Name of the series, such as `hold.health_sync.all`.
+    pub tag: String,
+    /// Start, on the cell's clock.
+    pub start: Duration,
+    /// Length.
+    pub length: Duration,
+    /// Microseconds.
+    pub histogram: Histogram<u64>,
+}
+
+/// Writes intervals to the HdrHistogram interval log format, V2, until `next` has none left.
+///
+/// Each line reaches the operating system before the next interval is asked for: what was logged
+/// survives the end of the process.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write(path: &Path, mut next: impl FnMut() -> Option<Interval>) -> std::io::Result<()> {
+    let mut file = LineWriter::new(File::create(path)?);
+    let mut serializer = V2Serializer::new();
+    let mut log = IntervalLogWriterBuilder::new()
+        .add_comment("response and service times in microseconds; tags are <segment>.<endpoint>.<all|ok|service>")
+        .with_start_time(SystemTime::now())
+        .begin_log_with(&mut file, &mut serializer)?;
+    while let Some(interval) = next() {
+        // Names are checked when the scenario is read; a tag without comma or white space is valid.
+        let tag = Tag::new(&interval.tag);
+        log.write_histogram(&interval.histogram, interval.start, interval.length, tag)
+            .map_err(|error| match error {
+                IntervalLogWriterError::IoError(error) => error,
+                other => std::io::Error::other(format!("{other:?}")),
+            })?;
+    }
+    Ok(())
+}

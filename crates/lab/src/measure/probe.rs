@@ -1,0 +1,189 @@
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::metronome::{Metronome, Plan};
+use super::priority::prefer_this_thread;
+use super::{Event, Outcome, Segments, Tick, is_local};
+
+/// One address that the probe asks.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Name in tables and in the summary.
+    pub name: String,
+    /// Whole URL.
+    pub url: String,
+}
+
+/// An open-loop probe with an OS thread and a runtime of its own, so that the saturation of the load
+/// generator cannot pass for the server's.
+///
+/// Each check is a task of its own on a fresh connection, as a kubelet makes one.
+#[derive(Debug)]
+pub struct Prober {
+    plan: Plan,
+    metronome: Option<Metronome>,
+    cut: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    client: reqwest::Client,
+    endpoints: Vec<Endpoint>,
+    timeout: Duration,
+    segments: Segments,
+    results: Sender<Event>,
+}
+
+impl Prober {
+    /// Starts to ask every endpoint `rate` times a second, from the origin of `segments` on, and
+    /// sends each outcome to `results`.
+    ///
+    /// # Errors
+    /// If a thread or the client cannot be made.
+    pub fn start(
+        endpoints: Vec<Endpoint>,
+        rate: f64,
+        timeout: Duration,
+        segments: Segments,
+        results: Sender<Event>,
+    ) -> anyhow::Result<Self> {
+        let plan = Plan::new(rate, endpoints.len());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the probe's runtime")?;
+        let client = crate::http::client().context("cannot make the probe's HTTP client")?;
+        let origin = segments.origin();
+        let shared = std::sync::Arc::new(Shared {
+            client,
+            endpoints,
+            timeout,
+            segments,
+            results,
+        });
+        let (beats, mut due) = mpsc::unbounded_channel();
+        let (cut, cut_seen) = watch::channel(false);
+        let thread = std::thread::Builder::new()
+            .name("probe".into())
+            .spawn(move || {
+                prefer_this_thread();
+                runtime.block_on(async move {
+                    let mut checks = JoinSet::new();
+                    while let Some((n, due_us)) = due.recv().await {
+                        let check = check(
+                            std::sync::Arc::clone(&shared),
+                            plan.endpoint(n),
+                            due_us,
+                            cut_seen.clone(),
+                        );
+                        checks.spawn(check);
+                        while checks.try_join_next().is_some() {}
+                    }
+                    while checks.join_next().await.is_some() {}
+                });
+            })?;
+        let metronome = Metronome::start(plan, origin, move |n, due_us| {
+            // The receiver outlives the metronome.
+            let _ = beats.send((n, due_us));
+        })?;
+        Ok(Self {
+            plan,
+            metronome: Some(metronome),
+            cut,
+            thread: Some(thread),
+        })
+    }
+
+    /// The plan, to count what was due.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        self.plan
+    }
+
+    /// Sends no check that is due at `at_us` or later; those in flight go on. Returns the end of the
+    /// plan: every check that is due before it was sent, and none that is due at it or later.
+    pub fn stop_at(&mut self, at_us: u64) -> u64 {
+        match self.metronome.take() {
+            Some(metronome) => metronome.stop(at_us),
+            None => at_us,
+        }
+    }
+
+    /// Ends the checks in flight: they count as aborted.
+    pub fn cut(&self) {
+        self.cut.send_replace(true);
+    }
+
+    /// Whether every check has its outcome; only after [`Prober::stop_at`].
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Prober {
+    fn drop(&mut self) {
+        self.metronome = None;
+        self.cut();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn check(
+    shared: std::sync::Arc<Shared>,
+    endpoint: usize,
+    due_us: u64,
+    mut cut: watch::Receiver<bool>,
+) {
+    let sent = Instant::now();
+    let due = shared.segments.origin() + Duration::from_micros(due_us);
+    let outcome = tokio::select! {
+        outcome = ask(&shared.client, &shared.endpoints[endpoint].url) => outcome,
+        () = tokio::time::sleep_until((due + shared.timeout).into()) => Outcome::Timeout,
+        _ = cut.wait_for(|cut| *cut) => Outcome::Aborted,
+    };
+    let done = Instant::now();
+    // An answer that was there at the timeout but read after it came too late all the same.
+    let outcome = if outcome == Outcome::Ok && done > due + shared.timeout {
+        Outcome::Timeout
+    } else {
+        outcome
+    };
+    let tick = Tick {
+        endpoint,
+        due_us,
+        sent_us: shared.segments.us(sent),
+        done_us: shared.segments.us(done),
+        outcome,
+    };
+    // Without a collector there is nobody to report to.
+    let _ = shared.results.send(Event::Tick(tick));
+}
+
+async fn ask(client: &reqwest::Client, url: &str) -> Outcome {
+    let answer = client
+        .get(url)
+        .header(reqwest::header::CONNECTION, "close")
+        .send()
+        .await;
+    match answer {
+        Ok(answer) => {
+            let status = answer.status();
+            match answer.bytes().await {
+                Ok(_) if (200..400).contains(&status.as_u16()) => Outcome::Ok,
+                Ok(_) => Outcome::BadStatus,
+                Err(_) => Outcome::Aborted,
+            }
+        }
+        Err(error) if is_local(&error) => Outcome::NotSent,
+        Err(error) if error.is_connect() => Outcome::ConnectFailure,
+        Err(_) => Outcome::Aborted,
+    }
+}

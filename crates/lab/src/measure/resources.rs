@@ -1,0 +1,219 @@
+//! What processes and the machine use, read from /proc. Elsewhere than on Linux all of it is unknown.
+
+use crate::summary::{Host, Process};
+
+/// A look at one process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessSample {
+    /// Resident memory.
+    pub rss_bytes: u64,
+    /// CPU time since it started.
+    pub cpu_us: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Open files.
+    pub fds: u64,
+}
+
+/// What was seen of one process over a cell.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessUsage {
+    pid: Option<u32>,
+    first: Option<(u64, ProcessSample)>,
+    last: Option<(u64, ProcessSample)>,
+    peak: ProcessSample,
+    hold: Option<((u64, u64), (u64, u64))>,
+}
+
+impl ProcessUsage {
+    /// Nothing seen yet of `pid`.
+    #[must_use]
+    pub fn new(pid: u32) -> Self {
+        Self {
+            pid: Some(pid),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a look at `at_us`, `in_hold` or not.
+    pub fn add(&mut self, at_us: u64, sample: ProcessSample, in_hold: bool) {
+        self.first.get_or_insert((at_us, sample));
+        self.last = Some((at_us, sample));
+        self.peak.rss_bytes = self.peak.rss_bytes.max(sample.rss_bytes);
+        self.peak.threads = self.peak.threads.max(sample.threads);
+        self.peak.fds = self.peak.fds.max(sample.fds);
+        if in_hold {
+            let now = (at_us, sample.cpu_us);
+            self.hold = Some((self.hold.map_or(now, |(start, _)| start), now));
+        }
+    }
+
+    /// The last look.
+    #[must_use]
+    pub fn last(&self) -> Option<ProcessSample> {
+        self.last.map(|(_, sample)| sample)
+    }
+
+    /// The figures.
+    #[must_use]
+    pub fn figures(&self) -> Process {
+        let seen = self.first.zip(self.last);
+        Process {
+            pid: self.pid,
+            rss_peak_bytes: seen.map(|_| self.peak.rss_bytes),
+            cpu_us: seen.map(|((_, first), (_, last))| last.cpu_us.saturating_sub(first.cpu_us)),
+            cpu_percent: self.hold.and_then(|((start, cpu_start), (end, cpu_end))| {
+                (end > start)
+                    .then(|| tenths(100.0 * (cpu_end - cpu_start) as f64 / (end - start) as f64))
+            }),
+            threads_peak: seen.map(|_| self.peak.threads),
+            fds_peak: seen.map(|_| self.peak.fds),
+            pool: None,
+            loop_lag_us_peak: None,
+        }
+    }
+}
+
+/// Rounds to a tenth: more digits would claim what a 250 ms sampler cannot know.
+pub(crate) fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// CPU of the whole machine between two looks.
+#[derive(Clone, Debug, Default)]
+pub struct HostCpu {
+    hold: Option<((u64, u64), (u64, u64))>,
+}
+
+impl HostCpu {
+    /// Adds a look, if it is one in the hold.
+    pub fn add(&mut self, busy_and_total: Option<(u64, u64)>, in_hold: bool) {
+        if let (Some(now), true) = (busy_and_total, in_hold) {
+            self.hold = Some((self.hold.map_or(now, |(start, _)| start), now));
+        }
+    }
+
+    /// Percent of all cores in the hold.
+    #[must_use]
+    pub fn percent(&self) -> Option<f64> {
+        let ((busy_start, total_start), (busy_end, total_end)) = self.hold?;
+        (total_end > total_start).then(|| {
+            tenths(100.0 * (busy_end - busy_start) as f64 / (total_end - total_start) as f64)
+        })
+    }
+}
+
+/// The machine.
+#[must_use]
+pub fn host() -> Host {
+    Host {
+        os: platform::os(),
+        cpu: platform::cpu(),
+        cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64),
+        memory_bytes: platform::memory(),
+        open_files_limit: rustix::process::getrlimit(rustix::process::Resource::Nofile)
+            .current
+            .unwrap_or(u64::MAX),
+    }
+}
+
+pub use platform::{busy_and_total, sample, started_ticks};
+
+#[cfg(target_os = "linux")]
+mod platform {
+    use procfs::process::Process;
+    use procfs::{Current, CurrentSI};
+
+    use super::ProcessSample;
+
+    /// A look at `pid`; `None` if it is gone.
+    #[must_use]
+    pub fn sample(pid: u32) -> Option<ProcessSample> {
+        let process = Process::new(pid.try_into().ok()?).ok()?;
+        let stat = process.stat().ok()?;
+        let us_per_tick = 1_000_000 / procfs::ticks_per_second().max(1);
+        Some(ProcessSample {
+            rss_bytes: stat.rss * procfs::page_size(),
+            cpu_us: (stat.utime + stat.stime) * us_per_tick,
+            threads: stat.num_threads.try_into().unwrap_or(0),
+            fds: process.fd_count().unwrap_or(0) as u64,
+        })
+    }
+
+    /// When `pid` started, in the kernel's ticks since boot; `None` if it is gone or a zombie.
+    #[must_use]
+    pub fn started_ticks(pid: u32) -> Option<u64> {
+        let stat = Process::new(pid.try_into().ok()?).ok()?.stat().ok()?;
+        (stat.state != 'Z').then_some(stat.starttime)
+    }
+
+    /// Ticks in use and in all, summed over all cores, since boot.
+    #[must_use]
+    pub fn busy_and_total() -> Option<(u64, u64)> {
+        let total = procfs::KernelStats::current().ok()?.total;
+        let idle = total.idle + total.iowait.unwrap_or(0);
+        let busy = total.user
+            + total.nice
+            + total.system
+            + total.irq.unwrap_or(0)
+            + total.softirq.unwrap_or(0)
+            + total.steal.unwrap_or(0);
+        Some((busy, busy + idle))
+    }
+
+    pub(super) fn os() -> String {
+        procfs::sys::kernel::Version::current().map_or_else(
+            |_| "Linux".to_owned(),
+            |version| {
+                format!(
+                    "Linux {}.{}.{}",
+                    version.major, version.minor, version.patch
+                )
+            },
+        )
+    }
+
+    pub(super) fn cpu() -> Option<String> {
+        let info = procfs::CpuInfo::current().ok()?;
+        info.model_name(0).map(str::to_owned)
+    }
+
+    pub(super) fn memory() -> Option<u64> {
+        Some(procfs::Meminfo::current().ok()?.mem_total)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod platform {
+    use super::ProcessSample;
+
+    /// Unknown here.
+    #[must_use]
+    pub fn sample(_pid: u32) -> Option<ProcessSample> {
+        None
+    }
+
+    /// Unknown here.
+    #[must_use]
+    pub fn started_ticks(_pid: u32) -> Option<u64> {
+        None
+    }
+
+    /// Unknown here.
+    #[must_use]
+    pub fn busy_and_total() -> Option<(u64, u64)> {
+        None
+    }
+
+    pub(super) fn os() -> String {
+        std::env::consts::OS.to_owned()
+    }
+
+    pub(super) fn cpu() -> Option<String> {
+        None
+    }
+
+    pub(super) fn memory() -> Option<u64> {
+        None
+    }
+}

@@ -1,0 +1,84 @@
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::Segments;
+use super::collector::{Event, Pids, Resources};
+use super::resources::{busy_and_total, sample};
+
+/// Time between two looks.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// A look that takes longer is given up.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where a cell's processes tell of themselves.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The processes.
+    pub pids: Pids,
+    /// Base URL of the server's gauges.
+    pub gauges: String,
+    /// Base URL of the upstream.
+    pub upstream: String,
+    /// The cell's clock.
+    pub segments: Segments,
+}
+
+impl Sources {
+    /// Looks at the processes, at the server's gauges and at the upstream's ledger, four times a
+    /// second, until it is dropped.
+    ///
+    /// # Cancel safety
+    /// Safe: a look that is under way is lost.
+    pub async fn sample_all(self, results: Sender<Event>) -> std::convert::Infallible {
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            ticks.tick().await;
+            // Without a collector there is nobody to report to.
+            let _ = results.send(Event::Resources(Resources {
+                server: sample(self.pids.server),
+                upstream: sample(self.pids.upstream),
+                lab: sample(std::process::id()),
+                host: busy_and_total(),
+            }));
+            self.ask(&results).await;
+        }
+    }
+
+    /// Asks the server and the upstream once.
+    ///
+    /// # Cancel safety
+    /// Safe: what was not answered is lost.
+    pub async fn ask(&self, results: &Sender<Event>) {
+        let Ok(client) = crate::http::client() else {
+            return;
+        };
+        let (gauges, stats) = tokio::join!(
+            get(&client, format!("{}/gauges", self.gauges)),
+            get(&client, format!("{}/stats", self.upstream))
+        );
+        if let Some(gauges) = gauges {
+            let _ = results.send(Event::Gauges(gauges));
+        }
+        if let Some(stats) = stats {
+            let at_us = self.segments.now_us();
+            let _ = results.send(Event::Upstream { at_us, stats });
+        }
+    }
+}
+
+async fn get<T: DeserializeOwned>(client: &reqwest::Client, url: String) -> Option<T> {
+    let bytes = client
+        .get(url)
+        .timeout(PATIENCE)
+        .send()
+        .await
+        .ok()?
+        .bytes()
+        .await
+        .ok()?;
+    serde_json::from_slice(&bytes).ok()
+}

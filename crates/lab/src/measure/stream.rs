@@ -1,0 +1,259 @@
+use hdrhistogram::Histogram;
+
+use super::distribution::{Censored, distribution, histogram, record};
+use crate::summary::Streams;
+
+/// How a stream ended. Every stream that was started ends as exactly one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StreamEnding {
+    /// Terminal marker seen and every numbered chunk present, in order.
+    Complete,
+    /// Ended without the terminal marker, or with a chunk missing or out of order.
+    Truncated,
+    /// Ended with an error event.
+    Error,
+    /// Served at first, then silent for longer than the limit when the driver ended it.
+    Stalled,
+    /// Answered with an error status, or no connection.
+    Refused,
+    /// Flowing when the driver ended it.
+    Cancelled,
+    /// Not a byte by the end of the load.
+    Unserved,
+}
+
+/// What one stream leaves behind.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamRecord {
+    /// How it ended.
+    pub ending: StreamEnding,
+    /// From when it was due to its end.
+    pub age_us: u64,
+    /// Chunks received.
+    pub chunks: u64,
+    /// Chunks missing, twice there or out of order.
+    pub sequence_errors: u64,
+    /// Largest gap between two chunks, if there were two.
+    pub max_gap_us: Option<u64>,
+    /// Since the last chunk, if the driver ended the stream: a gap that was still growing.
+    pub open_gap_us: Option<u64>,
+}
+
+/// Records streams.
+#[derive(Clone, Debug)]
+pub struct StreamRecorder {
+    endings: [u64; 7],
+    started: u64,
+    not_sent: u64,
+    open: u64,
+    open_peak: u64,
+    receiving: u64,
+    chunks: u64,
+    sequence_errors: u64,
+    ttft: Histogram<u64>,
+    smallest_unserved_age: Option<u64>,
+    gap: Histogram<u64>,
+    max_gap: Histogram<u64>,
+    smallest_open_gap: Option<u64>,
+    dispatch: Histogram<u64>,
+}
+
+impl Default for StreamRecorder {
+    fn default() -> Self {
+        Self {
+            endings: [0; 7],
+            started: 0,
+            not_sent: 0,
+            open: 0,
+            open_peak: 0,
+            receiving: 0,
+            chunks: 0,
+            sequence_errors: 0,
+            ttft: histogram(),
+            smallest_unserved_age: None,
+            gap: histogram(),
+            max_gap: histogram(),
+            smallest_open_gap: None,
+            dispatch: histogram(),
+        }
+    }
+}
+
+impl StreamRecorder {
+    /// A stream was started, `late_us` after it was due.
+    pub fn started(&mut self, late_us: u64) {
+        self.started += 1;
+        self.open += 1;
+        self.open_peak = self.open_peak.max(self.open);
+        record(&mut self.dispatch, late_us);
+    }
+
+    /// A stream could not be started for want of a port or a file on this side.
+    pub fn not_sent(&mut self) {
+        self.not_sent += 1;
+    }
+
+    /// Streams that this side failed to start; each counts as refused as well.
+    #[must_use]
+    pub fn count_not_sent(&self) -> u64 {
+        self.not_sent
+    }
+
+    /// A stream received its first chunk.
+    pub fn first_chunk(&mut self, ttft_us: u64) {
+        self.receiving += 1;
+        self.chunks += 1;
+        record(&mut self.ttft, ttft_us);
+    }
+
+    /// A stream received a further chunk.
+    pub fn gap(&mut self, gap_us: u64) {
+        self.chunks += 1;
+        record(&mut self.gap, gap_us);
+    }
+
+    /// A stream ended.
+    pub fn ended(&mut self, stream: &StreamRecord) {
+        self.open = self.open.saturating_sub(1);
+        if stream.chunks > 0 {
+            self.receiving = self.receiving.saturating_sub(1);
+        }
+        self.endings[stream.ending as usize] += 1;
+        self.sequence_errors += stream.sequence_errors;
+        if stream.ending == StreamEnding::Unserved {
+            // Left out, only the lucky streams would have a TTFT.
+            record(&mut self.ttft, stream.age_us);
+            lower(&mut self.smallest_unserved_age, stream.age_us);
+        }
+        // A gap that was still growing says something only once it exceeds all gaps before it.
+        let growing = stream
+            .open_gap_us
+            .filter(|&open| stream.max_gap_us.is_none_or(|max| open > max));
+        if let Some(gap) = growing {
+            record(&mut self.gap, gap);
+            lower(&mut self.smallest_open_gap, gap);
+        }
+        if let Some(max) = growing.or(stream.max_gap_us) {
+            record(&mut self.max_gap, max);
+        }
+    }
+
+    /// Streams that the driver has open now.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.open
+    }
+
+    /// Streams that have received a chunk and have not ended.
+    #[must_use]
+    pub fn receiving(&self) -> u64 {
+        self.receiving
+    }
+
+    /// How late streams were started.
+    #[must_use]
+    pub fn dispatch(&self) -> &Histogram<u64> {
+        &self.dispatch
+    }
+
+    /// Time to the first chunk, with the ages of unserved streams.
+    #[must_use]
+    pub fn ttft(&self) -> &Histogram<u64> {
+        &self.ttft
+    }
+
+    /// Gaps between chunks.
+    #[must_use]
+    pub fn gaps(&self) -> &Histogram<u64> {
+        &self.gap
+    }
+
+    /// The figures, with what the upstream counted.
+    #[must_use]
+    pub fn figures(&self, served_peak: Option<u64>) -> Streams {
+        let count = |ending: StreamEnding| self.endings[ending as usize];
+        let from = |smallest: Option<u64>| smallest.map_or(Censored::Nothing, Censored::FromValue);
+        Streams {
+            started: self.started,
+            complete: count(StreamEnding::Complete),
+            truncated: count(StreamEnding::Truncated),
+            error: count(StreamEnding::Error),
+            stalled: count(StreamEnding::Stalled),
+            refused: count(StreamEnding::Refused),
+            cancelled: count(StreamEnding::Cancelled),
+            unserved: count(StreamEnding::Unserved),
+            open_peak: self.open_peak,
+            served_peak,
+            chunks: self.chunks,
+            sequence_errors: self.sequence_errors,
+            ttft_us: distribution(&self.ttft, from(self.smallest_unserved_age)),
+            gap_us: distribution(&self.gap, from(self.smallest_open_gap)),
+            max_gap_us: distribution(&self.max_gap, from(self.smallest_open_gap)),
+        }
+    }
+}
+
+fn lower(smallest: &mut Option<u64>, value: u64) {
+    *smallest = Some(smallest.map_or(value, |smallest| smallest.min(value)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORD: StreamRecord = StreamRecord {
+        ending: StreamEnding::Cancelled,
+        age_us: 12_000_000,
+        chunks: 48,
+        sequence_errors: 0,
+        max_gap_us: Some(251_000),
+        open_gap_us: Some(100_000),
+    };
+
+    #[test]
+    fn unserved_streams_are_not_left_out_of_ttft() {
+        let mut streams = StreamRecorder::default();
+        for n in 0..100 {
+            streams.started(100);
+            if n < 4 {
+                streams.first_chunk(101_000);
+                streams.ended(&RECORD);
+            } else {
+                streams.ended(&StreamRecord {
+                    ending: StreamEnding::Unserved,
+                    chunks: 0,
+                    max_gap_us: None,
+                    open_gap_us: None,
+                    ..RECORD
+                });
+            }
+        }
+        let figures = streams.figures(Some(4));
+        assert_eq!(
+            (figures.started, figures.cancelled, figures.unserved),
+            (100, 4, 96)
+        );
+        assert!(figures.ttft_us.p50.is_some_and(|p50| p50 >= 12_000_000));
+        assert!(figures.ttft_us.p50_censored);
+        assert_eq!(figures.ttft_us.count, 100);
+    }
+
+    #[test]
+    fn a_stall_at_the_end_is_not_averaged_away() {
+        let mut streams = StreamRecorder::default();
+        streams.started(0);
+        streams.first_chunk(1_000);
+        for _ in 0..47 {
+            streams.gap(250_000);
+        }
+        streams.ended(&StreamRecord {
+            ending: StreamEnding::Stalled,
+            open_gap_us: Some(6_000_000),
+            ..RECORD
+        });
+        let figures = streams.figures(None);
+        assert!(figures.max_gap_us.max.is_some_and(|max| max >= 6_000_000));
+        assert!(figures.max_gap_us.max_censored);
+        assert!(!figures.gap_us.p50_censored);
+    }
+}

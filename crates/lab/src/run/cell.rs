@@ -1,0 +1,354 @@
+use std::time::{Duration, Instant};
+
+use super::summarise::Frame;
+use super::{Interrupt, RunDirectory};
+use crate::drive::StreamLoad;
+use crate::measure::{Collector, Endpoint, Pids, Prober, Segment, Segments, Setup, Sources};
+use crate::scenario::{Cell, Scenario, Variant};
+use crate::show::progress::{Progress, View};
+use crate::stage::{Child, Records, Spec, StageError};
+use crate::summary::{Forecast, State, Summary, probe_rank};
+
+/// Time from the making of the clock to its start, for the probe to get ready.
+const LEAD: Duration = Duration::from_millis(100);
+
+/// How often the phases look at what has been recorded.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Least time in recovery, so that its figures mean something.
+const LEAST_RECOVERY: Duration = Duration::from_secs(2);
+
+/// One cell of one variant.
+pub struct Task<'a> {
+    pub scenario: &'a Scenario,
+    pub variant: &'a Variant,
+    pub cell: &'a Cell,
+    pub repeat: u32,
+    pub repeats: u32,
+    pub command: &'a str,
+    pub forecast: Vec<Forecast>,
+    pub interrupt: &'a Interrupt,
+}
+
+impl Task<'_> {
+    /// Name of the cell's folder.
+    fn folder(&self) -> String {
+        if self.repeats == 1 {
+            self.cell.name.clone()
+        } else {
+            format!("{}.{}", self.cell.name, self.repeat)
+        }
+    }
+}
+
+/// Why a phase was left before its end.
+enum Stop {
+    Interrupted,
+    Failed(String),
+    Environment(StageError),
+}
+
+/// Runs one cell with processes of its own, and saves what was measured whatever ends it.
+///
+/// # Errors
+/// [`StageError`] if the environment fails; what was measured until then is saved if it can be.
+pub async fn run(
+    task: Task<'_>,
+    directory: &mut RunDirectory,
+    records: &Records,
+    progress: &Progress,
+) -> Result<Summary, StageError> {
+    let name = task.folder();
+    let folder = directory.cell(&name)?;
+    let mut view = progress.cell(
+        &task.variant.name,
+        &task.cell.name,
+        task.repeat,
+        task.repeats,
+    );
+    view.phase("start", None);
+    let stage = tokio::select! {
+        stage = start(&task, &folder, records) => stage?,
+        () = task.interrupt.requested() => return Err(StageError::Interrupted),
+    };
+    let mut experiment =
+        Experiment::begin(&task, &folder, stage, view).map_err(|error| StageError::NotReady {
+            name: "the lab".to_owned(),
+            reason: format!("{error:#}"),
+        })?;
+    let result = tokio::select! {
+        result = experiment.phases(directory, &name) => result,
+        () = task.interrupt.requested() => Err(Stop::Interrupted),
+    };
+    experiment.end(result, directory, &name).await
+}
+
+struct Stage {
+    upstream: Child,
+    server: Child,
+}
+
+async fn start(
+    task: &Task<'_>,
+    folder: &std::path::Path,
+    records: &Records,
+) -> Result<Stage, StageError> {
+    let upstream = Child::start(
+        Spec {
+            name: "mock-llm".to_owned(),
+            args: vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()],
+            announces: vec!["listening"],
+            log: folder.join("upstream.log"),
+        },
+        records,
+    )
+    .await?;
+    let parameters = &task.cell.server;
+    let mut args: Vec<String> = [
+        ("--listen", "127.0.0.1:0".to_owned()),
+        ("--gauges", "127.0.0.1:0".to_owned()),
+        ("--upstream", upstream.url("listening")),
+        ("--pool-threads", parameters.pool_threads.to_string()),
+        // What is left of the load when a cell ends is of no interest any more.
+        ("--drain", "500ms".to_owned()),
+    ]
+    .into_iter()
+    .flat_map(|(flag, value)| [flag.to_owned(), value])
+    .collect();
+    if let Some(workers) = parameters.worker_threads {
+        args.extend(["--worker-threads".to_owned(), workers.to_string()]);
+    }
+    args.extend(task.variant.args.iter().cloned());
+    let server = Child::start(
+        Spec {
+            name: task.variant.server.clone(),
+            args,
+            announces: vec!["listening", "gauges"],
+            log: folder.join("server.log"),
+        },
+        records,
+    )
+    .await?;
+    Ok(Stage { upstream, server })
+}
+
+struct Experiment<'a> {
+    frame: Frame<'a>,
+    stage: Stage,
+    collector: Collector,
+    prober: Prober,
+    load: Option<StreamLoad>,
+    sources: Sources,
+    sampler: tokio::task::JoinHandle<std::convert::Infallible>,
+    view: View,
+}
+
+impl<'a> Experiment<'a> {
+    fn begin(
+        task: &'a Task<'a>,
+        folder: &std::path::Path,
+        stage: Stage,
+        view: View,
+    ) -> anyhow::Result<Self> {
+        let cell = task.cell;
+        let segments = Segments::new(Instant::now() + LEAD);
+        let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let ramp_start = us(cell.phases.baseline);
+        let hold_start = ramp_start + us(cell.load.streams.ramp);
+        segments.plan(Segment::Ramp, ramp_start);
+        segments.plan(Segment::Hold, hold_start);
+        segments.plan(Segment::Tail, hold_start + us(cell.phases.hold));
+
+        let base = stage.server.url("listening");
+        let mut endpoints: Vec<_> = cell
+            .probe
+            .endpoints
+            .iter()
+            .map(|(name, path)| Endpoint {
+                name: name.clone(),
+                url: format!("{base}{path}"),
+            })
+            .collect();
+        endpoints.sort_by_key(|endpoint| probe_rank(&endpoint.name));
+        let names: Vec<_> = endpoints
+            .iter()
+            .map(|endpoint| endpoint.name.clone())
+            .collect();
+        let pids = Pids {
+            server: stage.server.pid(),
+            upstream: stage.upstream.pid(),
+        };
+        let collector = Collector::start(Setup {
+            folder: folder.to_owned(),
+            endpoints: names.clone(),
+            timeout_us: us(cell.probe.timeout),
+            segments: segments.clone(),
+            pids,
+        })?;
+        let prober = Prober::start(
+            endpoints,
+            cell.probe.rate,
+            cell.probe.timeout,
+            segments.clone(),
+            collector.sender(),
+        )?;
+        let load = StreamLoad::start(
+            &cell.load.streams,
+            &base,
+            segments.origin() + cell.phases.baseline,
+            collector.sender(),
+        )?;
+        let sources = Sources {
+            pids,
+            gauges: stage.server.url("gauges"),
+            upstream: stage.upstream.url("listening"),
+            segments: segments.clone(),
+        };
+        let sampler = tokio::spawn(sources.clone().sample_all(collector.sender()));
+        Ok(Self {
+            frame: Frame::new(task, segments, prober.plan(), names),
+            stage,
+            collector,
+            prober,
+            load: Some(load),
+            sources,
+            sampler,
+            view,
+        })
+    }
+
+    async fn phases(&mut self, directory: &mut RunDirectory, name: &str) -> Result<(), Stop> {
+        let cell = self.frame.task.cell;
+        let baseline_end = cell.phases.baseline;
+        let ramp_end = baseline_end + cell.load.streams.ramp;
+        let hold_end = ramp_end + cell.phases.hold;
+        self.pass("baseline", Some(baseline_end), directory, name, |_| false)
+            .await?;
+        self.pass("ramp", Some(ramp_end), directory, name, |_| false)
+            .await?;
+        self.pass("hold", Some(hold_end), directory, name, |_| false)
+            .await?;
+        // A check that is due last in the hold is decided a timeout later; the scheduler may add to it.
+        let tail_end = hold_end + cell.probe.timeout + Duration::from_secs(1);
+        self.pass("tail", Some(tail_end), directory, name, |this| {
+            let now = this.frame.segments.now_us();
+            this.frame.is_hold_decided(&this.collector.recorded(), now)
+        })
+        .await?;
+        self.sources.ask(&self.collector.sender()).await;
+        let load_end_us = self.frame.segments.begin(Segment::Recovery);
+        self.end_load().await;
+        let load_end = Duration::from_micros(load_end_us);
+        let limit = load_end + cell.phases.recovery.max(LEAST_RECOVERY);
+        self.pass("recovery", Some(limit), directory, name, |this| {
+            let now = this.frame.segments.now_us();
+            Duration::from_micros(now) >= load_end + LEAST_RECOVERY
+                && this
+                    .frame
+                    .has_recovered(&this.collector.recorded(), load_end_us)
+        })
+        .await
+    }
+
+    /// Waits until `end` on the cell's clock, or until `is_over`, and writes down every second what
+    /// has been recorded.
+    async fn pass(
+        &mut self,
+        phase: &'static str,
+        end: Option<Duration>,
+        directory: &mut RunDirectory,
+        name: &str,
+        is_over: impl Fn(&Self) -> bool,
+    ) -> Result<(), Stop> {
+        let origin = self.frame.segments.origin();
+        let end = end.map(|end| origin + end);
+        self.view.phase(phase, end);
+        let mut next_save = Instant::now() + Duration::from_secs(1);
+        loop {
+            let now = Instant::now();
+            if end.is_some_and(|end| now >= end) || is_over(self) {
+                return Ok(());
+            }
+            let until = end.map_or(now + LOOK, |end| end.min(now + LOOK));
+            tokio::time::sleep_until(until.into()).await;
+            let now_us = self.frame.segments.now_us();
+            self.view
+                .update(&self.collector.recorded(), &self.frame.endpoints, now_us);
+            for child in [&mut self.stage.server, &mut self.stage.upstream] {
+                if let Some(status) = child.exited() {
+                    let reason = format!("{} ended in the {phase}: {status}", child.name());
+                    return Err(Stop::Failed(reason));
+                }
+            }
+            if let Some(source) = self.collector.failure() {
+                let path = directory.path().join("cells").join(name);
+                return Err(Stop::Environment(StageError::Write { path, source }));
+            }
+            if Instant::now() >= next_save {
+                next_save += Duration::from_secs(1);
+                let summary = self.summarise(State::Running, None);
+                directory
+                    .record(name, &summary)
+                    .map_err(Stop::Environment)?;
+            }
+        }
+    }
+
+    fn summarise(&self, state: State, failure: Option<String>) -> Summary {
+        let recorded = self.collector.recorded();
+        let end_us = self.frame.segments.now_us();
+        self.frame.summarise(&recorded, end_us, state, failure)
+    }
+
+    /// Ends the streams off this thread: each reports how it ended, which takes a moment for thousands.
+    async fn end_load(&mut self) {
+        if let Some(mut load) = self.load.take() {
+            let _ = tokio::task::spawn_blocking(move || load.end()).await;
+        }
+    }
+
+    /// Ends everything in order, judges, and saves.
+    async fn end(
+        mut self,
+        result: Result<(), Stop>,
+        directory: &mut RunDirectory,
+        name: &str,
+    ) -> Result<Summary, StageError> {
+        self.view.phase("finish", None);
+        let end_us = self.prober.stop_at(self.frame.segments.now_us());
+        if result.is_ok() {
+            // The last checks may take as long as any.
+            let deadline =
+                Instant::now() + self.frame.task.cell.probe.timeout + Duration::from_secs(1);
+            while !self.prober.is_done() && Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        self.prober.cut();
+        while !self.prober.is_done() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.end_load().await;
+        self.sampler.abort();
+        let sender = self.collector.sender();
+        self.sources.ask(&sender).await;
+        drop(sender);
+        self.stage.server.stop().await;
+        self.stage.upstream.stop().await;
+        self.collector.finish();
+        let (state, failure, error) = match result {
+            Ok(()) => (State::Complete, None, None),
+            Err(Stop::Interrupted) => (State::Interrupted, None, None),
+            Err(Stop::Failed(reason)) => (State::Failed, Some(reason), None),
+            Err(Stop::Environment(error)) => (State::Failed, Some(error.to_string()), Some(error)),
+        };
+        let summary = self
+            .frame
+            .summarise(&self.collector.recorded(), end_us, state, failure);
+        let saved = directory.record(name, &summary);
+        match error {
+            Some(error) => Err(error),
+            None => saved.map(|()| summary),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::Context;
+
+use crate::measure::started_ticks;
+use crate::stage::StageError;
+use crate::summary::{Index, IndexCell, LabProcess, SCHEMA, State, Summary};
+
+/// The folder of one run of one variant.
+///
+/// ```text
+/// <UTC time>-<scenario>-<variant>/
+///   scenario.toml      as run
+///   index.json         every cell with its key figures
+///   summary.json       if the run has one cell
+///   cells/<name>/      summary.json, latency.hlog, timeline.csv, server.log, upstream.log
+/// ```
+#[derive(Debug)]
+pub struct RunDirectory {
+    path: PathBuf,
+    index: Index,
+    single_cell: bool,
+}
+
+impl RunDirectory {
+    /// Makes the folder below `out`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn create(
+        out: &Path,
+        scenario: &str,
+        text: &str,
+        variant: &str,
+        single_cell: bool,
+    ) -> Result<Self, StageError> {
+        let now = SystemTime::now();
+        let stamp = humantime::format_rfc3339_millis(now)
+            .to_string()
+            .replace(':', "");
+        let path = out.join(format!("{stamp}-{scenario}-{variant}"));
+        fs::create_dir_all(path.join("cells")).map_err(|source| write_error(&path, source))?;
+        let pid = std::process::id();
+        let directory = Self {
+            index: Index {
+                schema: SCHEMA,
+                scenario: scenario.to_owned(),
+                variant: variant.to_owned(),
+                started_at: humantime::format_rfc3339_seconds(now).to_string(),
+                state: State::Running,
+                lab: LabProcess {
+                    pid,
+                    started_ticks: started_ticks(pid),
+                },
+                cells: Vec::new(),
+            },
+            path,
+            single_cell,
+        };
+        write_atomically(&directory.path.join("scenario.toml"), text.as_bytes())?;
+        directory.write_index()?;
+        Ok(directory)
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the folder of a cell.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn cell(&self, name: &str) -> Result<PathBuf, StageError> {
+        let path = self.path.join("cells").join(name);
+        fs::create_dir_all(&path).map_err(|source| write_error(&path, source))?;
+        Ok(path)
+    }
+
+    /// Writes the summary of the cell called `name`, complete or not, and its line in the index.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn record(&mut self, name: &str, summary: &Summary) -> Result<(), StageError> {
+        let text = json(summary);
+        write_atomically(
+            &self.path.join("cells").join(name).join("summary.json"),
+            &text,
+        )?;
+        if self.single_cell {
+            write_atomically(&self.path.join("summary.json"), &text)?;
+        }
+        let line = index_cell(name, summary);
+        match self.index.cells.iter_mut().find(|cell| cell.name == name) {
+            Some(cell) => *cell = line,
+            None => self.index.cells.push(line),
+        }
+        self.write_index()
+    }
+
+    /// Marks the run as over.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn finish(&mut self, state: State) -> Result<(), StageError> {
+        self.index.state = state;
+        self.write_index()
+    }
+
+    fn write_index(&self) -> Result<(), StageError> {
+        write_atomically(&self.path.join("index.json"), &json(&self.index))
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Vec<u8> {
+    // The types of the summary have string keys only, so they always serialize.
+    let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
+
+fn write_error(path: &Path, source: std::io::Error) -> StageError {
+    StageError::Write {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// A reader, or a crash, sees the old text or the new one, never a half.
+fn write_atomically(path: &Path, text: &[u8]) -> Result<(), StageError> {
+    let temporary = path.with_extension("tmp");
+    fs::write(&temporary, text)
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(|source| {
+            let _ = fs::remove_file(&temporary);
+            write_error(path, source)
+        })
+}
+
+fn index_cell(name: &str, summary: &Summary) -> IndexCell {
+    let probes = &summary.phases.load.probes;
+    IndexCell {
+        name: name.to_owned(),
+        state: summary.state,
+        valid: summary.quality.valid,
+        diagnosis: summary.diagnosis.kind,
+        served_peak: summary.phases.load.streams.served_peak,
+        health_p99_us: probes
+            .iter()
+            .map(|(name, probe)| (name.clone(), probe.response_us.p99))
+            .collect(),
+        unanswered_percent: probes
+            .iter()
+            .map(|(name, probe)| (name.clone(), probe.unanswered_percent()))
+            .collect(),
+        expectations: summary.expectations.clone(),
+    }
+}
+
+/// A run read back from its folder.
+#[derive(Debug)]
+pub struct Run {
+    /// Its index.
+    pub index: Index,
+    /// The summaries of its cells, in order.
+    pub summaries: Vec<Summary>,
+}
+
+impl Run {
+    /// Reads a run. What its lab was killed over stands there as far as it had been recorded.
+    ///
+    /// # Errors
+    /// If the folder holds no run, or one of another schema.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let index_path = path.join("index.json");
+        let text = fs::read_to_string(&index_path).with_context(|| {
+            format!(
+                "{} is not the folder of a run: no index.json",
+                path.display()
+            )
+        })?;
+        let index: Index = serde_json::from_str(&text).with_context(|| {
+            format!(
+                "{} was made by another version of the lab",
+                index_path.display()
+            )
+        })?;
+        let mut summaries = Vec::new();
+        for cell in &index.cells {
+            let path = path.join("cells").join(&cell.name).join("summary.json");
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let summary = serde_json::from_str(&text).with_context(|| {
+                format!("{} was made by another version of the lab", path.display())
+            })?;
+            summaries.push(summary);
+        }
+        Ok(Self { index, summaries })
+    }
+
+    /// Whether its lab is still at work on it.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        let lab = &self.index.lab;
+        self.index.state == State::Running
+            && lab.started_ticks.is_some()
+            && started_ticks(lab.pid) == lab.started_ticks
+    }
+}
+
+/// The newest run of each variant of the newest scenario below `out` (or of `scenario`), in order of
+/// the variants' names.
+///
+/// # Errors
+/// If there is none, with what would make one.
+pub fn newest(out: &Path, scenario: Option<&str>) -> anyhow::Result<Vec<PathBuf>> {
+    let mut folders: Vec<PathBuf> = fs::read_dir(out)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.join("index.json").is_file())
+        .collect();
+    // Names start with the time, so the order of names is the order of time.
+    folders.sort();
+    let mut wanted = scenario.map(str::to_owned);
+    let mut newest: Vec<(String, PathBuf)> = Vec::new();
+    for folder in folders.into_iter().rev() {
+        let Ok(index) = fs::read_to_string(folder.join("index.json")) else {
+            continue;
+        };
+        let Ok(index) = serde_json::from_str::<Index>(&index) else {
+            continue;
+        };
+        // A run that has not come to its first second has nothing to compare.
+        if index.cells.is_empty() {
+            continue;
+        }
+        let wanted = wanted.get_or_insert_with(|| index.scenario.clone());
+        if index.scenario == *wanted && newest.iter().all(|(variant, _)| *variant != index.variant)
+        {
+            newest.push((index.variant, folder));
+        }
+    }
+    anyhow::ensure!(
+        !newest.is_empty(),
+        "there is no run{} in {}: make one with `lab run stream`",
+        scenario.map_or(String::new(), |scenario| format!(" of {scenario}")),
+        out.display()
+    );
+    newest.sort();
+    Ok(newest.into_iter().map(|(_, folder)| folder).collect())
+}

@@ -1,0 +1,138 @@
+//! The life of a run: for each repeat, for each variant (interleaved), for each cell: fresh processes,
+//! phases, summary.
+
+mod cell;
+mod directory;
+mod interrupt;
+mod summarise;
+
+use std::path::PathBuf;
+
+use crate::judge::forecast::forecast;
+use crate::scenario::{Cell, Scenario, Variant};
+use crate::show::progress::Progress;
+use crate::stage::{Records, StageError, provide_open_files};
+use crate::summary::{State, Summary};
+
+pub use directory::{Run, RunDirectory, newest};
+pub use interrupt::Interrupt;
+
+/// What is to be run, and how often.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// Which of its variants.
+    pub variants: Vec<Variant>,
+    /// Which of its cells.
+    pub cells: Vec<Cell>,
+    /// How often.
+    pub repeats: u32,
+    /// Where the runs' folders go.
+    pub out: PathBuf,
+    /// The command line, for the record.
+    pub command: String,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// The folders, one for each variant.
+    pub folders: Vec<PathBuf>,
+    /// Every cell that was begun.
+    pub summaries: Vec<Summary>,
+    /// How far it came.
+    pub state: State,
+}
+
+/// Runs a plan to its end, or to Ctrl-C.
+///
+/// # Errors
+/// [`StageError`] if the environment does not allow it; what was measured until then is saved.
+///
+/// # Cancel safety
+/// Dropping the future ends all processes; what was measured since the last second is lost.
+pub async fn run(
+    plan: &Plan,
+    progress: &Progress,
+    interrupt: &Interrupt,
+) -> Result<Finished, StageError> {
+    provide_open_files(open_files_needed(&plan.cells))?;
+    let single_cell = plan.cells.len() == 1 && plan.repeats == 1;
+    let mut directories = plan
+        .variants
+        .iter()
+        .map(|variant| {
+            RunDirectory::create(
+                &plan.out,
+                &plan.scenario.name,
+                &plan.scenario.text,
+                &variant.name,
+                single_cell,
+            )
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let records = Records::below(&plan.out);
+    let mut summaries = Vec::new();
+    let mut state = State::Complete;
+    let mut error = None;
+    'run: for repeat in 1..=plan.repeats {
+        for cell in &plan.cells {
+            for (variant, directory) in plan.variants.iter().zip(&mut directories) {
+                let task = cell::Task {
+                    scenario: &plan.scenario,
+                    variant,
+                    cell,
+                    repeat,
+                    repeats: plan.repeats,
+                    command: &plan.command,
+                    forecast: forecast(cell, variant.model),
+                    interrupt,
+                };
+                match cell::run(task, directory, &records, progress).await {
+                    Ok(summary) => {
+                        state = summary.state;
+                        summaries.push(summary);
+                    }
+                    Err(failed) => {
+                        state = State::Failed;
+                        error = Some(failed);
+                    }
+                }
+                if state != State::Complete {
+                    break 'run;
+                }
+            }
+        }
+    }
+    for directory in &mut directories {
+        let finished = directory.finish(state);
+        error = error.or(finished.err());
+    }
+    match error {
+        Some(error) => Err(error),
+        None => Ok(Finished {
+            folders: directories
+                .iter()
+                .map(|directory| directory.path().to_owned())
+                .collect(),
+            summaries,
+            state,
+        }),
+    }
+}
+
+/// Open files that the hungriest process of the hungriest cell needs: a relay has two for a stream.
+fn open_files_needed(cells: &[Cell]) -> u64 {
+    const SPARE: u64 = 100;
+    cells
+        .iter()
+        .map(|cell| {
+            let checks = cell.probe.rate
+                * cell.probe.timeout.as_secs_f64()
+                * cell.probe.endpoints.len() as f64;
+            2 * u64::from(cell.load.streams.count) + checks.ceil() as u64 + SPARE
+        })
+        .max()
+        .unwrap_or(SPARE)
+}

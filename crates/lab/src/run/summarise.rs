@@ -1,0 +1,267 @@
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use super::cell::Task;
+use crate::judge::{closed_loop, diagnosis, expectations, flat, forecast, quality, recovery};
+use crate::measure::{Plan, Recorded, Segment, Segments, Tick, host, lateness};
+use crate::summary::{
+    Diagnosis, Host, Kind, Lateness, LoadPhase, Phase, Phases, Probe, Quality, Recovery, SCHEMA,
+    State, Summary, Upstream,
+};
+
+/// What does not change while a cell runs.
+pub(super) struct Frame<'a> {
+    pub task: &'a Task<'a>,
+    pub started: SystemTime,
+    pub segments: Segments,
+    pub plan: Plan,
+    pub endpoints: Vec<String>,
+    pub host: Host,
+}
+
+impl<'a> Frame<'a> {
+    pub(super) fn new(
+        task: &'a Task<'a>,
+        segments: Segments,
+        plan: Plan,
+        endpoints: Vec<String>,
+    ) -> Self {
+        Self {
+            task,
+            started: SystemTime::now(),
+            segments,
+            plan,
+            endpoints,
+            host: host(),
+        }
+    }
+
+    /// What has been recorded until `end_us`, judged.
+    pub(super) fn summarise(
+        &self,
+        recorded: &Recorded,
+        end_us: u64,
+        state: State,
+        failure: Option<String>,
+    ) -> Summary {
+        let task = self.task;
+        let mut summary = Summary {
+            schema: SCHEMA,
+            scenario: task.scenario.name.clone(),
+            variant: task.variant.name.clone(),
+            cell: task.cell.name.clone(),
+            repeat: task.repeat,
+            state,
+            failure,
+            parameters: task.cell.parameters(),
+            started_at: humantime::format_rfc3339_seconds(self.started).to_string(),
+            lab_version: env!("CARGO_PKG_VERSION").to_owned(),
+            git_commit: env!("LAB_GIT_COMMIT").to_owned(),
+            host: self.host.clone(),
+            command: task.command.to_owned(),
+            phases: self.phases(recorded, end_us),
+            closed_loop: self.closed_loop(recorded),
+            server: recorded.server.figures(),
+            upstream: upstream(recorded),
+            forecast: task.forecast.clone(),
+            quality: self.quality(recorded),
+            diagnosis: Diagnosis {
+                kind: Kind::Undecided,
+                candidates: Vec::new(),
+                evidence: Vec::new(),
+                inferred_capacity: None,
+            },
+            expectations: Vec::new(),
+        };
+        summary.server.pool = recorded.gauges.pool();
+        summary.server.loop_lag_us_peak = recorded.gauges.loop_lag_us_peak();
+        let mut rows = std::mem::take(&mut summary.forecast);
+        forecast::settle(&mut rows, &summary);
+        summary.forecast = rows;
+        let unaccounted = if state == State::Running {
+            // Checks in flight have no outcome yet.
+            Vec::new()
+        } else {
+            self.unaccounted(recorded, end_us)
+        };
+        summary.quality = quality::judge(
+            std::mem::take(&mut summary.quality),
+            &summary,
+            &task.cell.load.streams,
+            recorded.streams.count_not_sent(),
+            &unaccounted,
+        );
+        summary.diagnosis = diagnosis::diagnose(&summary);
+        summary.expectations =
+            expectations::judge(&task.variant.expectations(&task.cell.name), &summary);
+        summary
+    }
+
+    fn phases(&self, recorded: &Recorded, end_us: u64) -> Phases {
+        let phase = |segment| self.phase(recorded, segment, end_us);
+        let (ramp, hold, tail) = (
+            phase(Segment::Ramp),
+            phase(Segment::Hold),
+            phase(Segment::Tail),
+        );
+        let recovery = phase(Segment::Recovery);
+        let baseline = phase(Segment::Baseline);
+        let time_to_recover_us = (recovery.duration_us > 0)
+            .then(|| self.time_to_recover(recorded, &baseline.probes, recovery.started_us))
+            .flatten();
+        Phases {
+            load: LoadPhase {
+                started_us: ramp.started_us,
+                duration_us: ramp.duration_us + hold.duration_us + tail.duration_us,
+                probes: hold.probes,
+                hold_started_us: hold.started_us,
+                hold_us: hold.duration_us,
+                streams: recorded.streams.figures(recorded.served_peak),
+                requests: BTreeMap::new(),
+                ramp,
+                tail,
+            },
+            recovery: Recovery {
+                started_us: recovery.started_us,
+                duration_us: recovery.duration_us,
+                probes: recovery.probes,
+                time_to_recover_us,
+            },
+            baseline,
+        }
+    }
+
+    fn phase(&self, recorded: &Recorded, segment: Segment, end_us: u64) -> Phase {
+        let Some((start, end)) = self.segments.span(segment, end_us) else {
+            return Phase::default();
+        };
+        let probes = self.endpoints.iter().enumerate().map(|(endpoint, name)| {
+            let due = self.plan.due_between(endpoint, start, end);
+            (
+                name.clone(),
+                recorded.recorder.figures(segment, endpoint, due),
+            )
+        });
+        Phase {
+            started_us: start,
+            duration_us: end - start,
+            probes: probes.collect(),
+        }
+    }
+
+    /// From the end of the load until health is back, for the endpoint that takes longest; `None` if
+    /// one is not.
+    pub(super) fn time_to_recover(
+        &self,
+        recorded: &Recorded,
+        baseline: &BTreeMap<String, Probe>,
+        load_end_us: u64,
+    ) -> Option<u64> {
+        let times = self.endpoints.iter().enumerate().map(|(endpoint, name)| {
+            let ticks: Vec<_> = of(recorded, endpoint).copied().collect();
+            let bound = flat::bound_us(baseline.get(name)?);
+            recovery::time_to_recover_us(&ticks, self.task.cell.probe.rate, bound, load_end_us)
+        });
+        times.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    /// Whether health is back, as far as is known.
+    pub(super) fn has_recovered(&self, recorded: &Recorded, load_end_us: u64) -> bool {
+        let baseline = self.phase(recorded, Segment::Baseline, load_end_us).probes;
+        self.time_to_recover(recorded, &baseline, load_end_us)
+            .is_some()
+    }
+
+    /// Whether every check that was due in the hold has its outcome.
+    pub(super) fn is_hold_decided(&self, recorded: &Recorded, now_us: u64) -> bool {
+        let Some((start, end)) = self.segments.span(Segment::Hold, now_us) else {
+            return false;
+        };
+        (0..self.endpoints.len()).all(|endpoint| {
+            let decided = recorded.recorder.decided(Segment::Hold, endpoint);
+            decided >= self.plan.due_between(endpoint, start, end)
+        })
+    }
+
+    fn closed_loop(&self, recorded: &Recorded) -> BTreeMap<String, crate::summary::ClosedLoop> {
+        let of_endpoint = |(endpoint, name): (usize, &String)| {
+            let mut ticks: Vec<_> = of(recorded, endpoint).collect();
+            ticks.sort_unstable_by_key(|tick| tick.due_us);
+            (name.clone(), closed_loop::reconstruct(ticks.into_iter()))
+        };
+        self.endpoints.iter().enumerate().map(of_endpoint).collect()
+    }
+
+    fn quality(&self, recorded: &Recorded) -> Quality {
+        let (sent, not_sent) =
+            recorded
+                .recorder
+                .all()
+                .fold((0, 0), |(total, not_sent), (_, _, series)| {
+                    (
+                        total + series.total(),
+                        not_sent + series.count(crate::measure::Outcome::NotSent),
+                    )
+                });
+        Quality {
+            probe_dispatch_us: lateness(recorded.recorder.dispatch()),
+            load_dispatch_us: lateness(recorded.streams.dispatch()),
+            not_sent_percent: if sent > 0 {
+                100.0 * not_sent as f64 / sent as f64
+            } else {
+                0.0
+            },
+            lab: recorded.lab.figures(),
+            host_cpu_percent: recorded.host_cpu.percent(),
+            open_files_limit: self.host.open_files_limit,
+            ..Quality::default()
+        }
+    }
+
+    /// The phases in which outcomes and plan do not agree.
+    fn unaccounted(&self, recorded: &Recorded, end_us: u64) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for segment in Segment::ALL {
+            let Some((start, end)) = self.segments.span(segment, end_us) else {
+                continue;
+            };
+            for (endpoint, name) in self.endpoints.iter().enumerate() {
+                let due = self.plan.due_between(endpoint, start, end);
+                let decided = recorded.recorder.decided(segment, endpoint);
+                if due != decided {
+                    wrong.push(format!(
+                        "{name} in the {} ({decided} of {due})",
+                        segment.name()
+                    ));
+                }
+            }
+        }
+        wrong
+    }
+}
+
+fn of(recorded: &Recorded, endpoint: usize) -> impl Iterator<Item = &Tick> {
+    recorded
+        .ticks
+        .iter()
+        .filter(move |tick| tick.endpoint == endpoint)
+}
+
+fn upstream(recorded: &Recorded) -> Upstream {
+    let stats = recorded.upstream_stats.clone().unwrap_or_default();
+    Upstream {
+        process: recorded.upstream.figures(),
+        started: stats.started,
+        completed: stats.completed,
+        errored: stats.errored,
+        aborted: stats.aborted,
+        open: stats.open,
+        open_peak: stats.open_peak,
+        lateness_us: Lateness {
+            count: stats.lateness_us.count,
+            p50: stats.lateness_us.p50,
+            p99: stats.lateness_us.p99,
+            max: stats.lateness_us.max,
+        },
+    }
+}

@@ -1,0 +1,265 @@
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::file;
+use super::resolve::{Scenario, resolve};
+
+/// Why a scenario cannot be run. Each is a mistake in what the user gave: exit code 2.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ScenarioError {
+    /// There is no such file.
+    #[error("there is no scenario {name}{hint}")]
+    NotFound {
+        /// What was asked for.
+        name: String,
+        /// What there is instead.
+        hint: String,
+    },
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The file's text is not a scenario.
+    #[error("{}:{line}: {message}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong there and what would be right.
+        message: String,
+    },
+    /// A `--set` does not fit the file.
+    #[error("--set {setting}: {message}")]
+    Set {
+        /// As given.
+        setting: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// Reads and validates a scenario: a path, or the name of a file in `scenarios/`.
+///
+/// `settings` are `dotted.key=value` pairs that replace values of the file.
+///
+/// # Errors
+/// [`ScenarioError`], with the line where there is one.
+pub fn load(path_or_name: &str, settings: &[String]) -> Result<Scenario, ScenarioError> {
+    let path = find(path_or_name)?;
+    let text = std::fs::read_to_string(&path).map_err(|source| ScenarioError::Unreadable {
+        path: path.clone(),
+        source,
+    })?;
+    let scenario = parse(&path, &text)?;
+    if settings.is_empty() {
+        return Ok(scenario);
+    }
+    // The file is right by itself: whatever fails from here on is due to a setting.
+    let mut table: toml::Table = toml::from_str(&text).map_err(|error| at(&path, &text, &error))?;
+    for setting in settings {
+        apply(&mut table, setting)?;
+    }
+    let text = table.to_string();
+    parse(&path, &text).map_err(|error| ScenarioError::Set {
+        setting: settings.join(" --set "),
+        message: match error {
+            ScenarioError::Invalid { message, .. } => message,
+            other => other.to_string(),
+        },
+    })
+}
+
+fn find(path_or_name: &str) -> Result<PathBuf, ScenarioError> {
+    let given = Path::new(path_or_name);
+    if given.is_file() {
+        return Ok(given.to_owned());
+    }
+    let named = Path::new("scenarios").join(format!("{path_or_name}.toml"));
+    if named.is_file() {
+        return Ok(named);
+    }
+    let known = names();
+    let hint = if known.is_empty() {
+        "; give the path of a scenario file".to_owned()
+    } else {
+        format!(
+            "; there are {}, or give the path of a file",
+            known.join(", ")
+        )
+    };
+    Err(ScenarioError::NotFound {
+        name: path_or_name.to_owned(),
+        hint,
+    })
+}
+
+/// The names of the files in `scenarios/`, sorted.
+pub fn names() -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir("scenarios")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
+        .filter_map(|path| {
+            path.file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+fn parse(path: &Path, text: &str) -> Result<Scenario, ScenarioError> {
+    let file: file::File = toml::from_str(text).map_err(|error| at(path, text, &error))?;
+    resolve(file, text.to_owned()).map_err(|invalid| ScenarioError::Invalid {
+        path: path.to_owned(),
+        line: line_of(text, text.find(&invalid.near).unwrap_or(0)),
+        message: invalid.message,
+    })
+}
+
+fn at(path: &Path, text: &str, error: &toml::de::Error) -> ScenarioError {
+    ScenarioError::Invalid {
+        path: path.to_owned(),
+        line: line_of(text, error.span().map_or(0, |span| span.start)),
+        message: error.message().replace('\n', "; "),
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text[..offset.min(text.len())].matches('\n').count() + 1
+}
+
+fn apply(table: &mut toml::Table, setting: &str) -> Result<(), ScenarioError> {
+    let fail = |message: &str| ScenarioError::Set {
+        setting: setting.to_owned(),
+        message: message.to_owned(),
+    };
+    let (key, value) = setting
+        .split_once('=')
+        .ok_or_else(|| fail("write key=value, such as server.pool_threads=40"))?;
+    // `5s` is meant as a string; `40`, `true` and `"5s"` are TOML as they stand.
+    let value = toml::from_str::<toml::Table>(&format!("v = {value}"))
+        .ok()
+        .and_then(|mut parsed| parsed.remove("v"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let mut parts: Vec<_> = key.split('.').collect();
+    let last = parts
+        .pop()
+        .filter(|last| !last.is_empty())
+        .ok_or_else(|| fail("the key is empty"))?;
+    // A cell's own value wins over the file's, so a setting must reach both.
+    if let Some(toml::Value::Array(cells)) = table.get_mut("cell") {
+        for cell in cells.iter_mut().filter_map(toml::Value::as_table_mut) {
+            let own = parts
+                .iter()
+                .try_fold(cell, |table, part| table.get_mut(*part)?.as_table_mut());
+            if let Some(slot) = own.and_then(|own| own.get_mut(last)) {
+                *slot = value.clone();
+            }
+        }
+    }
+    let mut target = table;
+    for part in parts {
+        target = target
+            .entry(part)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| fail("only keys of tables such as [server], [load.streams], [probe] and [phases] can be set"))?;
+    }
+    target.insert(last.to_owned(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = include_str!("../../../../scenarios/stream.toml");
+
+    fn error(text: &str) -> String {
+        parse(Path::new("s.toml"), text)
+            .expect_err("refused")
+            .to_string()
+    }
+
+    #[test]
+    fn the_published_scenario_is_valid() {
+        let scenario = parse(Path::new("s.toml"), GOOD).expect("valid");
+        assert_eq!(scenario.name, "stream");
+        assert!(scenario.cells.iter().any(|cell| cell.quick));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let text = GOOD.replacen("[probe]\n", "[probe]\nrates = 5\n", 1);
+        let line = text
+            .lines()
+            .position(|line| line == "rates = 5")
+            .expect("inserted")
+            + 1;
+        let error = error(&text);
+        assert!(
+            error.starts_with(&format!("s.toml:{line}: unknown field `rates`")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_wrong_unit_is_refused_with_its_line() {
+        let text = GOOD.replacen("timeout = \"5s\"", "timeout = \"5 parsecs\"", 1);
+        let line = text
+            .lines()
+            .position(|line| line.contains("parsecs"))
+            .expect("replaced")
+            + 1;
+        let error = error(&text);
+        assert!(
+            error.starts_with(&format!("s.toml:{line}: \"5 parsecs\" is not a time")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_number_without_a_unit_is_refused() {
+        let error = error(&GOOD.replacen("timeout = \"5s\"", "timeout = 5", 1));
+        assert!(error.contains("a time with its unit"), "{error}");
+    }
+
+    #[test]
+    fn an_expectation_that_could_never_hold_is_refused() {
+        let error = error(&GOOD.replacen("== pool_threads", "== pool_thread", 1));
+        assert!(error.contains("is no parameter"), "{error}");
+    }
+
+    #[test]
+    fn a_setting_reaches_the_cells_too() {
+        let mut table: toml::Table = toml::from_str(GOOD).expect("toml");
+        apply(&mut table, "load.streams.count=17").expect("applied");
+        apply(&mut table, "server.pool_threads=40").expect("applied");
+        let scenario = parse(Path::new("s.toml"), &table.to_string()).expect("valid");
+        assert!(
+            scenario
+                .cells
+                .iter()
+                .all(|cell| cell.load.streams.count == 17)
+        );
+        assert!(
+            scenario
+                .cells
+                .iter()
+                .all(|cell| cell.server.pool_threads == 40)
+        );
+    }
+}

@@ -1,0 +1,194 @@
+//! The comparison as aligned text, as Markdown and as JSON.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+use super::format::{bytes, count, percent, time, wrapped};
+use crate::judge::comparison::{Comparison, Figure, Row, RowUnit, Spread};
+
+/// How a comparison is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Aligned, for a terminal.
+    Text,
+    /// A table for a README.
+    Markdown,
+    /// For programs.
+    Json,
+}
+
+/// The comparison in the given format, with a newline at its end.
+#[must_use]
+pub fn render(comparisons: &[Comparison], format: Format) -> String {
+    match format {
+        Format::Text => comparisons.iter().map(text).collect::<Vec<_>>().join("\n"),
+        Format::Markdown => comparisons
+            .iter()
+            .map(markdown)
+            .collect::<Vec<_>>()
+            .join("\n"),
+        // Its keys are strings, so it always serializes.
+        Format::Json => serde_json::to_string_pretty(comparisons).unwrap_or_default() + "\n",
+    }
+}
+
+fn text(comparison: &Comparison) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    let ratio = has_ratio(comparison);
+    let mut header = vec![Cell::new(title(comparison))];
+    header.extend(comparison.variants.iter().map(right));
+    if ratio {
+        header.push(right("ratio"));
+    }
+    table.set_header(header);
+    for row in &comparison.rows {
+        let mut cells = vec![Cell::new(format!("  {}", row.label))];
+        cells.extend(
+            row.values
+                .iter()
+                .map(|figure| right(value(figure, row.unit))),
+        );
+        if ratio {
+            cells.push(right(ratio_of(row)));
+        }
+        table.add_row(cells);
+    }
+    let mut text = with_groups(&table.to_string(), comparison);
+    for line in footer(comparison) {
+        text.push_str(&wrapped("", "  ", &line));
+    }
+    text
+}
+
+/// Puts a heading above each group; inside the table it would widen its first column.
+fn with_groups(table: &str, comparison: &Comparison) -> String {
+    let mut text = String::new();
+    let mut group = "";
+    for (n, line) in table.lines().enumerate() {
+        // The first line is the header, and every row takes one.
+        let row = n.checked_sub(1).and_then(|n| comparison.rows.get(n));
+        if let Some(row) = row.filter(|row| row.group != group) {
+            group = row.group;
+            let rule = usize::from(super::WIDTH).saturating_sub(group.chars().count() + 4);
+            text.push_str(&format!("── {group} {}\n", "─".repeat(rule)));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn markdown(comparison: &Comparison) -> String {
+    let ratio = has_ratio(comparison);
+    let mut text = format!("| {} |", title(comparison));
+    for variant in &comparison.variants {
+        text.push_str(&format!(" {variant} |"));
+    }
+    text.push_str(if ratio { " ratio |\n|---|" } else { "\n|---|" });
+    text.push_str(&"---:|".repeat(comparison.variants.len() + usize::from(ratio)));
+    text.push('\n');
+    let mut group = "";
+    for row in &comparison.rows {
+        if row.group != group {
+            group = row.group;
+            let empty = " |".repeat(comparison.variants.len() + usize::from(ratio));
+            text.push_str(&format!("| **{group}** |{empty}\n"));
+        }
+        text.push_str(&format!("| {} |", row.label));
+        for figure in &row.values {
+            text.push_str(&format!(" {} |", value(figure, row.unit)));
+        }
+        if ratio {
+            text.push_str(&format!(" {} |", ratio_of(row)));
+        }
+        text.push('\n');
+    }
+    text.push('\n');
+    for line in footer(comparison) {
+        text.push_str(&line);
+        text.push_str("\n\n");
+    }
+    text
+}
+
+fn title(comparison: &Comparison) -> String {
+    format!("{} / {}", comparison.scenario, comparison.cell)
+}
+
+fn right(text: impl ToString) -> Cell {
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+fn has_ratio(comparison: &Comparison) -> bool {
+    comparison.rows.iter().any(|row| row.ratio.is_some())
+}
+
+fn ratio_of(row: &Row) -> String {
+    match row.ratio {
+        // A ratio of percentages or of counts of one says nothing.
+        Some(ratio) if row.unit == RowUnit::Us => spread(ratio, |ratio| format!("{ratio:.2}×")),
+        _ => String::new(),
+    }
+}
+
+fn value(figure: &Figure, unit: RowUnit) -> String {
+    match figure {
+        Figure::Missing => "n/a".to_owned(),
+        Figure::Text(text) => text.clone(),
+        Figure::Number(numbers) => spread(*numbers, |number| match unit {
+            RowUnit::Us => time(number),
+            RowUnit::Bytes => bytes(number),
+            RowUnit::Percent => percent(number),
+            RowUnit::Count | RowUnit::Text => count(number),
+        }),
+    }
+}
+
+/// The median, and the range if there is one.
+fn spread(spread: Spread, show: impl Fn(f64) -> String) -> String {
+    let bound = if spread.censored { "≥ " } else { "" };
+    let (median, min, max) = (show(spread.median), show(spread.min), show(spread.max));
+    if min == max {
+        return format!("{bound}{median}");
+    }
+    format!("{bound}{median} ({min} to {max})")
+}
+
+fn footer(comparison: &Comparison) -> Vec<String> {
+    let runs: Vec<_> = comparison
+        .variants
+        .iter()
+        .zip(&comparison.repeats)
+        .map(|(variant, repeats)| format!("{} of {variant}", repeats.used))
+        .collect();
+    let mut lines = vec![format!("Runs: {}.", runs.join(", "))];
+    let has_bound = |figure: &Figure| matches!(figure, Figure::Number(spread) if spread.censored);
+    if comparison
+        .rows
+        .iter()
+        .any(|row| row.values.iter().any(has_bound))
+    {
+        lines.push(
+            "≥ marks a lower bound: a timeout, or the end of the load, cut the measurement off."
+                .to_owned(),
+        );
+    }
+    if comparison.repeats.iter().any(|repeats| repeats.used > 1) {
+        lines.push("Figures are the median of the runs, with their range.".to_owned());
+    }
+    if has_ratio(comparison) {
+        lines.push(format!(
+            "Ratio: {}, run by run.",
+            comparison.variants.join(" over ")
+        ));
+    }
+    lines.extend(
+        comparison
+            .remarks
+            .iter()
+            .map(|remark| format!("Note: {remark}")),
+    );
+    lines
+}

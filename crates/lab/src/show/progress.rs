@@ -1,0 +1,155 @@
+//! What a person sees while a run is under way: a line that lives on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::format::time;
+use crate::measure::{Outcome, Recorded};
+
+/// Time between two plain lines.
+const PLAIN_EVERY: Duration = Duration::from_secs(5);
+
+/// A check that has been out for longer than this shows as waiting.
+const WAITING: Duration = Duration::from_secs(1);
+
+/// Where progress goes.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    is_live: bool,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            is_live: std::io::stderr().is_terminal(),
+        }
+    }
+}
+
+impl Progress {
+    /// The view of one cell of one variant.
+    #[must_use]
+    pub fn cell(&self, variant: &str, cell: &str, repeat: u32, repeats: u32) -> View {
+        let title = if repeats > 1 {
+            format!("{variant} / {cell} ({repeat} of {repeats})")
+        } else {
+            format!("{variant} / {cell}")
+        };
+        let bar = if self.is_live {
+            // The template is a constant that is known to be valid.
+            let style = ProgressStyle::with_template("{spinner} {wide_msg}")
+                .unwrap_or(ProgressStyle::default_spinner());
+            let bar =
+                ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style);
+            bar.enable_steady_tick(Duration::from_millis(120));
+            Some(bar)
+        } else {
+            None
+        };
+        View {
+            title,
+            bar,
+            phase: "start",
+            end: None,
+            next_plain: Instant::now(),
+        }
+    }
+}
+
+/// The view of one cell.
+#[derive(Debug)]
+pub struct View {
+    title: String,
+    bar: Option<ProgressBar>,
+    phase: &'static str,
+    end: Option<Instant>,
+    next_plain: Instant,
+}
+
+impl View {
+    /// A phase begins; it ends at `end`, at the latest.
+    pub fn phase(&mut self, phase: &'static str, end: Option<Instant>) {
+        self.phase = phase;
+        self.end = end;
+        // So that a phase that ends soon is seen as well.
+        self.next_plain = Instant::now();
+        match (&self.bar, phase) {
+            (Some(bar), "finish") => bar.finish_and_clear(),
+            (Some(bar), _) => bar.set_message(format!("{} · {phase}", self.title)),
+            (None, "start") => eprintln!("{} · start", self.title),
+            (None, _) => {}
+        }
+    }
+
+    /// Shows what has been recorded.
+    pub fn update(&mut self, recorded: &Recorded, endpoints: &[String], now_us: u64) {
+        let is_plain_due = self.bar.is_none() && Instant::now() >= self.next_plain;
+        if self.bar.is_none() && !is_plain_due {
+            return;
+        }
+        let line = self.line(recorded, endpoints, now_us);
+        match &self.bar {
+            Some(bar) => bar.set_message(line),
+            None => {
+                eprintln!("{line}");
+                self.next_plain = Instant::now() + PLAIN_EVERY;
+            }
+        }
+    }
+
+    fn line(&self, recorded: &Recorded, endpoints: &[String], now_us: u64) -> String {
+        let left = self.end.map_or(String::new(), |end| {
+            let left = end
+                .saturating_duration_since(Instant::now())
+                .as_secs_f64()
+                .ceil();
+            let most = if matches!(self.phase, "recovery" | "tail") {
+                "≤"
+            } else {
+                ""
+            };
+            format!(" {most}{left:.0} s")
+        });
+        let health: Vec<_> = endpoints
+            .iter()
+            .enumerate()
+            .map(|(endpoint, name)| {
+                let name = name.strip_prefix("health_").unwrap_or(name);
+                format!("{name} {}", health_now(recorded, endpoint, now_us))
+            })
+            .collect();
+        let streams = &recorded.streams;
+        format!(
+            "{} · {}{left} · {}/{} streams · {}",
+            self.title,
+            self.phase,
+            streams.receiving(),
+            streams.open(),
+            health.join(", ")
+        )
+    }
+}
+
+/// The last answer, or for how long there has been none.
+fn health_now(recorded: &Recorded, endpoint: usize, now_us: u64) -> String {
+    let Some(tick) = recorded
+        .ticks
+        .iter()
+        .rev()
+        .find(|tick| tick.endpoint == endpoint)
+    else {
+        return "–".to_owned();
+    };
+    let silent = Duration::from_micros(now_us.saturating_sub(tick.done_us));
+    match tick.outcome {
+        Outcome::Ok if silent > WAITING => format!("waits {:.0} s", silent.as_secs_f64()),
+        Outcome::Ok => time(tick.done_us.saturating_sub(tick.due_us) as f64),
+        Outcome::BadStatus => "bad status".to_owned(),
+        Outcome::Timeout => "timeout".to_owned(),
+        Outcome::ConnectFailure => "refused".to_owned(),
+        Outcome::Aborted => "aborted".to_owned(),
+        Outcome::NotSent => "not sent".to_owned(),
+    }
+}

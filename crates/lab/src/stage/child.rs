@@ -1,0 +1,236 @@
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{ChildStdin, ChildStdout, Command};
+
+use super::{Records, StageError};
+
+/// How long a process may take to say where it listens.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a process may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Name of the binary, beside the lab's own.
+    pub name: String,
+    /// Its flags.
+    pub args: Vec<String>,
+    /// What it must announce before it is ready: `listening`, `gauges`.
+    pub announces: Vec<&'static str>,
+    /// Where its output goes.
+    pub log: PathBuf,
+}
+
+/// A process that the lab has started. It ends with the lab, whatever ends the lab, because its
+/// standard input closes then; and with this value, at the latest.
+#[derive(Debug)]
+pub struct Child {
+    name: String,
+    pid: u32,
+    process: tokio::process::Child,
+    addresses: BTreeMap<String, SocketAddr>,
+    records: Records,
+    // Held, never written to.
+    _lifeline: Option<ChildStdin>,
+}
+
+impl Child {
+    /// Starts it and waits until it has announced its addresses.
+    ///
+    /// # Errors
+    /// [`StageError`], with the last line of its log if it ended.
+    ///
+    /// # Cancel safety
+    /// Dropping the future kills the process.
+    pub async fn start(spec: Spec, records: &Records) -> Result<Self, StageError> {
+        let log = File::create(&spec.log).map_err(|source| StageError::Write {
+            path: spec.log.clone(),
+            source,
+        })?;
+        let spawn_error = |source| StageError::Spawn {
+            name: spec.name.clone(),
+            source,
+        };
+        let errors = log.try_clone().map_err(spawn_error)?;
+        let mut process = Command::new(find(&spec.name)?)
+            .args(&spec.args)
+            .env("LAB_LIFELINE", "stdin")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            // Ctrl-C on the terminal reaches the lab alone, which then ends its children in order.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(spawn_error)?;
+        let lifeline = process.stdin.take();
+        let stdout = process.stdout.take();
+        let pid = process.id().unwrap_or_default();
+        let mut child = Self {
+            name: spec.name.clone(),
+            pid,
+            process,
+            addresses: BTreeMap::new(),
+            records: records.clone(),
+            _lifeline: lifeline,
+        };
+        // A missing record costs only `make stop`; the lifeline does not depend on it.
+        let _ = records.add(&spec.name, pid);
+        if let Some(stdout) = stdout {
+            child
+                .wait_until_ready(BufReader::new(stdout).lines(), log, &spec)
+                .await?;
+        }
+        Ok(child)
+    }
+
+    async fn wait_until_ready(
+        &mut self,
+        mut lines: Lines<BufReader<ChildStdout>>,
+        mut log: File,
+        spec: &Spec,
+    ) -> Result<(), StageError> {
+        let announced = async {
+            while !spec
+                .announces
+                .iter()
+                .all(|what| self.addresses.contains_key(*what))
+            {
+                let Ok(Some(line)) = lines.next_line().await else {
+                    return false;
+                };
+                let _ = writeln!(log, "{line}");
+                if let Some((what, address)) = read_announcement(&line) {
+                    self.addresses.insert(what, address);
+                }
+            }
+            true
+        };
+        let reason = match tokio::time::timeout(READY_WITHIN, announced).await {
+            Ok(true) => {
+                tokio::spawn(async move {
+                    while let Ok(Some(line)) = lines.next_line().await {
+                        let _ = writeln!(log, "{line}");
+                    }
+                });
+                return Ok(());
+            }
+            Ok(false) => {
+                // Its output has ended; its status follows at once.
+                let _ = tokio::time::timeout(GRACE, self.process.wait()).await;
+                format!("it ended: {}", last_line(&spec.log))
+            }
+            Err(_) => format!(
+                "it did not say where it listens within {} s: {}",
+                READY_WITHIN.as_secs(),
+                last_line(&spec.log)
+            ),
+        };
+        self.records.remove(self.pid);
+        Err(StageError::NotReady {
+            name: spec.name.clone(),
+            reason,
+        })
+    }
+
+    /// Its process number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Name of the binary.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `http://<address>` of what it announced as `what`; of port 0 if it did not, which nothing answers.
+    #[must_use]
+    pub fn url(&self, what: &str) -> String {
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        format!(
+            "http://{}",
+            self.addresses.get(what).copied().unwrap_or(unknown)
+        )
+    }
+
+    /// How it ended, if it has.
+    pub fn exited(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().ok().flatten()
+    }
+
+    /// Ends it: SIGTERM, then SIGKILL when its grace is over.
+    ///
+    /// # Cancel safety
+    /// Dropping the future kills the process at once.
+    pub async fn stop(mut self) {
+        self.signal(Signal::TERM);
+        if tokio::time::timeout(GRACE, self.process.wait())
+            .await
+            .is_err()
+        {
+            let _ = self.process.kill().await;
+        }
+        self.records.remove(self.pid);
+    }
+
+    fn signal(&self, signal: Signal) {
+        // A process that was waited for has no number any more, and another may have it.
+        let pid = self
+            .process
+            .id()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.records.remove(self.pid);
+    }
+}
+
+fn find(name: &str) -> Result<PathBuf, StageError> {
+    let folder = std::env::current_exe()
+        .ok()
+        .and_then(|lab| lab.parent().map(Path::to_owned))
+        .unwrap_or_default();
+    // Tests run from `deps/`, one level below the binaries.
+    let above = folder.parent().map(|above| above.join(name));
+    [Some(folder.join(name)), above]
+        .into_iter()
+        .flatten()
+        .find(|path| path.is_file())
+        .ok_or_else(|| StageError::NoBinary {
+            name: name.to_owned(),
+            folder,
+        })
+}
+
+/// Reads `<what> on http://<address>`.
+fn read_announcement(line: &str) -> Option<(String, SocketAddr)> {
+    let (what, address) = line.split_once(" on http://")?;
+    Some((what.to_owned(), address.parse().ok()?))
+}
+
+fn last_line(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let line = text.lines().rfind(|line| !line.trim().is_empty());
+    line.unwrap_or("it said nothing")
+        .trim_start_matches("error: ")
+        .to_owned()
+}

@@ -1,0 +1,526 @@
+//! The shape of `summary.json` and `index.json`: what a run leaves for people and for programs.
+//!
+//! Integers carry their unit in the name. A figure that was not measured is absent or `null`, never 0.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Version of this shape.
+pub const SCHEMA: u32 = 1;
+
+/// Everything about one cell.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// Version of this shape; 1.
+    pub schema: u32,
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Name of the variant.
+    pub variant: String,
+    /// Name of the cell, as in the scenario.
+    pub cell: String,
+    /// Which repeat of the cell this is, from 1.
+    pub repeat: u32,
+    /// How far the cell came.
+    pub state: State,
+    /// Why it did not come to its end, in a sentence.
+    pub failure: Option<String>,
+    /// The cell's parameters by name.
+    pub parameters: BTreeMap<String, u64>,
+    /// UTC, RFC 3339.
+    pub started_at: String,
+    /// Version of the lab.
+    pub lab_version: String,
+    /// Commit that the lab was built from; `-dirty` if the tree had changes.
+    pub git_commit: String,
+    /// The machine.
+    pub host: Host,
+    /// The command line that started the run.
+    pub command: String,
+    /// What was measured, by phase.
+    pub phases: Phases,
+    /// What a closed-loop probe that drops timeouts would have reported for the same run.
+    pub closed_loop: BTreeMap<String, ClosedLoop>,
+    /// The server under test.
+    pub server: Process,
+    /// The upstream.
+    pub upstream: Upstream,
+    /// What was predicted before the run, and how far off it was.
+    pub forecast: Vec<Forecast>,
+    /// Whether the measurement can be trusted.
+    pub quality: Quality,
+    /// What fails, and the evidence.
+    pub diagnosis: Diagnosis,
+    /// What had to hold, and whether it did.
+    pub expectations: Vec<Outcome>,
+}
+
+/// How far a cell or a run came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Still under way, or its lab was killed: what stands here is what had been recorded.
+    Running,
+    /// Came to its end.
+    Complete,
+    /// Stopped by a signal.
+    Interrupted,
+    /// A process or the environment failed.
+    Failed,
+}
+
+/// The machine a run was made on.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// Operating system and kernel release.
+    pub os: String,
+    /// Model of the processor, if known.
+    pub cpu: Option<String>,
+    /// Logical processors.
+    pub cores: u64,
+    /// Memory, if known.
+    pub memory_bytes: Option<u64>,
+    /// Soft limit on open files during the run.
+    pub open_files_limit: u64,
+}
+
+/// The phases of a cell.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Phases {
+    /// Probe only.
+    pub baseline: Phase,
+    /// Under load. Its `probes` are those of the hold, on which limits and expectations are.
+    pub load: LoadPhase,
+    /// After the load.
+    pub recovery: Recovery,
+}
+
+/// A phase with nothing but the probe.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    /// From the start of the cell's clock.
+    pub started_us: u64,
+    /// Length.
+    pub duration_us: u64,
+    /// By name of the endpoint.
+    pub probes: BTreeMap<String, Probe>,
+}
+
+/// The phase under load.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoadPhase {
+    /// Start of the ramp, from the start of the cell's clock.
+    pub started_us: u64,
+    /// Ramp, hold and tail together.
+    pub duration_us: u64,
+    /// While the load builds up.
+    pub ramp: Phase,
+    /// The hold: by name of the endpoint.
+    pub probes: BTreeMap<String, Probe>,
+    /// Start of the hold.
+    pub hold_started_us: u64,
+    /// Length of the hold.
+    pub hold_us: u64,
+    /// After the hold the load goes on until every check that was due in the hold has its outcome, so
+    /// that none is answered because the load ended.
+    pub tail: Phase,
+    /// The streams.
+    pub streams: Streams,
+    /// Other loads, by class.
+    pub requests: BTreeMap<String, Probe>,
+}
+
+/// The phase after the load.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recovery {
+    /// From the start of the cell's clock.
+    pub started_us: u64,
+    /// Length.
+    pub duration_us: u64,
+    /// By name of the endpoint.
+    pub probes: BTreeMap<String, Probe>,
+    /// From the end of the load to the first second in which 95 % of the checks of every endpoint
+    /// were answered within the bound of "flat"; `null` if that did not come.
+    pub time_to_recover_us: Option<u64>,
+}
+
+/// The checks of one endpoint in one phase. The outcomes sum to `due`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// Checks that the plan had in this phase.
+    pub due: u64,
+    /// Answered with a status from 200 to 399.
+    pub ok: u64,
+    /// Answered with another status.
+    pub bad_status: u64,
+    /// Not answered within the timeout.
+    pub timeout: u64,
+    /// No connection.
+    pub connect_failure: u64,
+    /// The connection ended before the answer did.
+    pub aborted: u64,
+    /// The probe itself could not send: no port, no file.
+    pub not_sent: u64,
+    /// Counted from when a check was due.
+    pub timeout_us: u64,
+    /// From due to done, all outcomes; what is not ok enters at no less than the timeout.
+    pub response_us: Distribution,
+    /// From due to done, ok only.
+    pub response_ok_us: Distribution,
+    /// From sent to done, all outcomes, likewise.
+    pub service_us: Distribution,
+}
+
+/// The order in which endpoints are shown: the two that tell a pool from a loop first.
+#[must_use]
+pub fn probe_rank(name: &str) -> u8 {
+    match name {
+        "health_sync" => 0,
+        "health_async" => 1,
+        _ => 2,
+    }
+}
+
+impl Probe {
+    /// Share of the checks that were not answered with success, in percent.
+    #[must_use]
+    pub fn unanswered_percent(&self) -> Option<f64> {
+        (self.due > 0).then(|| 100.0 * (self.due - self.ok) as f64 / self.due as f64)
+    }
+}
+
+/// Figures of a distribution. A figure is `null` if nothing was measured; one that is marked
+/// censored is a lower bound: the true value is at least that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Distribution {
+    pub count: u64,
+    pub min: Option<u64>,
+    pub mean: Option<u64>,
+    pub p50: Option<u64>,
+    pub p90: Option<u64>,
+    pub p95: Option<u64>,
+    pub p99: Option<u64>,
+    pub p999: Option<u64>,
+    pub max: Option<u64>,
+    pub p50_censored: bool,
+    pub p90_censored: bool,
+    pub p95_censored: bool,
+    pub p99_censored: bool,
+    pub p999_censored: bool,
+    pub max_censored: bool,
+}
+
+/// What became of the streams. Those that were started sum to complete, truncated, error, stalled,
+/// refused, cancelled and unserved.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Streams {
+    /// Asked for.
+    pub started: u64,
+    /// Terminal marker seen and every numbered chunk present, in order.
+    pub complete: u64,
+    /// Ended without the terminal marker, or with a chunk missing or out of order.
+    pub truncated: u64,
+    /// Ended with an error event.
+    pub error: u64,
+    /// Served at first, then silent for longer than the limit at the end of the load.
+    pub stalled: u64,
+    /// Answered with an error status, or no connection.
+    pub refused: u64,
+    /// Flowing when the driver ended it with the load.
+    pub cancelled: u64,
+    /// Not a byte by the end of the load.
+    pub unserved: u64,
+    /// Most streams that the driver had open at once.
+    pub open_peak: u64,
+    /// Most streams that the upstream had open at once, by its own count.
+    pub served_peak: Option<u64>,
+    /// Chunks received.
+    pub chunks: u64,
+    /// Chunks that were missing, twice there or out of order.
+    pub sequence_errors: u64,
+    /// From when a stream was due to its first chunk; an unserved stream enters at its age, censored.
+    pub ttft_us: Distribution,
+    /// Every gap between two chunks, and for a stream that is open the one since its last.
+    pub gap_us: Distribution,
+    /// The largest gap of each stream.
+    pub max_gap_us: Distribution,
+}
+
+/// What a closed-loop probe would have reported: one check at a time, the next one only after the
+/// last was answered, timeouts dropped, latency counted from when it was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClosedLoop {
+    /// Checks it would have sent.
+    pub sent: u64,
+    /// Those that failed and would have been dropped from its percentiles.
+    pub dropped: u64,
+    /// Its figures, over those that were answered.
+    pub service_us: Distribution,
+}
+
+/// A process of the run; `null` where the platform does not tell.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// Its process number.
+    pub pid: Option<u32>,
+    /// Largest resident memory.
+    pub rss_peak_bytes: Option<u64>,
+    /// CPU time over the whole cell.
+    pub cpu_us: Option<u64>,
+    /// CPU time in the hold, in percent of one core.
+    pub cpu_percent: Option<f64>,
+    /// Most threads at once.
+    pub threads_peak: Option<u64>,
+    /// Most open files at once.
+    pub fds_peak: Option<u64>,
+    /// Its blocking pool, if it has gauges.
+    pub pool: Option<Pool>,
+    /// Longest lag of its event loop during the load, if it has gauges.
+    pub loop_lag_us_peak: Option<u64>,
+}
+
+/// A blocking pool under load, by the server's own gauges.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// Threads it may have.
+    pub capacity: u64,
+    /// Most threads busy at once.
+    pub busy_peak: u64,
+    /// Most jobs queued at once.
+    pub queued_peak: u64,
+    /// Longest that a job had waited in the queue.
+    pub oldest_wait_us_peak: u64,
+    /// Thread time in use during the hold, in percent of what the capacity allows.
+    pub busy_percent: Option<f64>,
+}
+
+/// The upstream, by its own ledger.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// The process.
+    pub process: Process,
+    /// Streams it accepted.
+    pub started: u64,
+    /// Streams it sent to the end.
+    pub completed: u64,
+    /// Streams it ended with an error.
+    pub errored: u64,
+    /// Streams whose client went away.
+    pub aborted: u64,
+    /// Streams still open when the cell ended.
+    pub open: u64,
+    /// Most streams open at once.
+    pub open_peak: u64,
+    /// How late it sent its chunks, against its own schedule.
+    pub lateness_us: Lateness,
+}
+
+/// How late something was against its plan.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Lateness {
+    pub count: u64,
+    pub p50: u64,
+    pub p99: u64,
+    pub max: u64,
+}
+
+/// One prediction.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Forecast {
+    /// Short name, which expectations use: `forecast.<name>.error`.
+    pub name: String,
+    /// The law, with its numbers.
+    pub formula: String,
+    /// Unit of `predicted` and `measured`.
+    pub unit: Unit,
+    /// What the law says.
+    pub predicted: f64,
+    /// Whether the prediction is a lower bound, because a timeout cuts it off.
+    pub predicted_censored: bool,
+    /// What the run says.
+    pub measured: Option<f64>,
+    /// Whether the measurement is a lower bound.
+    pub measured_censored: bool,
+    /// 100 · (measured − predicted) / predicted; `null` if it cannot be computed.
+    pub error_percent: Option<f64>,
+}
+
+/// The unit of a forecast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Unit {
+    Us,
+    Streams,
+    Percent,
+    PerSecond,
+}
+
+/// Whether the measurement can be trusted.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quality {
+    /// Whether the figures may be used.
+    pub valid: bool,
+    /// Why not, with the figures, and what to do about it.
+    pub reasons: Vec<String>,
+    /// What does not invalidate the run but a reader should know.
+    pub remarks: Vec<String>,
+    /// How late the probe sent its checks.
+    pub probe_dispatch_us: Lateness,
+    /// How late the driver started its streams.
+    pub load_dispatch_us: Lateness,
+    /// Share of the checks that the probe could not send.
+    pub not_sent_percent: f64,
+    /// The lab itself.
+    pub lab: Process,
+    /// CPU of the whole machine in the hold, in percent of all cores, if known.
+    pub host_cpu_percent: Option<f64>,
+    /// Soft limit on open files.
+    pub open_files_limit: u64,
+}
+
+/// What fails.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Diagnosis {
+    /// The verdict.
+    pub kind: Kind,
+    /// What could not be told apart, each with what would decide.
+    pub candidates: Vec<Candidate>,
+    /// The figures that decided it.
+    pub evidence: Vec<String>,
+    /// How many streams are served at once, if that is what limits.
+    pub inferred_capacity: Option<u64>,
+}
+
+/// A possible cause that was not ruled out.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Candidate {
+    /// The cause.
+    pub kind: Kind,
+    /// The observation that would decide.
+    pub decided_by: String,
+}
+
+/// The failures that the lab can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it, and docs explain each")]
+pub enum Kind {
+    Healthy,
+    BlockingPoolExhausted,
+    EventLoopBlocked,
+    CpuSaturated,
+    BulkheadFull,
+    UpstreamLimit,
+    ConnectionLeak,
+    UpstreamSlow,
+    GeneratorLimited,
+    Undecided,
+}
+
+impl Kind {
+    /// As it stands in JSON and in scenario files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::BlockingPoolExhausted => "blocking_pool_exhausted",
+            Self::EventLoopBlocked => "event_loop_blocked",
+            Self::CpuSaturated => "cpu_saturated",
+            Self::BulkheadFull => "bulkhead_full",
+            Self::UpstreamLimit => "upstream_limit",
+            Self::ConnectionLeak => "connection_leak",
+            Self::UpstreamSlow => "upstream_slow",
+            Self::GeneratorLimited => "generator_limited",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
+/// An expectation after the run.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// The metric.
+    pub name: String,
+    /// Operator and value.
+    pub expected: String,
+    /// What was measured, or `not measured`.
+    pub measured: String,
+    /// Whether it held. What was not measured does not hold.
+    pub held: bool,
+}
+
+/// The shape of `index.json`: a run and its cells.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Index {
+    /// Version of this shape; 1.
+    pub schema: u32,
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Name of the variant.
+    pub variant: String,
+    /// UTC, RFC 3339.
+    pub started_at: String,
+    /// How far the run came.
+    pub state: State,
+    /// The lab that makes or made it, so that one can tell whether it is still under way.
+    pub lab: LabProcess,
+    /// In the order they were run.
+    pub cells: Vec<IndexCell>,
+}
+
+/// The process that makes a run.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LabProcess {
+    /// Its process number.
+    pub pid: u32,
+    /// When it started, in the kernel's ticks, so that a reused number is noticed; `null` if unknown.
+    pub started_ticks: Option<u64>,
+}
+
+/// A cell in the index, with its key figures.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IndexCell {
+    /// Folder below `cells/`.
+    pub name: String,
+    /// How far it came.
+    pub state: State,
+    /// Whether its figures may be used.
+    pub valid: bool,
+    /// The verdict.
+    pub diagnosis: Kind,
+    /// Most streams served at once.
+    pub served_peak: Option<u64>,
+    /// By name of the endpoint: p99 in the hold, all outcomes.
+    pub health_p99_us: BTreeMap<String, Option<u64>>,
+    /// By name of the endpoint: share not answered in the hold.
+    pub unanswered_percent: BTreeMap<String, Option<f64>>,
+    /// What had to hold, and whether it did.
+    pub expectations: Vec<Outcome>,
+}
