@@ -1,0 +1,64 @@
+# One profile for everything: what is tested is what is measured, and dependencies are built once.
+CARGO ?= cargo
+LAB := target/release/lab
+SCENARIO ?= stream
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-broken demo-fixed compare install up-broken up-fixed stop clean test fmt clippy unit docs \
+        test-openai bench reference
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: install ## Run both variants in their short form and compare them (under 90 s)
+	@$(LAB) run $(SCENARIO) --quick
+
+demo-broken: install ## Run the broken variant in its short form (under 45 s)
+	@$(LAB) run $(SCENARIO) --quick --variant broken
+
+demo-fixed: install ## Run the fixed variant in its short form (under 45 s)
+	@$(LAB) run $(SCENARIO) --quick --variant fixed
+
+compare: install ## Compare the newest run of each variant; FORMAT=text, markdown or json
+	@$(LAB) compare --format $(or $(FORMAT),text)
+
+install: ## Build the lab, the upstream and the servers
+	@$(CARGO) build --release --workspace --bins --quiet
+
+up-broken: install ## Start upstream and broken server in the foreground, with curl lines to try
+	@$(LAB) up broken
+
+up-fixed: install ## Start upstream and fixed server in the foreground, with curl lines to try
+	@$(LAB) up fixed
+
+stop: install ## End what a crashed run left behind
+	@$(LAB) stop
+
+clean: ## Remove what was built and the runs in results/runs
+	$(CARGO) clean
+	rm -rf results/runs
+
+test: fmt clippy unit docs ## Run everything that CI runs
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+
+# The end-to-end tests start the real binaries, so these are built first.
+unit: install
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --release --workspace && $(CARGO) test --release --workspace --doc --quiet; \
+	else \
+		$(CARGO) test --release --workspace; \
+	fi
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --quiet
+
+test-openai: install ## Run the official openai Python package against upstream and servers (needs python3)
+	@tests/openai_package/run
+
+reference: install ## Make results/reference/ and the table in the README anew from full-length runs
+	@results/reference/make
