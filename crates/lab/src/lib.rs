@@ -16,3 +16,4 @@ pub mod scenario;
 pub mod show;
 pub mod stage;
 pub mod summary;
+pub mod units;

@@ -13,7 +13,7 @@ use support::{Bench, SHORT, stderr, stdout};
 #[test]
 fn both_variants_run_and_every_expectation_holds() {
     let bench = Bench::new(SHORT);
-    let output = bench.run(&["run", "short.toml"]);
+    let output = bench.measure(&["run", "short.toml"]);
     assert_eq!(
         output.status.code(),
         Some(0),
@@ -69,7 +69,7 @@ fn both_variants_run_and_every_expectation_holds() {
 #[test]
 fn nothing_is_hard_wired_to_four_threads() {
     let bench = Bench::new(SHORT);
-    let output = bench.run(&[
+    let output = bench.measure(&[
         "run",
         "short.toml",
         "--variant",
@@ -97,7 +97,7 @@ fn an_expectation_that_fails_is_named_and_gives_exit_code_1() {
         .replace("server = \"server-fixed\"", "server = \"server-broken\"")
         .replace("server = \"server-x\"", "server = \"server-fixed\"");
     let bench = Bench::new(&swapped);
-    let output = bench.run(&["run", "short.toml"]);
+    let output = bench.measure(&["run", "short.toml"]);
     assert_eq!(
         output.status.code(),
         Some(1),

@@ -1,8 +1,10 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
+
 use super::print;
-use crate::exit;
+use crate::exit::{self, Usage};
 use crate::judge::comparison::{Comparison, compare};
 use crate::run::{Run, newest};
 use crate::show::comparison::{Format, render};
@@ -19,6 +21,12 @@ pub struct Args {
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// Put the Markdown table between the two "generated" comments of this file instead of printing it
+    #[arg(long, value_name = "FILE")]
+    into: Option<PathBuf>,
+    /// Only these cells; may be given several times
+    #[arg(long, value_name = "CELL")]
+    cell: Vec<String>,
     /// Where the folders of the runs are
     #[arg(long, value_name = "DIR", default_value = "results/runs")]
     out: PathBuf,
@@ -30,13 +38,38 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         args.runs.clone()
     };
-    let comparisons = of_folders(&folders)?;
+    let mut comparisons = of_folders(&folders)?;
+    comparisons.retain(|comparison| args.cell.is_empty() || args.cell.contains(&comparison.cell));
     if comparisons.is_empty() {
-        eprintln!("these runs have no cell yet");
+        eprintln!("error: these runs have no such cell, or none yet");
         return Ok(ExitCode::from(exit::INVALID));
     }
-    print(&render(&comparisons, args.format));
+    match &args.into {
+        Some(file) => replace_generated(file, &render(&comparisons, Format::Markdown))?,
+        None => print(&render(&comparisons, args.format)),
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Replaces what stands between the comments, so that no figure is ever typed.
+fn replace_generated(file: &Path, table: &str) -> anyhow::Result<()> {
+    const BEGIN: &str = "<!-- generated";
+    const END: &str = "<!-- end generated -->";
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let bounds = text.find(BEGIN).and_then(|begin| {
+        let from = begin + text[begin..].find("-->")? + "-->".len();
+        Some((from, from + text[from..].find(END)?))
+    });
+    let Some((from, to)) = bounds else {
+        let problem = format!(
+            "{} has no place for a table: add the lines \"{BEGIN} -->\" and \"{END}\"",
+            file.display()
+        );
+        return Err(Usage(problem).into());
+    };
+    let replaced = format!("{}\n\n{table}\n{}", &text[..from], &text[to..]);
+    std::fs::write(file, replaced).with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// Compares the runs in these folders, cell by cell in the order in which they were run.

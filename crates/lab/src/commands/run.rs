@@ -54,7 +54,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     for folder in &finished.folders {
         print(&format!("Saved in {}\n", folder.display()));
     }
-    Ok(ExitCode::from(code(&finished)))
+    let code = code(&finished);
+    match finished.error {
+        Some(error) => Err(error.into()),
+        None => Ok(ExitCode::from(code)),
+    }
 }
 
 fn plan(args: Args) -> anyhow::Result<Plan> {

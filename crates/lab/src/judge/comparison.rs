@@ -21,6 +21,49 @@ pub struct Comparison {
     pub rows: Vec<Row>,
     /// What a reader must know, for instance that a run was interrupted.
     pub remarks: Vec<String>,
+    /// How and where the runs were made, each different way once.
+    pub made_by: Vec<Provenance>,
+}
+
+/// How and where a run was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Provenance {
+    /// The command line.
+    pub command: String,
+    /// Commit that the lab was built from.
+    pub git_commit: String,
+    /// Version of the lab.
+    pub lab_version: String,
+    /// Operating system and kernel.
+    pub os: String,
+    /// Model of the processor, if known.
+    pub cpu: Option<String>,
+    /// Logical processors.
+    pub cores: u64,
+    /// Memory, if known.
+    pub memory_bytes: Option<u64>,
+    /// UTC day of the first run made this way.
+    pub day: String,
+}
+
+impl Provenance {
+    fn of(summary: &Summary) -> Self {
+        Self {
+            command: summary.command.clone(),
+            git_commit: summary.git_commit.clone(),
+            lab_version: summary.lab_version.clone(),
+            os: summary.host.os.clone(),
+            cpu: summary.host.cpu.clone(),
+            cores: summary.host.cores,
+            memory_bytes: summary.host.memory_bytes,
+            day: summary
+                .started_at
+                .split('T')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        }
+    }
 }
 
 /// The runs behind a column.
@@ -130,6 +173,13 @@ pub fn compare(scenario: &str, cell: &str, runs: &[(String, Vec<Summary>)]) -> C
         });
         used.push(chosen);
     }
+    let mut made_by: Vec<Provenance> = Vec::new();
+    for summary in used.iter().flatten() {
+        let provenance = Provenance::of(summary);
+        if !made_by.contains(&provenance) {
+            made_by.push(provenance);
+        }
+    }
     let columns: Vec<&[&Summary]> = used.iter().map(Vec::as_slice).collect();
     Comparison {
         scenario: scenario.to_owned(),
@@ -138,6 +188,7 @@ pub fn compare(scenario: &str, cell: &str, runs: &[(String, Vec<Summary>)]) -> C
         repeats,
         rows: rows(&columns),
         remarks,
+        made_by,
     }
 }
 

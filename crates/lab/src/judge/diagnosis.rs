@@ -12,6 +12,7 @@
 
 use super::flat;
 use crate::summary::{Candidate, Diagnosis, Kind, Probe, Summary};
+use crate::units::time;
 
 /// Above this share of the machine's cores, in percent, the CPU itself is what is short.
 const CPU_SATURATED_PERCENT: f64 = 90.0;
@@ -77,11 +78,11 @@ impl<'a> Facts<'a> {
         }
         if let Some(pool) = &summary.server.pool {
             facts.evidence.push(format!(
-                "pool: {} of {} threads busy at most, {} queued at most, longest wait {:.1} s",
+                "pool: {} of {} threads busy at most, {} queued at most, longest wait {}",
                 pool.busy_peak,
                 pool.capacity,
                 pool.queued_peak,
-                pool.oldest_wait_us_peak as f64 / 1e6
+                time(pool.oldest_wait_us_peak as f64)
             ));
         }
         if let Some(cpu) = summary.server.cpu_percent {
@@ -278,12 +279,11 @@ fn describe(name: &str, hold: &Probe, baseline: Option<&Probe>) -> String {
     } else {
         ""
     };
-    let ms =
-        |us: Option<u64>| us.map_or("n/a".to_owned(), |us| format!("{:.1} ms", us as f64 / 1e3));
+    let shown = |us: Option<u64>| us.map_or("n/a".to_owned(), |us| time(us as f64));
     format!(
         "{name}: p99 {at_least}{} (baseline {}), {:.1} % unanswered",
-        ms(hold.response_us.p99),
-        ms(baseline.and_then(|baseline| baseline.response_us.p99)),
+        shown(hold.response_us.p99),
+        shown(baseline.and_then(|baseline| baseline.response_us.p99)),
         hold.unanswered_percent().unwrap_or(0.0)
     )
 }

@@ -2,6 +2,7 @@
 
 use crate::scenario::Streams;
 use crate::summary::{Quality, State, Summary};
+use crate::units::time;
 
 /// The probe may always be this late, in microseconds.
 const DISPATCH_FLOOR_US: u64 = 2_000;
@@ -45,10 +46,10 @@ pub fn judge(
     let allowed = DISPATCH_FLOOR_US.max(reported / 10);
     if quality.probe_dispatch_us.p99 > allowed {
         reasons.push(format!(
-            "the probe sent its checks up to {:.1} ms late (p99), more than the {:.1} ms allowed: \
+            "the probe sent its checks up to {} late (p99), more than the {} allowed: \
              the machine was too busy; close other programs or ask for fewer streams",
-            ms(quality.probe_dispatch_us.p99),
-            ms(allowed)
+            shown(quality.probe_dispatch_us.p99),
+            shown(allowed)
         ));
     }
     if quality.not_sent_percent > NOT_SENT_PERCENT {
@@ -91,14 +92,14 @@ fn upstream_to_blame(summary: &Summary, streams: &Streams) -> Option<String> {
         .find(|&(_, excess)| excess > BLAME_FLOOR_US && late >= excess / 2)
         .map(|(what, excess)| {
             format!(
-                "the upstream sent its chunks up to {:.0} ms late (p99), which would explain the {:.0} ms by which \
+                "the upstream sent its chunks up to {} late (p99), which would explain the {} by which \
                  {what} exceeds its plan",
-                ms(late),
-                ms(excess)
+                shown(late),
+                shown(excess)
             )
         })
 }
 
-fn ms(us: u64) -> f64 {
-    us as f64 / 1e3
+fn shown(us: u64) -> String {
+    time(us as f64)
 }

@@ -7,7 +7,7 @@ use crate::measure::{Outcome, Tick};
 const SHARE: f64 = 0.95;
 
 /// Time from `load_end_us` to the start of the first second in which 95 % of the checks of one
-/// endpoint were answered within `bound_us`; `None` if that has not come.
+/// endpoint were answered within `bound_us`, 0 if that is the first one; `None` if it has not come.
 ///
 /// `ticks` are the endpoint's checks in any order; one that has no outcome yet breaks the window.
 #[must_use]
@@ -34,7 +34,11 @@ pub fn time_to_recover_us(
             let good = window.iter().filter(|tick| is_good(tick)).count();
             has_all && is_good(window[0]) && good as f64 >= SHARE * length as f64
         })
-        .map(|window| window[0].due_us - load_end_us)
+        .map(|window| match window[0].due_us {
+            // No check after the load was slow: there was nothing to recover from.
+            first if first == after[0].due_us => 0,
+            later => later - load_end_us,
+        })
 }
 
 #[cfg(test)]

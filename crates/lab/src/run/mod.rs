@@ -43,12 +43,14 @@ pub struct Finished {
     pub summaries: Vec<Summary>,
     /// How far it came.
     pub state: State,
+    /// What the environment denied, if that ended it.
+    pub error: Option<StageError>,
 }
 
 /// Runs a plan to its end, or to Ctrl-C.
 ///
 /// # Errors
-/// [`StageError`] if the environment does not allow it; what was measured until then is saved.
+/// [`StageError`] if the environment does not allow it to begin.
 ///
 /// # Cancel safety
 /// Dropping the future ends all processes; what was measured since the last second is lost.
@@ -94,6 +96,7 @@ pub async fn run(
                         state = summary.state;
                         summaries.push(summary);
                     }
+                    Err(StageError::Interrupted) => state = State::Interrupted,
                     Err(failed) => {
                         state = State::Failed;
                         error = Some(failed);
@@ -109,17 +112,15 @@ pub async fn run(
         let finished = directory.finish(state);
         error = error.or(finished.err());
     }
-    match error {
-        Some(error) => Err(error),
-        None => Ok(Finished {
-            folders: directories
-                .iter()
-                .map(|directory| directory.path().to_owned())
-                .collect(),
-            summaries,
-            state,
-        }),
-    }
+    Ok(Finished {
+        folders: directories
+            .iter()
+            .map(|directory| directory.path().to_owned())
+            .collect(),
+        summaries,
+        state,
+        error,
+    })
 }
 
 /// Open files that the hungriest process of the hungriest cell needs: a relay has two for a stream.

@@ -2,8 +2,8 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::format::{bytes, count, percent, time, wrapped};
-use crate::judge::comparison::{Comparison, Figure, Row, RowUnit, Spread};
+use crate::judge::comparison::{Comparison, Figure, Provenance, Row, RowUnit, Spread};
+use crate::units::{WIDTH, bytes, count, percent, time, wrapped};
 
 /// How a comparison is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -71,7 +71,7 @@ fn with_groups(table: &str, comparison: &Comparison) -> String {
         let row = n.checked_sub(1).and_then(|n| comparison.rows.get(n));
         if let Some(row) = row.filter(|row| row.group != group) {
             group = row.group;
-            let rule = usize::from(super::WIDTH).saturating_sub(group.chars().count() + 4);
+            let rule = WIDTH.saturating_sub(group.chars().count() + 4);
             text.push_str(&format!("── {group} {}\n", "─".repeat(rule)));
         }
         text.push_str(line.trim_end());
@@ -110,7 +110,22 @@ fn markdown(comparison: &Comparison) -> String {
         text.push_str(&line);
         text.push_str("\n\n");
     }
-    text
+    for made in &comparison.made_by {
+        text.push_str(&provenance(made));
+        text.push_str("\n\n");
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+fn provenance(made: &Provenance) -> String {
+    let cpu = made.cpu.as_deref().unwrap_or("unknown processor");
+    let memory = made
+        .memory_bytes
+        .map_or("unknown memory".to_owned(), |memory| bytes(memory as f64));
+    format!(
+        "Made by `{}` on {}, with lab {} of commit {}, on {}, {cpu}, {} cores, {memory}.",
+        made.command, made.day, made.lab_version, made.git_commit, made.os, made.cores
+    )
 }
 
 fn title(comparison: &Comparison) -> String {
@@ -128,7 +143,7 @@ fn has_ratio(comparison: &Comparison) -> bool {
 fn ratio_of(row: &Row) -> String {
     match row.ratio {
         // A ratio of percentages or of counts of one says nothing.
-        Some(ratio) if row.unit == RowUnit::Us => spread(ratio, |ratio| format!("{ratio:.2}×")),
+        Some(ratio) if row.unit == RowUnit::Us => spread(ratio, times),
         _ => String::new(),
     }
 }
@@ -143,6 +158,15 @@ fn value(figure: &Figure, unit: RowUnit) -> String {
             RowUnit::Percent => percent(number),
             RowUnit::Count | RowUnit::Text => count(number),
         }),
+    }
+}
+
+/// A ratio: digits where they say something.
+fn times(ratio: f64) -> String {
+    if ratio < 10.0 {
+        format!("{ratio:.2}×")
+    } else {
+        format!("{ratio:.0}×")
     }
 }
 

@@ -2,8 +2,8 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::format::{count, percent, time};
 use crate::summary::{Forecast, Unit};
+use crate::units::{WIDTH, count, percent, time};
 
 /// The forecast before a run: name, prediction, law.
 #[must_use]
@@ -29,7 +29,7 @@ pub fn after(rows: &[Forecast]) -> String {
             .map(|measured| show(measured, row.measured_censored, row.unit));
         let error = match row.error_percent {
             Some(error) => format!("{error:+.1} %"),
-            None if row.predicted_censored && row.measured_censored => "both bounds".to_owned(),
+            None if row.predicted_censored && row.measured_censored => "both cut off".to_owned(),
             None => "n/a".to_owned(),
         };
         table.add_row(vec![
@@ -47,7 +47,7 @@ fn table(header: &[&str]) -> Table {
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(super::WIDTH)
+        .set_width(WIDTH as u16)
         .set_header(header.to_vec());
     table
 }

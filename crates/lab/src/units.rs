@@ -1,3 +1,5 @@
+//! Figures for people: the same in tables, evidence and messages.
+
 /// A time for people: three significant digits and a fitting unit.
 #[must_use]
 pub fn time(us: f64) -> String {
@@ -24,7 +26,8 @@ pub fn bytes(bytes: f64) -> String {
 }
 
 /// A percentage for people.
-pub(super) fn percent(percent: f64) -> String {
+#[must_use]
+pub fn percent(percent: f64) -> String {
     if percent == 0.0 || percent >= 99.95 {
         format!("{percent:.0} %")
     } else {
@@ -33,7 +36,8 @@ pub(super) fn percent(percent: f64) -> String {
 }
 
 /// A count for people: whole where it is whole.
-pub(super) fn count(count: f64) -> String {
+#[must_use]
+pub fn count(count: f64) -> String {
     if count.fract() == 0.0 {
         format!("{count:.0}")
     } else {
@@ -41,14 +45,17 @@ pub(super) fn count(count: f64) -> String {
     }
 }
 
-/// `text` after `first`, broken at spaces to the width of a terminal, further lines after `rest`.
-pub(super) fn wrapped(first: &str, rest: &str, text: &str) -> String {
+/// Width of a terminal that does not tell its own.
+pub const WIDTH: usize = 80;
+
+/// `text` after `first`, broken at spaces to [`WIDTH`], further lines after `rest`.
+#[must_use]
+pub fn wrapped(first: &str, rest: &str, text: &str) -> String {
     let mut lines = String::new();
     let mut line = first.to_owned();
     let mut is_empty = true;
     for word in text.split(' ') {
-        if !is_empty && line.chars().count() + 1 + word.chars().count() > usize::from(super::WIDTH)
-        {
+        if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
             lines.push_str(&line);
             lines.push('\n');
             line = rest.to_owned();
