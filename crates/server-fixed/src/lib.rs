@@ -4,12 +4,19 @@
 mod stream;
 
 use axum::Router;
-use service::Services;
+use service::{Failure, Services};
 
-/// The routes of every failure. A new one is a file and a line here.
+/// Every failure, and every variant of one: a file and a line here.
+const FAILURES: &[Failure] = &[Failure {
+    name: "stream",
+    variant: "",
+    routes: stream::routes,
+}];
+
+/// The routes of every failure.
 ///
 /// # Errors
-/// If the upstream's address is not one.
+/// If the upstream's address is not one, or a variant is asked for that does not exist.
 pub fn routes(services: &mut Services) -> anyhow::Result<Router> {
-    Ok(Router::new().merge(stream::routes(services)?))
+    services.mount(FAILURES)
 }

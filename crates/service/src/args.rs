@@ -53,9 +53,13 @@ pub struct ServerArgs {
     #[arg(long, env = "TOTAL_TIMEOUT", default_value = "600s", value_name = "TIME", value_parser = duration)]
     pub total_timeout: Duration,
 
-    /// Upstream connections at most; what is over it is refused with 503 (server-fixed)
+    /// Upstream exchanges at most; what is over it is refused with 503
     #[arg(long, env = "MAX_UPSTREAM", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_upstream: u32,
+
+    /// Run this variant of a failure instead of its plain form
+    #[arg(long, env = "VARIANT", value_name = "NAME")]
+    pub variant: Option<String>,
 
     /// How long live streams may go on after SIGTERM
     #[arg(long, env = "DRAIN", default_value = "10s", value_name = "TIME", value_parser = duration)]

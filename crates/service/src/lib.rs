@@ -7,6 +7,7 @@
 mod announce;
 mod args;
 mod error;
+mod failure;
 pub mod lifeline;
 mod listener;
 mod log;
@@ -16,6 +17,7 @@ mod shutdown;
 pub use announce::announce;
 pub use args::{ServerArgs, duration};
 pub use error::{EnvironmentError, exit};
+pub use failure::{Failure, UnknownVariant};
 pub use listener::{Connection, HangUp, Listener, Peer};
 pub use log::init as init_log;
 pub use run::{Services, run, serve};

@@ -1,6 +1,6 @@
 //! Runs side by side. The run is the sample: repeats enter as their own figures, never pooled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -173,6 +173,7 @@ pub fn compare(scenario: &str, cell: &str, runs: &[(String, Vec<Summary>)]) -> C
         });
         used.push(chosen);
     }
+    remarks.extend(differing_parameters(&used));
     let mut made_by: Vec<Provenance> = Vec::new();
     for summary in used.iter().flatten() {
         let provenance = Provenance::of(summary);
@@ -212,6 +213,30 @@ fn remark(variant: &str, summary: &Summary, shown: bool) -> String {
         .collect::<Vec<_>>()
         .join("; ");
     format!("{variant}, run {}: {what} ({shown}): {why}", summary.repeat)
+}
+
+/// Runs that were not made with the same parameters are compared all the same, but not in silence.
+fn differing_parameters(used: &[Vec<&Summary>]) -> Option<String> {
+    let mut values: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+    for summary in used.iter().flatten() {
+        for (name, &value) in &summary.parameters {
+            values.entry(name).or_default().insert(value);
+        }
+    }
+    let differing: Vec<_> = values
+        .into_iter()
+        .filter(|(_, values)| values.len() > 1)
+        .map(|(name, values)| {
+            let values: Vec<_> = values.iter().map(u64::to_string).collect();
+            format!("{name} ({})", values.join(" and "))
+        })
+        .collect();
+    (!differing.is_empty()).then(|| {
+        format!(
+            "these runs were made with different parameters: {}",
+            differing.join(", ")
+        )
+    })
 }
 
 /// Reads one figure of one run, and whether it is a lower bound.
@@ -353,7 +378,7 @@ fn health(table: &mut Table<'_>, name: &str) {
 }
 
 fn closed_loop(table: &mut Table<'_>) {
-    table.group = "the same run, as a closed-loop probe tells it";
+    table.group = "baseline to recovery, as a closed-loop probe tells it";
     let lie = |summary: &Summary| summary.closed_loop.get("health_sync").cloned();
     table.number("health_sync p50", RowUnit::Us, &|summary| {
         Some((lie(summary)?.service_us.p50? as f64, false))

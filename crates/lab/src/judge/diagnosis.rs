@@ -11,7 +11,7 @@
 //! | upstream slow | fast | fast | low | slow | open = clients |
 
 use super::flat;
-use crate::summary::{Candidate, Diagnosis, Kind, Probe, Summary};
+use crate::summary::{Candidate, Diagnosis, Kind, Probe, State, Summary};
 use crate::units::time;
 
 /// Above this share of the machine's cores, in percent, the CPU itself is what is short.
@@ -133,7 +133,7 @@ impl<'a> Facts<'a> {
         }
         (streams.started < asked)
             .then(|| format!("only {} of {asked} streams were started", streams.started))
-            .filter(|_| summary.state == crate::summary::State::Complete)
+            .filter(|_| summary.state == State::Complete)
     }
 
     /// Async health hurts, so the loop does not run: for want of CPU, or because something blocks it.
@@ -203,6 +203,13 @@ impl<'a> Facts<'a> {
     /// No health check hurts: is anything wrong with the streams themselves?
     fn streams_alone(self, sync_seen: bool) -> Diagnosis {
         let streams = &self.summary.phases.load.streams;
+        if self.summary.upstream.open > 0 && self.summary.state == State::Complete {
+            let reason = format!(
+                "the upstream still has {} streams open that no client has",
+                self.summary.upstream.open
+            );
+            return self.verdict(Kind::ConnectionLeak, vec![reason]);
+        }
         let planned = self.summary.parameters.get("ttft_us").copied().unwrap_or(0);
         let ttft = streams.ttft_us.p99.unwrap_or(0);
         let grown = ttft > (TTFT_GROWN * planned).max(planned + TTFT_FLOOR_US);
@@ -242,13 +249,6 @@ impl<'a> Facts<'a> {
             }
             return self.undecided(&candidates);
         };
-        if self.summary.upstream.open > 0 {
-            let reason = format!(
-                "the upstream still has {} streams open that no client has",
-                self.summary.upstream.open
-            );
-            return self.verdict(Kind::ConnectionLeak, vec![reason]);
-        }
         if served < streams.open_peak {
             if !sync_seen {
                 return self.undecided(&[
@@ -286,4 +286,125 @@ fn describe(name: &str, hold: &Probe, baseline: Option<&Probe>) -> String {
         shown(baseline.and_then(|baseline| baseline.response_us.p99)),
         hold.unanswered_percent().unwrap_or(0.0)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::sample::{fast, hurt, summary};
+
+    fn candidates(diagnosis: &Diagnosis) -> Vec<Kind> {
+        diagnosis
+            .candidates
+            .iter()
+            .map(|candidate| candidate.kind)
+            .collect()
+    }
+
+    #[test]
+    fn all_fast_and_all_served_is_healthy() {
+        assert_eq!(diagnose(&summary()).kind, Kind::Healthy);
+    }
+
+    #[test]
+    fn slow_sync_beside_fast_async_is_the_pool_and_the_plateau_its_size() {
+        let mut summary = summary();
+        summary
+            .phases
+            .load
+            .probes
+            .insert("health_sync".into(), hurt());
+        summary.phases.load.streams.served_peak = Some(7);
+        summary.phases.load.streams.unserved = 93;
+        summary.server.pool = None;
+        let diagnosis = diagnose(&summary);
+        assert_eq!(diagnosis.kind, Kind::BlockingPoolExhausted);
+        assert_eq!(diagnosis.inferred_capacity, Some(7));
+    }
+
+    #[test]
+    fn gauges_that_show_a_free_thread_contradict_an_exhausted_pool() {
+        let mut summary = summary();
+        summary
+            .phases
+            .load
+            .probes
+            .insert("health_sync".into(), hurt());
+        let diagnosis = diagnose(&summary);
+        assert_eq!(diagnosis.kind, Kind::Undecided);
+    }
+
+    #[test]
+    fn slow_async_is_the_loop_or_the_cpu_by_how_busy_the_cores_are() {
+        let mut summary = summary();
+        for name in ["health_sync", "health_async"] {
+            summary.phases.load.probes.insert(name.into(), hurt());
+        }
+        summary.server.cpu_percent = Some(5.0);
+        summary.quality.host_cpu_percent = Some(10.0);
+        assert_eq!(diagnose(&summary).kind, Kind::EventLoopBlocked);
+        summary.quality.host_cpu_percent = Some(99.0);
+        assert_eq!(diagnose(&summary).kind, Kind::CpuSaturated);
+        summary.server.cpu_percent = None;
+        summary.quality.host_cpu_percent = None;
+        let diagnosis = diagnose(&summary);
+        assert_eq!(diagnosis.kind, Kind::Undecided);
+        assert_eq!(
+            candidates(&diagnosis),
+            [Kind::EventLoopBlocked, Kind::CpuSaturated]
+        );
+    }
+
+    #[test]
+    fn a_plateau_with_fast_health_is_the_upstream_limit_if_sync_health_was_seen() {
+        let mut summary = summary();
+        summary.phases.load.streams.served_peak = Some(10);
+        summary.phases.load.streams.unserved = 90;
+        let diagnosis = diagnose(&summary);
+        assert_eq!(
+            (diagnosis.kind, diagnosis.inferred_capacity),
+            (Kind::UpstreamLimit, Some(10))
+        );
+        summary.phases.load.probes.remove("health_sync");
+        let diagnosis = diagnose(&summary);
+        assert_eq!(diagnosis.kind, Kind::Undecided);
+        assert_eq!(
+            candidates(&diagnosis),
+            [Kind::BlockingPoolExhausted, Kind::UpstreamLimit]
+        );
+    }
+
+    #[test]
+    fn streams_that_the_upstream_has_and_no_client_is_a_leak() {
+        let mut summary = summary();
+        summary.upstream.open = 3;
+        assert_eq!(diagnose(&summary).kind, Kind::ConnectionLeak);
+    }
+
+    #[test]
+    fn late_first_chunks_of_streams_that_all_arrived_are_the_upstream() {
+        let mut summary = summary();
+        summary.phases.load.streams.ttft_us.p99 = Some(2_000_000);
+        assert_eq!(diagnose(&summary).kind, Kind::UpstreamSlow);
+    }
+
+    #[test]
+    fn streams_that_were_never_started_prove_nothing_about_the_server() {
+        let mut summary = summary();
+        summary.phases.load.streams.started = 60;
+        assert_eq!(diagnose(&summary).kind, Kind::GeneratorLimited);
+    }
+
+    #[test]
+    fn a_probe_that_is_neither_flat_nor_hurt_is_not_called_a_failure() {
+        let mut summary = summary();
+        let mut slower = fast();
+        slower.response_us.p99 = Some(40_000);
+        summary
+            .phases
+            .load
+            .probes
+            .insert("health_sync".into(), slower);
+        assert_eq!(diagnose(&summary).kind, Kind::Healthy);
+    }
 }

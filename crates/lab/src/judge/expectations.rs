@@ -61,3 +61,81 @@ fn compare(measured: &Value, expected: &Value, summary: &Summary) -> Option<Orde
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::sample::{hurt, summary};
+    use crate::summary::Streams;
+
+    fn judged(text: &str, summary: &Summary) -> Outcome {
+        judge_one(&text.parse().expect("an expectation"), summary)
+    }
+
+    #[test]
+    fn what_holds_and_what_does_not() {
+        let summary = summary();
+        for text in [
+            "health_sync.p99 <= 1ms",
+            "health_sync.flat == true",
+            "streams.served_peak == streams",
+            "streams.lost == 0",
+            "pool.busy_peak < pool_threads",
+            "diagnosis == healthy",
+        ] {
+            assert!(judged(text, &summary).held, "{text}");
+        }
+        for text in [
+            "health_sync.p99 > 1ms",
+            "health_sync.unanswered >= 50%",
+            "streams.served_peak == pool_threads",
+            "diagnosis == cpu_saturated",
+            "diagnosis != healthy",
+        ] {
+            assert!(!judged(text, &summary).held, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_does_not_hold() {
+        let mut summary = summary();
+        summary.phases.load.streams = Streams::default();
+        summary.phases.load.probes.clear();
+        summary.server.pool = None;
+        for text in [
+            "streams.lost == 0",
+            "streams.unserved < 1",
+            "health_sync.unanswered == 0%",
+            "health_sync.p99 < 5s",
+            "health_sync.flat != false",
+            "pool.busy_peak < 5",
+            "inferred_capacity != 4",
+            "forecast.unserved.error < 10%",
+        ] {
+            let outcome = judged(text, &summary);
+            assert!(!outcome.held, "{text} holds without a measurement");
+            assert_eq!(outcome.measured, "not measured", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lower_bound_can_prove_more_than_but_never_less_than() {
+        let mut summary = summary();
+        summary
+            .phases
+            .load
+            .probes
+            .insert("health_sync".into(), hurt());
+        assert!(judged("health_sync.p99 >= 5s", &summary).held);
+        assert!(!judged("health_sync.p99 <= 10s", &summary).held);
+        assert!(!judged("health_sync.p99 >= 6s", &summary).held);
+        assert_eq!(judged("health_sync.p99 >= 5s", &summary).measured, "≥ 5s");
+    }
+
+    #[test]
+    fn things_of_different_kinds_do_not_compare() {
+        let summary = summary();
+        assert!(!judged("health_sync.p99 < 5", &summary).held);
+        assert!(!judged("health_sync.unanswered == 0", &summary).held);
+    }
+}

@@ -10,5 +10,7 @@ mod metric;
 mod pool_queue;
 pub mod quality;
 pub mod recovery;
+#[cfg(test)]
+mod sample;
 
 pub use metric::is_known as is_known_metric;

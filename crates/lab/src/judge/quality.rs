@@ -63,7 +63,7 @@ pub fn judge(
             "{not_started} streams could not be started by the lab: no port or no file left; raise `ulimit -n`"
         ));
     }
-    reasons.extend(upstream_to_blame(summary, streams));
+    reasons.extend(others_to_blame(&quality, summary, streams));
     if let Some(cpu) = quality.host_cpu_percent.filter(|&cpu| cpu > 90.0) {
         quality
             .remarks
@@ -74,32 +74,136 @@ pub fn judge(
     quality
 }
 
-/// If streams were slower than the upstream's plan, was it the upstream that was late?
-fn upstream_to_blame(summary: &Summary, streams: &Streams) -> Option<String> {
+/// If streams were slower than planned, was it the upstream, or the lab itself, that was late?
+fn others_to_blame(quality: &Quality, summary: &Summary, streams: &Streams) -> Vec<String> {
     let figures = &summary.phases.load.streams;
-    let late = summary.upstream.lateness_us.p99;
     let excess = |measured: Option<u64>, planned: std::time::Duration| {
-        measured.map_or(0, |us| {
-            us.saturating_sub(u64::try_from(planned.as_micros()).unwrap_or(u64::MAX))
-        })
+        let planned = u64::try_from(planned.as_micros()).unwrap_or(u64::MAX);
+        measured.map_or(0, |us| us.saturating_sub(planned))
     };
-    let blamed = [
-        ("gap", excess(figures.gap_us.p99, streams.interval)),
-        ("TTFT", excess(figures.ttft_us.p99, streams.ttft)),
-    ];
-    blamed
-        .into_iter()
-        .find(|&(_, excess)| excess > BLAME_FLOOR_US && late >= excess / 2)
-        .map(|(what, excess)| {
-            format!(
-                "the upstream sent its chunks up to {} late (p99), which would explain the {} by which \
-                 {what} exceeds its plan",
-                shown(late),
-                shown(excess)
-            )
-        })
+    let gap = excess(figures.gap_us.p99, streams.interval);
+    let ttft = excess(figures.ttft_us.p99, streams.ttft);
+    let upstream = summary.upstream.lateness_us.p99;
+    let lab = quality.load_dispatch_us.p99;
+    [
+        ("the upstream sent its chunks", upstream, "the gaps", gap),
+        ("the upstream sent its chunks", upstream, "TTFT", ttft),
+        ("the lab started its streams", lab, "TTFT", ttft),
+    ]
+    .into_iter()
+    .filter(|&(_, late, _, excess)| excess > BLAME_FLOOR_US && late >= excess / 2)
+    .map(|(who, late, what, excess)| {
+        format!(
+            "{who} up to {} late (p99), which would explain the {} by which {what} exceeds its plan",
+            shown(late),
+            shown(excess)
+        )
+    })
+    .collect()
 }
 
 fn shown(us: u64) -> String {
     time(us as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::judge::sample::{hurt, summary};
+    use crate::summary::Lateness;
+
+    fn late(p99: u64) -> Lateness {
+        Lateness {
+            count: 600,
+            p50: 100,
+            p99,
+            max: p99,
+        }
+    }
+
+    fn streams() -> Streams {
+        Streams {
+            count: 100,
+            path: "/chat/stream".into(),
+            ramp: Duration::from_secs(1),
+            ttft: Duration::from_millis(100),
+            interval: Duration::from_millis(250),
+            length: Duration::from_secs(600),
+            bytes: 0,
+            stall_after: Duration::from_secs(5),
+        }
+    }
+
+    fn judged(quality: Quality, summary: &Summary) -> Quality {
+        judge(quality, summary, &streams(), 0, &[])
+    }
+
+    #[test]
+    fn a_quiet_run_is_valid() {
+        let quality = judged(Quality::default(), &summary());
+        assert!(quality.valid, "{:?}", quality.reasons);
+    }
+
+    #[test]
+    fn a_probe_that_was_late_is_invalid_unless_it_measured_much_longer_times() {
+        let quality = || Quality {
+            probe_dispatch_us: late(3_000),
+            ..Quality::default()
+        };
+        let mut summary = summary();
+        assert!(!judged(quality(), &summary).valid);
+        // The limit follows the smallest p99 that is reported: 10 % of 5 s for all of them.
+        for name in ["health_sync", "health_async"] {
+            summary.phases.load.probes.insert(name.into(), hurt());
+        }
+        assert!(judged(quality(), &summary).valid);
+    }
+
+    #[test]
+    fn checks_that_were_not_sent_are_invalid_beyond_one_in_a_hundred() {
+        let with = |not_sent_percent| Quality {
+            not_sent_percent,
+            ..Quality::default()
+        };
+        assert!(judged(with(1.0), &summary()).valid);
+        assert!(!judged(with(1.1), &summary()).valid);
+    }
+
+    #[test]
+    fn lateness_of_the_upstream_or_of_the_lab_is_not_blamed_on_the_server() {
+        let mut summary = summary();
+        summary.phases.load.streams.ttft_us.p99 = Some(400_000);
+        assert!(judged(Quality::default(), &summary).valid);
+        let own = Quality {
+            load_dispatch_us: late(200_000),
+            ..Quality::default()
+        };
+        let reasons = judged(own, &summary).reasons;
+        assert!(
+            reasons[0].starts_with("the lab started its streams"),
+            "{reasons:?}"
+        );
+        summary.upstream.lateness_us = late(200_000);
+        let reasons = judged(Quality::default(), &summary).reasons;
+        assert!(
+            reasons[0].starts_with("the upstream sent its chunks"),
+            "{reasons:?}"
+        );
+    }
+
+    #[test]
+    fn a_check_that_is_not_accounted_for_makes_the_run_invalid() {
+        let wrong = ["health in the hold (599 of 600)".to_owned()];
+        assert!(!judge(Quality::default(), &summary(), &streams(), 0, &wrong).valid);
+    }
+
+    #[test]
+    fn a_run_that_was_cut_short_is_invalid() {
+        for state in [State::Running, State::Interrupted, State::Failed] {
+            let cut = Summary { state, ..summary() };
+            assert!(!judged(Quality::default(), &cut).valid);
+        }
+    }
 }

@@ -96,7 +96,12 @@ async fn start(
     let upstream = Child::start(
         Spec {
             name: "mock-llm".to_owned(),
-            args: vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()],
+            args: vec![
+                "--listen".to_owned(),
+                "127.0.0.1:0".to_owned(),
+                "--seed".to_owned(),
+                task.scenario.seed.to_string(),
+            ],
             announces: vec!["listening"],
             log: folder.join("upstream.log"),
         },

@@ -53,7 +53,12 @@ impl<'a> Frame<'a> {
             repeat: task.repeat,
             state,
             failure,
-            parameters: task.cell.parameters(),
+            parameters: task
+                .cell
+                .parameters()
+                .into_iter()
+                .chain([("seed".to_owned(), task.scenario.seed)])
+                .collect(),
             started_at: humantime::format_rfc3339_seconds(self.started).to_string(),
             lab_version: env!("CARGO_PKG_VERSION").to_owned(),
             git_commit: env!("LAB_GIT_COMMIT").to_owned(),

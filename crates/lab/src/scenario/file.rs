@@ -20,6 +20,9 @@ pub struct File {
     /// What the experiment shows and how it is set up.
     #[serde(default)]
     pub about: String,
+    /// Of everything random; 0 if absent.
+    #[serde(default)]
+    pub seed: u64,
     #[serde(default)]
     pub server: Server,
     #[serde(default)]

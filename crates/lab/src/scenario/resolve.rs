@@ -12,6 +12,8 @@ pub struct Scenario {
     pub name: String,
     /// One line.
     pub title: String,
+    /// Of everything random: the same seed makes the same run, as far as the machine lets it.
+    pub seed: u64,
     /// The file's text, or its text with `--set` applied: what the run directory keeps.
     pub text: String,
     /// In the order of the file, which is the order of interleaving.
@@ -224,6 +226,7 @@ pub(super) fn resolve(file: file::File, text: String) -> Result<Scenario, Invali
     Ok(Scenario {
         name: file.name,
         title: file.title,
+        seed: file.seed,
         text,
         variants,
         cells,
