@@ -1,6 +1,7 @@
 //! Every failure on purpose. `diff` a file with the one of the same name in `server-fixed`: the
 //! difference is the lesson.
 
+mod blocking;
 mod stream;
 
 use axum::Router;

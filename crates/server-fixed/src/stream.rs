@@ -32,18 +32,18 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
 async fn chat_stream(State(relay): State<Relay>, request: Request) -> Result<Response, RelayError> {
     let query = request.uri().query().unwrap_or_default();
     let path = format!("/slow_stream?{query}");
-    relay_to(&relay, &path, request).await
+    relay_to(relay, &path, request).await
 }
 
 /// The OpenAI API, passed on as it is.
 async fn completions(State(relay): State<Relay>, request: Request) -> Result<Response, RelayError> {
     let path = request.uri().path().to_owned();
-    relay_to(&relay, &path, request).await
+    relay_to(relay, &path, request).await
 }
 
 /// Send, take the byte stream, return it as the body. When the client goes away the body is dropped,
 /// and with it the upstream's connection.
-async fn relay_to(relay: &Relay, path: &str, request: Request) -> Result<Response, RelayError> {
+async fn relay_to(relay: Relay, path: &str, request: Request) -> Result<Response, RelayError> {
     let permit = relay.permit()?;
     let (parts, body) = request.into_parts();
     let upstream = relay.send(relay.request(&parts, path, body)?).await?;

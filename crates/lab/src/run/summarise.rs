@@ -163,7 +163,10 @@ impl<'a> Frame<'a> {
         load_end_us: u64,
     ) -> Option<u64> {
         let times = self.endpoints.iter().enumerate().map(|(endpoint, name)| {
-            let ticks: Vec<_> = of(recorded, endpoint).copied().collect();
+            let ticks: Vec<_> = of(recorded, endpoint)
+                .filter(|tick| tick.due_us >= load_end_us)
+                .copied()
+                .collect();
             let bound = flat::bound_us(baseline.get(name)?);
             recovery::time_to_recover_us(&ticks, self.task.cell.probe.rate, bound, load_end_us)
         });

@@ -51,7 +51,8 @@ fn text(comparison: &Comparison) -> String {
                 .map(|figure| right(value(figure, row.unit))),
         );
         if ratio {
-            cells.push(right(ratio_of(row)));
+            // The range would not fit into 80 columns; Markdown and JSON have it.
+            cells.push(right(ratio_of(row, |ratio| times(ratio.median))));
         }
         table.add_row(cells);
     }
@@ -101,7 +102,10 @@ fn markdown(comparison: &Comparison) -> String {
             text.push_str(&format!(" {} |", value(figure, row.unit)));
         }
         if ratio {
-            text.push_str(&format!(" {} |", ratio_of(row)));
+            text.push_str(&format!(
+                " {} |",
+                ratio_of(row, |ratio| spread(ratio, times))
+            ));
         }
         text.push('\n');
     }
@@ -140,12 +144,12 @@ fn has_ratio(comparison: &Comparison) -> bool {
     comparison.rows.iter().any(|row| row.ratio.is_some())
 }
 
-fn ratio_of(row: &Row) -> String {
-    match row.ratio {
-        // A ratio of percentages or of counts of one says nothing.
-        Some(ratio) if row.unit == RowUnit::Us => spread(ratio, times),
-        _ => String::new(),
-    }
+/// The ratio of a row of times; one of percentages or of counts would say nothing.
+fn ratio_of(row: &Row, show: impl Fn(Spread) -> String) -> String {
+    row.ratio
+        .filter(|_| row.unit == RowUnit::Us)
+        .map(show)
+        .unwrap_or_default()
 }
 
 fn value(figure: &Figure, unit: RowUnit) -> String {
@@ -170,14 +174,26 @@ fn times(ratio: f64) -> String {
     }
 }
 
-/// The median, and the range if there is one.
+/// The median, and the range if there is one: `2.14 ms (1.95–2.16)`, with the unit again only where it
+/// is another one.
 fn spread(spread: Spread, show: impl Fn(f64) -> String) -> String {
     let bound = if spread.censored { "≥ " } else { "" };
     let (median, min, max) = (show(spread.median), show(spread.min), show(spread.max));
     if min == max {
         return format!("{bound}{median}");
     }
-    format!("{bound}{median} ({min} to {max})")
+    let unit = |text: &str| {
+        text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.')
+            .to_owned()
+    };
+    let of_median = unit(&median);
+    let range = if unit(&min) == of_median && unit(&max) == of_median {
+        let bare = |text: &str| text.trim_end_matches(of_median.as_str()).to_owned();
+        format!("{}–{}", bare(&min), bare(&max))
+    } else {
+        format!("{min}–{max}")
+    };
+    format!("{bound}{median} ({range})")
 }
 
 fn footer(comparison: &Comparison) -> Vec<String> {
@@ -215,4 +231,25 @@ fn footer(comparison: &Comparison) -> Vec<String> {
             .map(|remark| format!("Note: {remark}")),
     );
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_repeats_the_unit_only_where_it_differs() {
+        let shown = |median, min, max| {
+            let numbers = Spread {
+                median,
+                min,
+                max,
+                censored: false,
+            };
+            spread(numbers, time)
+        };
+        assert_eq!(shown(2_140.0, 1_950.0, 2_160.0), "2.14 ms (1.95–2.16)");
+        assert_eq!(shown(990.0, 450.0, 2_320.0), "990 µs (450 µs–2.32 ms)");
+        assert_eq!(shown(990.0, 990.0, 990.0), "990 µs");
+    }
 }

@@ -33,9 +33,9 @@ impl Progress {
     #[must_use]
     pub fn cell(&self, variant: &str, cell: &str, repeat: u32, repeats: u32) -> View {
         let title = if repeats > 1 {
-            format!("{variant} / {cell} ({repeat} of {repeats})")
+            format!("{variant}/{cell} {repeat} of {repeats}")
         } else {
-            format!("{variant} / {cell}")
+            format!("{variant}/{cell}")
         };
         let bar = if self.is_live {
             // The template is a constant that is known to be valid.
@@ -122,17 +122,17 @@ impl View {
             .collect();
         let streams = &recorded.streams;
         format!(
-            "{} · {}{left} · {}/{} streams · {}",
+            "{} · {}{left} · served {}/{} · {}",
             self.title,
             self.phase,
             streams.receiving(),
             streams.open(),
-            health.join(", ")
+            health.join(" ")
         )
     }
 }
 
-/// The last answer, or for how long there has been none.
+/// The time of the last answer, for how long there has been none, or that it failed.
 fn health_now(recorded: &Recorded, endpoint: usize, now_us: u64) -> String {
     let Some(tick) = recorded
         .ticks
@@ -144,12 +144,8 @@ fn health_now(recorded: &Recorded, endpoint: usize, now_us: u64) -> String {
     };
     let silent = Duration::from_micros(now_us.saturating_sub(tick.done_us));
     match tick.outcome {
-        Outcome::Ok if silent > WAITING => format!("waits {:.0} s", silent.as_secs_f64()),
+        Outcome::Ok if silent > WAITING => format!(">{:.0} s", silent.as_secs_f64()),
         Outcome::Ok => time(tick.done_us.saturating_sub(tick.due_us) as f64),
-        Outcome::BadStatus => "bad status".to_owned(),
-        Outcome::Timeout => "timeout".to_owned(),
-        Outcome::ConnectFailure => "refused".to_owned(),
-        Outcome::Aborted => "aborted".to_owned(),
-        Outcome::NotSent => "not sent".to_owned(),
+        _ => "✗".to_owned(),
     }
 }
