@@ -5,7 +5,7 @@ SCENARIO ?= stream
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-broken demo-fixed compare install up-broken up-fixed stop clean test fmt clippy unit docs \
-        test-openai bench reference
+        test-openai reference
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16

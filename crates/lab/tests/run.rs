@@ -56,6 +56,10 @@ fn both_variants_run_and_every_expectation_holds() {
     assert_eq!(fixed["phases"]["load"]["streams"]["served_peak"], 20);
     assert_eq!(fixed["phases"]["load"]["streams"]["sequence_errors"], 0);
     outcomes_sum_to_due(&fixed);
+    // The load lasts until the last check of the hold is decided: a timeout later, or at once.
+    let tail = |summary: &Value| number(&summary["phases"]["load"]["tail"]["duration_us"]);
+    assert!(tail(&broken) > 900_000, "{}", tail(&broken));
+    assert!(tail(&fixed) < 500_000, "{}", tail(&fixed));
     streams_sum_to_started(&fixed);
 
     validates(&bench, &broken);

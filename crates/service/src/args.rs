@@ -74,3 +74,32 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|error| format!("{error}; write a time such as 250ms, 5s or 2m"))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        server: ServerArgs,
+    }
+
+    #[test]
+    fn addresses_are_loopback_unless_told_otherwise() {
+        let defaults = Flags::parse_from(["server"]).server;
+        assert!(defaults.listen.ip().is_loopback());
+        assert!(defaults.gauges.ip().is_loopback());
+        let told = Flags::parse_from(["server", "--listen", "0.0.0.0:80"]).server;
+        assert!(told.listen.ip().is_unspecified());
+    }
+
+    #[test]
+    fn a_time_without_a_unit_is_told_what_one_looks_like() {
+        let refused = Flags::try_parse_from(["server", "--drain", "5"]);
+        let message = refused.err().expect("refused").to_string();
+        assert!(message.contains("write a time such as 250ms"), "{message}");
+    }
+}

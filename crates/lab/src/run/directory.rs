@@ -254,3 +254,30 @@ pub fn newest(out: &Path, scenario: Option<&str>) -> anyhow::Result<Vec<PathBuf>
     newest.sort();
     Ok(newest.into_iter().map(|(_, folder)| folder).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_never_sees_half_a_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("summary.json");
+        let text = |n: usize| format!("{n:0>60000}\n");
+        write_atomically(&path, text(0).as_bytes()).expect("written");
+        let writer = {
+            let path = path.clone();
+            std::thread::spawn(move || {
+                for n in 1..300 {
+                    write_atomically(&path, text(n).as_bytes()).expect("written");
+                }
+            })
+        };
+        while !writer.is_finished() {
+            let seen = fs::read_to_string(&path).expect("always there");
+            assert_eq!(seen.len(), 60_001);
+        }
+        writer.join().expect("no panic");
+        assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1);
+    }
+}

@@ -78,34 +78,31 @@ pub async fn run(
     let mut summaries = Vec::new();
     let mut state = State::Complete;
     let mut error = None;
-    'run: for repeat in 1..=plan.repeats {
-        for cell in &plan.cells {
-            for (variant, directory) in plan.variants.iter().zip(&mut directories) {
-                let task = cell::Task {
-                    scenario: &plan.scenario,
-                    variant,
-                    cell,
-                    repeat,
-                    repeats: plan.repeats,
-                    command: &plan.command,
-                    forecast: forecast(cell, variant.model),
-                    interrupt,
-                };
-                match cell::run(task, directory, &records, progress).await {
-                    Ok(summary) => {
-                        state = summary.state;
-                        summaries.push(summary);
-                    }
-                    Err(StageError::Interrupted) => state = State::Interrupted,
-                    Err(failed) => {
-                        state = State::Failed;
-                        error = Some(failed);
-                    }
-                }
-                if state != State::Complete {
-                    break 'run;
-                }
+    for turn in turns(plan) {
+        let (variant, directory) = (&plan.variants[turn.variant], &mut directories[turn.variant]);
+        let task = cell::Task {
+            scenario: &plan.scenario,
+            variant,
+            cell: turn.cell,
+            repeat: turn.repeat,
+            repeats: plan.repeats,
+            command: &plan.command,
+            forecast: forecast(turn.cell, variant.model),
+            interrupt,
+        };
+        match cell::run(task, directory, &records, progress).await {
+            Ok(summary) => {
+                state = summary.state;
+                summaries.push(summary);
             }
+            Err(StageError::Interrupted) => state = State::Interrupted,
+            Err(failed) => {
+                state = State::Failed;
+                error = Some(failed);
+            }
+        }
+        if state != State::Complete {
+            break;
         }
     }
     for directory in &mut directories {
@@ -123,6 +120,27 @@ pub async fn run(
     })
 }
 
+/// One cell of one variant, once.
+struct Turn<'a> {
+    repeat: u32,
+    cell: &'a Cell,
+    variant: usize,
+}
+
+/// The order of a run: variants in turn within each cell, so that whatever the machine does meanwhile
+/// meets all of them.
+fn turns(plan: &Plan) -> impl Iterator<Item = Turn<'_>> {
+    (1..=plan.repeats).flat_map(move |repeat| {
+        plan.cells.iter().flat_map(move |cell| {
+            (0..plan.variants.len()).map(move |variant| Turn {
+                repeat,
+                cell,
+                variant,
+            })
+        })
+    })
+}
+
 /// Open files that the hungriest process of the hungriest cell needs: a relay has two for a stream.
 fn open_files_needed(cells: &[Cell]) -> u64 {
     const SPARE: u64 = 100;
@@ -136,4 +154,36 @@ fn open_files_needed(cells: &[Cell]) -> u64 {
         })
         .max()
         .unwrap_or(SPARE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario;
+
+    #[test]
+    fn variants_take_turns() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/stream.toml");
+        let scenario = scenario::load(path, &[]).expect("valid");
+        let plan = Plan {
+            variants: scenario.variants.clone(),
+            cells: scenario.cells[..2].to_vec(),
+            repeats: 2,
+            scenario,
+            out: PathBuf::new(),
+            command: String::new(),
+        };
+        let order: Vec<_> = turns(&plan)
+            .map(|turn| (turn.repeat, turn.cell.name.as_str(), turn.variant))
+            .collect();
+        let once = |repeat| {
+            [
+                (repeat, "8", 0),
+                (repeat, "8", 1),
+                (repeat, "100", 0),
+                (repeat, "100", 1),
+            ]
+        };
+        assert_eq!(order, [once(1), once(2)].concat());
+    }
 }
