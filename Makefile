@@ -23,7 +23,7 @@ compare: install ## Compare the newest run of each variant; FORMAT=text, markdow
 	@$(LAB) compare --format $(or $(FORMAT),text)
 
 install: ## Build the lab, the upstream and the servers
-	@$(CARGO) build --release --workspace --bins --quiet
+	@$(CARGO) build --release --workspace --bins
 
 up-broken: install ## Start upstream and broken server in the foreground, with curl lines to try
 	@$(LAB) up broken

@@ -16,7 +16,7 @@ use crate::shape::{self, Shape};
 /// A request overrides --ttft, --interval, --chunks, --bytes and --fault by the headers x-mock-ttft,
 /// x-mock-interval, x-mock-chunks, x-mock-bytes and x-mock-fault (/slow_stream by its query as well).
 #[derive(Clone, Debug, Parser)]
-#[command(version)]
+#[command(version, max_term_width = 80)]
 pub struct Config {
     /// Address to serve on; port 0 picks a free port
     #[arg(

@@ -1,5 +1,6 @@
 //! Runs thread-exhaustion experiments; see the library for how.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,7 +11,7 @@ use lab::commands::Command;
 /// Exit codes: 0 all expectations held; 1 an expectation failed; 2 bad usage or scenario; 3 the
 /// measurement is invalid; 4 the environment failed; 130 interrupted.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, max_term_width = 80)]
 struct Args {
     #[command(subcommand)]
     command: Command,
@@ -19,7 +20,7 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     args.command.run().unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        let _ = writeln!(std::io::stderr(), "error: {error:#}");
         lab::exit::code_of(&error)
     })
 }

@@ -250,7 +250,10 @@ pub struct Streams {
     pub chunks: u64,
     /// Chunks that were missing, twice there or out of order.
     pub sequence_errors: u64,
-    /// From when a stream was due to its first chunk; an unserved stream enters at its age, censored.
+    /// From when a stream was due to the head of its answer, of those that got one.
+    pub ttfb_us: Distribution,
+    /// From when a stream was due to its first chunk. One that never got any enters censored: at its
+    /// age, or if it was refused or broke off, at the length of the load.
     pub ttft_us: Distribution,
     /// Every gap between two chunks, and for a stream that is open the one since its last.
     pub gap_us: Distribution,
@@ -260,7 +263,7 @@ pub struct Streams {
 
 /// What a closed-loop probe would have reported: one check at a time, the next one only after the
 /// last was answered, timeouts dropped, latency counted from when it was sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClosedLoop {
     /// Checks it would have sent.
@@ -269,6 +272,10 @@ pub struct ClosedLoop {
     pub dropped: u64,
     /// Its figures, over those that were answered.
     pub service_us: Distribution,
+    /// The same time, open loop and with nothing dropped.
+    pub open_loop_us: Distribution,
+    /// Share of all checks that were not answered with success.
+    pub open_loop_unanswered_percent: Option<f64>,
 }
 
 /// A process of the run; `null` where the platform does not tell.
@@ -315,6 +322,14 @@ pub struct Pool {
 pub struct Upstream {
     /// The process.
     pub process: Process,
+    /// Its ledger; `null` if it could not be read.
+    pub ledger: Option<Ledger>,
+}
+
+/// The upstream's ledger at the end of a cell.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
     /// Streams it accepted.
     pub started: u64,
     /// Streams it sent to the end.
@@ -354,14 +369,40 @@ pub struct Forecast {
     pub unit: Unit,
     /// What the law says.
     pub predicted: f64,
-    /// Whether the prediction is a lower bound, because a timeout cuts it off.
-    pub predicted_censored: bool,
+    /// How the prediction is meant.
+    pub bound: Bound,
     /// What the run says.
     pub measured: Option<f64>,
     /// Whether the measurement is a lower bound.
     pub measured_censored: bool,
-    /// 100 · (measured − predicted) / predicted; `null` if it cannot be computed.
+    /// 100 · (measured − predicted) / predicted; `null` if one of them is a bound, or predicted is 0.
     pub error_percent: Option<f64>,
+    /// What the run says of the prediction; `null` if it was not measured.
+    pub verdict: Option<Verdict>,
+}
+
+/// How a prediction is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// This value, with an error.
+    Exact,
+    /// At least this, because a timeout cuts it off.
+    AtLeast,
+    /// At most this.
+    AtMost,
+}
+
+/// What a run says of a prediction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Both are values: `error_percent` tells how far apart.
+    Measured,
+    /// The measurement lies where the prediction has it.
+    Within,
+    /// The measurement contradicts the prediction.
+    Refuted,
 }
 
 /// The unit of a forecast.
@@ -372,7 +413,6 @@ pub enum Unit {
     Us,
     Streams,
     Percent,
-    PerSecond,
 }
 
 /// Whether the measurement can be trusted.
@@ -385,7 +425,7 @@ pub struct Quality {
     pub reasons: Vec<String>,
     /// What does not invalidate the run but a reader should know.
     pub remarks: Vec<String>,
-    /// How late the probe sent its checks.
+    /// How late the probe sent its checks in the hold.
     pub probe_dispatch_us: Lateness,
     /// How late the driver started its streams.
     pub load_dispatch_us: Lateness,
@@ -441,6 +481,20 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Healthy,
+        Self::BlockingPoolExhausted,
+        Self::EventLoopBlocked,
+        Self::CpuSaturated,
+        Self::BulkheadFull,
+        Self::UpstreamLimit,
+        Self::ConnectionLeak,
+        Self::UpstreamSlow,
+        Self::GeneratorLimited,
+        Self::Undecided,
+    ];
+
     /// As it stands in JSON and in scenario files.
     #[must_use]
     pub fn name(self) -> &'static str {

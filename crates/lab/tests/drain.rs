@@ -17,7 +17,7 @@ fn terminate(server: &Child) {
 }
 
 async fn open(stage: &Stage, query: &str) -> reqwest::Response {
-    let client = lab::http::client().expect("a client");
+    let client = lab::http::client(false).expect("a client");
     let url = stage.url(&format!("/chat/stream?{query}"));
     let mut answer = client.get(url).send().await.expect("an answer");
     answer.chunk().await.expect("flows").expect("a chunk");
@@ -31,7 +31,7 @@ async fn a_live_stream_ends_by_itself_and_no_connection_is_accepted_meanwhile() 
         let answer = open(&stage, "chunks=20&interval=50ms&ttft=10ms").await;
         terminate(&stage.server);
         eventually("new connections are refused", async || {
-            let client = lab::http::client().expect("a client");
+            let client = lab::http::client(false).expect("a client");
             client.get(stage.url("/livez")).send().await.is_err()
         })
         .await;

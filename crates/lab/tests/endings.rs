@@ -145,3 +145,67 @@ fn children_of_a_killed_lab_end_and_compare_reports_what_it_had_recorded() {
         stdout(&output)
     );
 }
+
+#[test]
+fn a_lab_that_was_frozen_itself_does_not_blame_the_server() {
+    let bench = Bench::new(&SHORT.replace("hold = \"2s\"", "hold = \"5s\""));
+    let lab = bench
+        .lab(&["run", "short.toml", "--variant", "fixed"])
+        .spawn()
+        .expect("lab starts");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while bench.summary("only").unwrap_or_default()["phases"]["load"]["hold_us"].as_u64()
+        < Some(1_500_000)
+    {
+        assert!(
+            Instant::now() < deadline,
+            "the run does not get to its hold"
+        );
+        sleep(Duration::from_millis(50));
+    }
+    send(lab.id(), Signal::STOP);
+    sleep(Duration::from_millis(200));
+    send(lab.id(), Signal::CONT);
+    let output = lab.wait_with_output().expect("lab ends");
+    assert_eq!(output.status.code(), Some(3), "{}", stdout(&output));
+    assert!(
+        stdout(&output).contains("INVALID: the probe sent its checks"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
+fn a_run_outlives_whoever_read_what_it_prints() {
+    let bench = Bench::new(SHORT);
+    let mut lab = bench
+        .lab(&["run", "short.toml", "--variant", "fixed"])
+        .spawn()
+        .expect("lab starts");
+    drop(lab.stdout.take());
+    drop(lab.stderr.take());
+    let status = lab.wait().expect("lab ends");
+    assert!(matches!(status.code(), Some(0 | 3)), "{status}");
+    assert_eq!(bench.summary("only").expect("saved")["state"], "complete");
+}
+
+#[test]
+fn stop_leaves_alone_what_a_living_lab_looks_after() {
+    let caught = Caught::in_the_hold();
+    let output = caught.bench.run(&["stop"]);
+    assert!(
+        stdout(&output).contains("nothing was left running"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(
+        caught
+            .pids()
+            .iter()
+            .all(|&pid| started_ticks(pid).is_some())
+    );
+    send(caught.lab.id(), Signal::TERM);
+    let (_, output, pids) = caught.wait();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    gone_within(Duration::ZERO, pids);
+}

@@ -26,8 +26,15 @@ async fn measure(timeout: Duration) -> (Vec<Tick>, Duration) {
         name: "health".to_owned(),
         url: format!("{}/health", server.url("listening")),
     };
-    let mut prober =
-        Prober::start(vec![endpoint], RATE, timeout, segments.clone(), results).expect("starts");
+    let mut prober = Prober::start(
+        vec![endpoint],
+        RATE,
+        timeout,
+        false,
+        segments.clone(),
+        results,
+    )
+    .expect("starts");
 
     tokio::time::sleep_until((segments.origin() + Duration::from_secs(4)).into()).await;
     kill_process(pid, Signal::STOP).expect("stopped");

@@ -53,7 +53,7 @@ async fn hang_up_after(client: reqwest::Client, url: String, id: String, chunks:
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_hang_ups_in_mid_stream_release_everything_at_once() {
     let stage = Stage::start("server-fixed", &[]).await;
-    let client = lab::http::client().expect("a client");
+    let client = lab::http::client(false).expect("a client");
     // The first exchange opens what stays open, such as the pool of connections to the upstream.
     let warm = stage.url("/chat/stream?chunks=50&interval=20ms&ttft=10ms");
     hang_up_after(client.clone(), warm, "warm".into(), 1).await;

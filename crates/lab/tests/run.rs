@@ -245,7 +245,7 @@ fn base64(text: &str) -> Vec<u8> {
 fn every_format_compares(bench: &Bench) {
     let text = stdout(&bench.run(&["compare"]));
     assert!(text.contains("blocking_pool_exhausted"), "{text}");
-    assert!(text.contains("as a closed-loop probe tells it"), "{text}");
+    assert!(text.contains("closed loop p99"), "{text}");
     let too_wide: Vec<_> = text
         .lines()
         .filter(|line| line.chars().count() > 80)

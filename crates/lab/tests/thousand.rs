@@ -9,7 +9,13 @@ fn a_thousand_streams_are_served_at_once_and_none_loses_a_chunk() {
     let text = SHORT
         .replace("count = 20", "count = 1000")
         .replace("ramp = \"200ms\"", "ramp = \"3s\"")
-        .replace("interval = \"50ms\"", "interval = \"500ms\"");
+        .replace("interval = \"50ms\"", "interval = \"500ms\"")
+        .replace("rate = 50", "rate = 200")
+        .replace("hold = \"2s\"", "hold = \"3s\"")
+        .replace(
+            "\"streams.lost == 0\"",
+            "\"streams.lost == 0\", \"health_sync.flat == true\", \"health_async.flat == true\", \"diagnosis == healthy\"",
+        );
     let bench = Bench::new(&text);
     let output = bench.measure(&["run", "short.toml", "--variant", "fixed"]);
     assert_eq!(
@@ -30,7 +36,7 @@ fn a_thousand_streams_are_served_at_once_and_none_loses_a_chunk() {
         assert_eq!(probe["ok"], probe["due"], "{name}");
     }
     assert_eq!(
-        summary["upstream"]["open"], 0,
+        summary["upstream"]["ledger"]["open"], 0,
         "the upstream still has streams open"
     );
 }

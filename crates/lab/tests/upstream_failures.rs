@@ -13,7 +13,7 @@ const SERVERS: [&str; 2] = ["server-broken", "server-fixed"];
 const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn get(url: &str, fault: Option<&str>) -> reqwest::Response {
-    let client = lab::http::client().expect("a client");
+    let client = lab::http::client(false).expect("a client");
     let mut request = client.get(url).timeout(PATIENCE);
     if let Some(fault) = fault {
         request = request.header("x-mock-fault", fault);
@@ -122,4 +122,35 @@ async fn what_is_over_the_limit_is_refused_at_once() {
         get(&url, None).await.status() == 200
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_reads_does_not_keep_its_permit() {
+    let stage = Stage::start("server-fixed", &["--write-timeout", "500ms"]).await;
+    // 64 KiB a millisecond fills every buffer on the way at once.
+    let url = stage.url("/chat/stream?chunks=100000&interval=1ms&ttft=1ms&bytes=65536");
+    let unread = get(&url, None).await;
+    support::eventually("the upstream has the stream", async || {
+        stage.stats().await["open"] == 1
+    })
+    .await;
+    support::eventually("its permit and its upstream stream are free", async || {
+        let gauges = stage.gauges().await;
+        gauges["relay"]["permits_in_use"] == 0 && stage.stats().await["open"] == 0
+    })
+    .await;
+    drop(unread);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_upstream_before_its_head_is_a_504() {
+    for server in SERVERS {
+        let stage = Stage::start(server, &["--idle-timeout", "300ms"]).await;
+        let answer = get(&stage.url("/chat/stream?chunks=3"), Some("slow-headers=8s")).await;
+        assert_eq!(answer.status(), 504, "{server}");
+        assert_eq!(
+            error_in(&answer.text().await.expect("whole"))["code"],
+            "upstream_head_timeout"
+        );
+    }
 }

@@ -157,3 +157,63 @@ fn a_compare_without_runs_says_how_to_make_one() {
         &["there is no run in results/runs", "lab run stream"],
     );
 }
+
+#[test]
+fn a_value_out_of_range_names_its_line() {
+    let text = SHORT.replace("rate = 50", "rate = 5000");
+    let line = text
+        .lines()
+        .position(|line| line == "rate = 5000")
+        .expect("there")
+        + 1;
+    refused(
+        &text,
+        &["run", "short.toml"],
+        2,
+        &[&format!("short.toml:{line}: `probe.rate`"), "0.1 to 1000"],
+    );
+    let arguments = ["run", "short.toml", "--set", "server.pool_threads=0"];
+    refused(SHORT, &arguments, 2, &["server.pool_threads", "1 to 10000"]);
+}
+
+#[test]
+fn a_misspelt_diagnosis_is_refused_before_the_run() {
+    let text = SHORT.replace(
+        "diagnosis == blocking_pool_exhausted",
+        "diagnosis != helthy",
+    );
+    refused(
+        &text,
+        &["run", "short.toml"],
+        2,
+        &["\"helthy\"", "is no diagnosis", "healthy"],
+    );
+}
+
+#[test]
+fn a_name_that_cannot_be_a_folder_or_a_tag_is_refused() {
+    let folder = SHORT.replace("name = \"short\"", "name = \"a/b\"");
+    refused(
+        &folder,
+        &["run", "short.toml"],
+        2,
+        &["short.toml:3: scenario \"a/b\""],
+    );
+    let tag = SHORT.replace("health_async =", "\"async, fast\" =");
+    refused(&tag, &["run", "short.toml"], 2, &["probe.endpoints"]);
+}
+
+#[test]
+fn a_server_that_refuses_its_flags_says_why() {
+    let text = SHORT.replace(
+        "model = \"async\"",
+        "model = \"async\"\nargs = [\"--max-upstram\", \"4\"]",
+    );
+    let bench = Bench::new(&text);
+    let output = bench.run(&["run", "short.toml", "--variant", "fixed"]);
+    explains(
+        &output,
+        4,
+        &["server-fixed did not get ready", "--max-upstram"],
+    );
+}

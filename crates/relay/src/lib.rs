@@ -12,9 +12,10 @@
 //! use relay::{Framing, Relay, RelayError, Timeouts};
 //!
 //! async fn complete(State(relay): State<Relay>, request: Request) -> Result<Response, RelayError> {
-//!     let permit = relay.permit()?;                       // 503 at the limit, never a silent wait
 //!     let (parts, body) = request.into_parts();
 //!     let request = relay.request(&parts, "/v1/chat/completions", body)?;
+//!     let request = relay.read(request).await?;           // the body, before a permit is taken
+//!     let permit = relay.permit()?;                       // 503 at the limit, never a silent wait
 //!     let upstream = relay.send(request).await?;          // connect and head timeouts
 //!     let head = relay::response_head(&upstream);
 //!     let bytes = upstream.bytes_stream();                // as they arrive

@@ -176,6 +176,20 @@ impl Relay {
         }
     }
 
+    /// Reads the client's body to its end, so that a permit taken after it is not held while the
+    /// client uploads.
+    ///
+    /// # Errors
+    /// [`RelayError`] if the client's body breaks off, stalls or is too large.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses what was read of the body.
+    pub async fn read(&self, mut request: UpstreamRequest) -> Result<UpstreamRequest, RelayError> {
+        let body = request.read_body(self.shared.timeouts.idle).await?;
+        request.body = Body::from(body);
+        Ok(request)
+    }
+
     /// Reads the client's body and returns the request as it would be sent, for another client than
     /// the relay's own, such as a blocking one. Nothing is sent, and no exchange is counted.
     ///

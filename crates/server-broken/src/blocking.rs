@@ -2,6 +2,7 @@
 //! calls it, and for how long, is.
 
 use std::io::{self, Read};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -12,7 +13,10 @@ use tokio::sync::mpsc::Receiver;
 
 /// A blocking client with the timeouts of the relay.
 #[derive(Clone)]
-pub(crate) struct Client(ureq::Agent);
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    timeouts: Timeouts,
+}
 
 impl Client {
     pub(crate) fn new(timeouts: Timeouts) -> Self {
@@ -23,7 +27,10 @@ impl Client {
             .timeout_connect(Some(timeouts.connect))
             .timeout_per_read(Some(timeouts.idle))
             .timeout_global(Some(timeouts.total));
-        Self(config.build().into())
+        Self {
+            agent: config.build().into(),
+            timeouts,
+        }
     }
 
     /// Sends the request and waits for the head; the reader waits for every chunk.
@@ -35,13 +42,16 @@ impl Client {
         &self,
         request: Request<Bytes>,
     ) -> Result<(Parts, impl Read + use<>), RelayError> {
+        let started = Instant::now();
         let (parts, body) = request.into_parts();
         let answer = if body.is_empty() {
-            self.0.run(Request::from_parts(parts, ()))
+            self.agent.run(Request::from_parts(parts, ()))
         } else {
-            self.0.run(Request::from_parts(parts, body.to_vec()))
+            self.agent.run(Request::from_parts(parts, body.to_vec()))
         };
-        let (head, body) = answer.map_err(into_relay_error)?.into_parts();
+        let (head, body) = answer
+            .map_err(|error| into_relay_error(error, started.elapsed(), self.timeouts))?
+            .into_parts();
         let head = relay::client_head(head.status, &head.headers, body.content_length());
         Ok((head, body.into_reader()))
     }
@@ -73,11 +83,31 @@ pub(crate) fn receive<T>(receiver: Receiver<T>) -> impl Stream<Item = T> {
     })
 }
 
-fn into_relay_error(error: ureq::Error) -> RelayError {
+fn into_relay_error(error: ureq::Error, waited: Duration, timeouts: Timeouts) -> RelayError {
+    use std::io::ErrorKind;
     match error {
-        ureq::Error::Io(source) => RelayError::Connect {
-            source: source.into(),
+        ureq::Error::Timeout(ureq::Timeout::Connect) => RelayError::ConnectTimeout {
+            waited,
+            limit: timeouts.connect,
         },
+        ureq::Error::Timeout(ureq::Timeout::Global) => RelayError::Deadline {
+            waited,
+            limit: timeouts.total,
+        },
+        ureq::Error::Timeout(_) => RelayError::HeadTimeout {
+            waited,
+            limit: timeouts.idle,
+        },
+        ureq::Error::Io(source)
+            if !matches!(
+                source.kind(),
+                ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe
+            ) =>
+        {
+            RelayError::Connect {
+                source: source.into(),
+            }
+        }
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => RelayError::Connect {
             source: error.into(),
         },

@@ -7,7 +7,7 @@ use service::ServerArgs;
 
 /// Every failure on purpose: threads are held while they wait.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, max_term_width = 80)]
 struct Args {
     #[command(flatten)]
     server: ServerArgs,

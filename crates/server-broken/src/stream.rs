@@ -41,8 +41,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     };
     Ok(Router::new()
         .route("/chat/stream", get(chat_stream))
-        .route("/v1/chat/completions", post(completions))
-        .route("/v1/models", get(completions))
+        .route("/v1/chat/completions", post(openai))
+        .route("/v1/models", get(openai))
         .with_state(app))
 }
 
@@ -54,7 +54,7 @@ async fn chat_stream(State(app): State<App>, request: Request) -> Result<Respons
 }
 
 /// The OpenAI API, passed on as it is.
-async fn completions(State(app): State<App>, request: Request) -> Result<Response, RelayError> {
+async fn openai(State(app): State<App>, request: Request) -> Result<Response, RelayError> {
     let path = request.uri().path().to_owned();
     relay_to(app, &path, request).await
 }
@@ -68,9 +68,9 @@ async fn relay_to(app: App, path: &str, request: Request) -> Result<Response, Re
         client,
         pool,
     } = app;
-    let permit = relay.permit()?;
     let (parts, body) = request.into_parts();
     let request = relay.buffer(relay.request(&parts, path, body)?).await?;
+    let permit = relay.permit()?;
     let (head_sender, head) = oneshot::channel();
     let (sender, chunks) = mpsc::channel(1);
     pool.spawn(move || {

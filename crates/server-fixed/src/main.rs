@@ -7,7 +7,7 @@ use service::ServerArgs;
 
 /// Every failure of server-broken, cured: nothing holds a thread while it waits.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, max_term_width = 80)]
 struct Args {
     #[command(flatten)]
     server: ServerArgs,

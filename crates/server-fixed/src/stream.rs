@@ -23,8 +23,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     services.gauge("relay", move || gauge.snapshot());
     Ok(Router::new()
         .route("/chat/stream", get(chat_stream))
-        .route("/v1/chat/completions", post(completions))
-        .route("/v1/models", get(completions))
+        .route("/v1/chat/completions", post(openai))
+        .route("/v1/models", get(openai))
         .with_state(relay))
 }
 
@@ -36,7 +36,7 @@ async fn chat_stream(State(relay): State<Relay>, request: Request) -> Result<Res
 }
 
 /// The OpenAI API, passed on as it is.
-async fn completions(State(relay): State<Relay>, request: Request) -> Result<Response, RelayError> {
+async fn openai(State(relay): State<Relay>, request: Request) -> Result<Response, RelayError> {
     let path = request.uri().path().to_owned();
     relay_to(relay, &path, request).await
 }
@@ -44,9 +44,10 @@ async fn completions(State(relay): State<Relay>, request: Request) -> Result<Res
 /// Send, take the byte stream, return it as the body. When the client goes away the body is dropped,
 /// and with it the upstream's connection.
 async fn relay_to(relay: Relay, path: &str, request: Request) -> Result<Response, RelayError> {
-    let permit = relay.permit()?;
     let (parts, body) = request.into_parts();
-    let upstream = relay.send(relay.request(&parts, path, body)?).await?;
+    let request = relay.read(relay.request(&parts, path, body)?).await?;
+    let permit = relay.permit()?;
+    let upstream = relay.send(request).await?;
     let head = relay::response_head(&upstream);
     let bytes = upstream.bytes_stream();
     let body = relay.guard(bytes, permit, Framing::of(&head));

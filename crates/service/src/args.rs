@@ -53,6 +53,10 @@ pub struct ServerArgs {
     #[arg(long, env = "TOTAL_TIMEOUT", default_value = "600s", value_name = "TIME", value_parser = duration)]
     pub total_timeout: Duration,
 
+    /// How long a client may take nothing of what is written to it
+    #[arg(long, env = "WRITE_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = duration)]
+    pub write_timeout: Duration,
+
     /// Upstream exchanges at most; what is over it is refused with 503
     #[arg(long, env = "MAX_UPSTREAM", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_upstream: u32,

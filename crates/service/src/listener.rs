@@ -11,6 +11,7 @@ use axum::serve::IncomingStream;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Sleep;
 
 use crate::EnvironmentError;
 
@@ -25,6 +26,7 @@ const BACKLOG: u32 = 4096;
 pub struct Listener {
     inner: TcpListener,
     open: Arc<AtomicUsize>,
+    write_timeout: Option<Duration>,
 }
 
 impl Listener {
@@ -52,7 +54,17 @@ impl Listener {
         Ok(Self {
             inner,
             open: Arc::default(),
+            write_timeout: None,
         })
+    }
+
+    /// Ends a connection whose peer takes nothing for `limit`. Without it a client that never reads
+    /// keeps what its response holds for ever: its body is not asked for more while a write waits, so
+    /// no timeout inside the body can run.
+    #[must_use]
+    pub fn with_write_timeout(mut self, limit: Duration) -> Self {
+        self.write_timeout = Some(limit);
+        self
     }
 
     /// The address it is bound to.
@@ -86,6 +98,8 @@ impl axum::serve::Listener for Listener {
                         stream,
                         state,
                         open: Arc::clone(&self.open),
+                        write_timeout: self.write_timeout,
+                        stalled: None,
                     };
                     return (connection, address);
                 }
@@ -180,6 +194,9 @@ pub struct Connection {
     stream: TcpStream,
     state: Arc<PeerState>,
     open: Arc<AtomicUsize>,
+    write_timeout: Option<Duration>,
+    /// Runs while a write waits for the peer.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Drop for Connection {
@@ -192,11 +209,30 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    fn written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Err(error)) = &result {
-            self.state.note_error(error);
+    fn written(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match (&result, self.write_timeout) {
+            (Poll::Ready(outcome), _) => {
+                self.stalled = None;
+                if let Err(error) = outcome {
+                    self.state.note_error(error);
+                }
+                result
+            }
+            (Poll::Pending, None) => result,
+            (Poll::Pending, Some(limit)) => {
+                let stalled = self
+                    .stalled
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+                stalled.as_mut().poll(cx).map(|()| {
+                    tracing::info!(?limit, "a client took nothing; its connection is ended");
+                    Err(io::ErrorKind::TimedOut.into())
+                })
+            }
         }
-        result
     }
 }
 
@@ -227,7 +263,7 @@ impl AsyncWrite for Connection {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(cx, data);
-        self.written(result)
+        self.written(cx, result)
     }
 
     fn poll_write_vectored(
@@ -236,7 +272,7 @@ impl AsyncWrite for Connection {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.written(result)
+        self.written(cx, result)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -81,7 +81,7 @@ async fn serve_app(
     args: ServerArgs,
     routes: impl FnOnce(&mut Services) -> anyhow::Result<Router>,
 ) -> anyhow::Result<()> {
-    let listener = Listener::bind(args.listen, "--listen")?;
+    let listener = Listener::bind(args.listen, "--listen")?.with_write_timeout(args.write_timeout);
     let watchdog = bind_watchdog(args.gauges)?;
     let drain = Drain::new(args.drain);
     let pool = BlockingPool::new(args.pool_threads as usize);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::print;
-use crate::exit::{self, Usage};
+use crate::exit::Usage;
 use crate::judge::comparison::{Comparison, compare};
 use crate::run::{Run, newest};
 use crate::show::comparison::{Format, render};
@@ -33,6 +33,17 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(other) = args
+        .runs
+        .iter()
+        .find(|run| !run.join("index.json").is_file())
+    {
+        let problem = format!(
+            "{} is not the folder of a run: it has no index.json",
+            other.display()
+        );
+        return Err(Usage(problem).into());
+    }
     let folders = if args.runs.is_empty() {
         newest(&args.out, args.scenario.as_deref())?
     } else {
@@ -41,8 +52,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut comparisons = of_folders(&folders)?;
     comparisons.retain(|comparison| args.cell.is_empty() || args.cell.contains(&comparison.cell));
     if comparisons.is_empty() {
-        eprintln!("error: these runs have no such cell, or none yet");
-        return Ok(ExitCode::from(exit::INVALID));
+        let problem = "these runs have no such cell, or none yet".to_owned();
+        return Err(Usage(problem).into());
     }
     match &args.into {
         Some(file) => replace_generated(file, &render(&comparisons, Format::Markdown))?,

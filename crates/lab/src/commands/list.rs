@@ -1,8 +1,8 @@
 use std::process::ExitCode;
 
 use super::print;
-use crate::exit::Usage;
-use crate::scenario;
+use crate::exit::{USAGE, Usage};
+use crate::scenario::{self, Scenario};
 
 pub(super) fn run() -> anyhow::Result<ExitCode> {
     let names = scenario::names();
@@ -12,19 +12,29 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
         )
         .into());
     }
+    let mut code = ExitCode::SUCCESS;
     for name in names {
-        let scenario = scenario::load(&name, &[])?;
-        let variants: Vec<_> = scenario
-            .variants
-            .iter()
-            .map(|variant| variant.name.as_str())
-            .collect();
-        print(&format!(
-            "{:<14} {} ({})\n",
-            scenario.name,
-            scenario.title,
-            variants.join(", ")
-        ));
+        match scenario::load(&name, &[]) {
+            Ok(scenario) => print(&line(&scenario)),
+            Err(error) => {
+                print(&format!("{name:<14} cannot be read: {error}\n"));
+                code = ExitCode::from(USAGE);
+            }
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
+}
+
+fn line(scenario: &Scenario) -> String {
+    let variants: Vec<_> = scenario
+        .variants
+        .iter()
+        .map(|variant| variant.name.as_str())
+        .collect();
+    format!(
+        "{:<14} {} ({})\n",
+        scenario.name,
+        scenario.title,
+        variants.join(", ")
+    )
 }

@@ -6,11 +6,11 @@ use crate::exit::{self, Usage};
 use crate::judge::forecast::forecast;
 use crate::judge::is_known_metric;
 use crate::run::{Finished, Interrupt, Plan};
-use crate::scenario::{self, Cell, Scenario, Variant};
+use crate::scenario::{self, Cell, Expectation, Scenario, Value, Variant};
 use crate::show;
 use crate::show::comparison::Format;
 use crate::show::progress::Progress;
-use crate::summary::State;
+use crate::summary::{Kind, State};
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
@@ -113,6 +113,7 @@ fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
     for variant in &scenario.variants {
         for cell in &scenario.cells {
             for expectation in variant.expectations(&cell.name) {
+                check_diagnosis(&scenario.name, &expectation)?;
                 is_known_metric(&expectation.metric, cell.probe.endpoints.keys()).map_err(
                     |error| {
                         Usage(format!(
@@ -125,6 +126,22 @@ fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
         }
     }
     Ok(())
+}
+
+/// A misspelt diagnosis would make `!=` hold for ever.
+fn check_diagnosis(scenario: &str, expectation: &Expectation) -> Result<(), Usage> {
+    let known = Kind::ALL.map(Kind::name);
+    match &expectation.value {
+        Value::Word(word)
+            if expectation.metric == "diagnosis" && !known.contains(&word.as_str()) =>
+        {
+            Err(Usage(format!(
+                "scenario {scenario}: \"{word}\" in \"{expectation}\" is no diagnosis; there are {}",
+                known.join(", ")
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn select<T: Clone>(

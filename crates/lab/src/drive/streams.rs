@@ -43,7 +43,7 @@ impl StreamLoad {
             .enable_all()
             .build()
             .context("cannot start the load's runtime")?;
-        let client = crate::http::client().context("cannot make the load's HTTP client")?;
+        let client = crate::http::client(false).context("cannot make the load's HTTP client")?;
         let shared = Arc::new(Shared {
             client,
             url: format!("{base}{}", spec.path_and_query()),
@@ -117,6 +117,8 @@ async fn read(shared: &Shared, progress: &mut Progress) -> Option<StreamEnding> 
             return Some(StreamEnding::Refused);
         }
     };
+    let ttfb_us = us(progress.due.elapsed());
+    let _ = shared.results.send(Event::Head { ttfb_us });
     let mut reader = SseReader::default();
     loop {
         let bytes = match answer.chunk().await {

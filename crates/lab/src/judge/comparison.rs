@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::summary::{Distribution, Kind, Probe, State, Summary, probe_rank};
+use crate::summary::{Distribution, Forecast, Kind, Probe, State, Summary, Verdict, probe_rank};
 
 /// One cell of the scenario in every variant.
 #[derive(Clone, Debug, Serialize)]
@@ -73,6 +73,8 @@ pub struct Repeats {
     pub used: usize,
     /// Left out.
     pub left_out: usize,
+    /// Whether what stands there is one invalid run, for want of a valid one.
+    pub is_invalid: bool,
 }
 
 /// One figure.
@@ -86,7 +88,7 @@ pub struct Row {
     pub unit: RowUnit,
     /// One for each variant.
     pub values: Vec<Figure>,
-    /// Second variant over the first, run by run, where both are exact numbers.
+    /// First variant over the second, run by run, where both are exact numbers.
     pub ratio: Option<Spread>,
 }
 
@@ -163,13 +165,24 @@ pub fn compare(scenario: &str, cell: &str, runs: &[(String, Vec<Summary>)]) -> C
         let (valid, invalid): (Vec<_>, Vec<_>) =
             summaries.iter().partition(|summary| summary.quality.valid);
         for summary in &invalid {
-            remarks.push(remark(variant, summary, valid.is_empty()));
+            let is_shown = valid.is_empty()
+                && invalid
+                    .last()
+                    .is_some_and(|last| std::ptr::eq(*last, *summary));
+            remarks.push(remark(variant, summary, is_shown));
         }
-        let left_out = if valid.is_empty() { 0 } else { invalid.len() };
-        let chosen = if valid.is_empty() { invalid } else { valid };
+        let is_invalid = valid.is_empty();
+        // Invalid runs are never averaged: for want of a valid one, the last stands alone and marked.
+        let chosen: Vec<_> = if is_invalid {
+            invalid.last().copied().into_iter().collect()
+        } else {
+            valid
+        };
+        let left_out = summaries.len() - chosen.len();
         repeats.push(Repeats {
             used: chosen.len(),
             left_out,
+            is_invalid,
         });
         used.push(chosen);
     }
@@ -186,8 +199,8 @@ pub fn compare(scenario: &str, cell: &str, runs: &[(String, Vec<Summary>)]) -> C
         scenario: scenario.to_owned(),
         cell: cell.to_owned(),
         variants: runs.iter().map(|(variant, _)| variant.clone()).collect(),
+        rows: rows(&columns, repeats.iter().any(|repeats| repeats.is_invalid)),
         repeats,
-        rows: rows(&columns),
         remarks,
         made_by,
     }
@@ -244,26 +257,48 @@ type Read<'a> = dyn Fn(&Summary) -> Option<(f64, bool)> + 'a;
 
 struct Table<'a> {
     columns: &'a [&'a [&'a Summary]],
+    has_invalid: bool,
     group: &'static str,
     rows: Vec<Row>,
 }
 
 impl Table<'_> {
     fn number(&mut self, label: impl Into<String>, unit: RowUnit, read: &Read<'_>) {
-        let per_run: Vec<Vec<_>> = self
+        let per_run: Vec<Vec<Sample>> = self
             .columns
             .iter()
-            .map(|runs| runs.iter().filter_map(|summary| read(summary)).collect())
+            .map(|runs| {
+                let sample = |summary: &&Summary| {
+                    let (value, censored) = read(summary)?;
+                    Some(Sample {
+                        repeat: summary.repeat,
+                        value,
+                        censored,
+                    })
+                };
+                runs.iter().filter_map(sample).collect()
+            })
             .collect();
         let values: Vec<_> = per_run
             .iter()
-            .map(|values| Spread::of(values).map_or(Figure::Missing, Figure::Number))
+            .map(|samples| {
+                let values: Vec<_> = samples
+                    .iter()
+                    .map(|sample| (sample.value, sample.censored))
+                    .collect();
+                Spread::of(&values).map_or(Figure::Missing, Figure::Number)
+            })
             .collect();
+        let ratio = if self.has_invalid {
+            None
+        } else {
+            ratio(&per_run)
+        };
         self.rows.push(Row {
             label: label.into(),
             group: self.group,
             unit,
-            ratio: ratio(&per_run),
+            ratio,
             values,
         });
     }
@@ -300,23 +335,36 @@ impl Table<'_> {
     }
 }
 
-/// Run by run, the first variant over the second; a lower bound has no ratio.
-fn ratio(per_run: &[Vec<(f64, bool)>]) -> Option<Spread> {
+/// One figure of one run.
+#[derive(Clone, Copy)]
+struct Sample {
+    repeat: u32,
+    value: f64,
+    censored: bool,
+}
+
+/// The first variant over the second, each repeat over the one that ran in turn with it. A lower bound
+/// has no ratio, and where one repeat has none the row has none.
+fn ratio(per_run: &[Vec<Sample>]) -> Option<Spread> {
     let [first, second] = per_run else {
         return None;
     };
-    let ratios: Vec<_> = first
-        .iter()
-        .zip(second)
-        .filter(|((_, a_bound), (b, b_bound))| !a_bound && !b_bound && *b > 0.0)
-        .map(|((a, _), (b, _))| (a / b, false))
-        .collect();
-    (ratios.len() == first.len().min(second.len()))
-        .then(|| Spread::of(&ratios))
-        .flatten()
+    let mut others = second.clone();
+    let mut ratios = Vec::new();
+    for a in first {
+        let Some(position) = others.iter().position(|b| b.repeat == a.repeat) else {
+            continue;
+        };
+        let b = others.remove(position);
+        if a.censored || b.censored || b.value <= 0.0 {
+            return None;
+        }
+        ratios.push((a.value / b.value, false));
+    }
+    Spread::of(&ratios)
 }
 
-fn rows(columns: &[&[&Summary]]) -> Vec<Row> {
+fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<Row> {
     let mut endpoints: BTreeMap<&str, ()> = BTreeMap::new();
     for summary in columns.iter().copied().flatten() {
         endpoints.extend(
@@ -330,6 +378,7 @@ fn rows(columns: &[&[&Summary]]) -> Vec<Row> {
     }
     let mut table = Table {
         columns,
+        has_invalid,
         group: "",
         rows: Vec::new(),
     };
@@ -377,20 +426,32 @@ fn health(table: &mut Table<'_>, name: &str) {
     });
 }
 
+/// Both over the same time, so that the difference is the way of measuring and nothing else.
 fn closed_loop(table: &mut Table<'_>) {
-    table.group = "baseline to recovery, as a closed-loop probe tells it";
+    table.group = "health_sync, baseline to recovery: closed-loop probe, and the truth";
     let lie = |summary: &Summary| summary.closed_loop.get("health_sync").cloned();
-    table.number("health_sync p50", RowUnit::Us, &|summary| {
+    table.number("closed loop p50", RowUnit::Us, &|summary| {
         Some((lie(summary)?.service_us.p50? as f64, false))
     });
-    table.number("health_sync p99", RowUnit::Us, &|summary| {
+    table.number("closed loop p99", RowUnit::Us, &|summary| {
         Some((lie(summary)?.service_us.p99? as f64, false))
     });
-    table.number("checks sent", RowUnit::Count, &|summary| {
+    table.number("closed loop: checks", RowUnit::Count, &|summary| {
         Some((lie(summary)?.sent as f64, false))
     });
-    table.number("failures it drops", RowUnit::Count, &|summary| {
+    table.number("closed loop: dropped", RowUnit::Count, &|summary| {
         Some((lie(summary)?.dropped as f64, false))
+    });
+    table.number("open loop p50", RowUnit::Us, &|summary| {
+        let figures = lie(summary)?.open_loop_us;
+        Some((figures.p50? as f64, figures.p50_censored))
+    });
+    table.number("open loop p99", RowUnit::Us, &|summary| {
+        let figures = lie(summary)?.open_loop_us;
+        Some((figures.p99? as f64, figures.p99_censored))
+    });
+    table.number("open loop unanswered", RowUnit::Percent, &|summary| {
+        Some((lie(summary)?.open_loop_unanswered_percent?, false))
     });
 }
 
@@ -465,6 +526,15 @@ fn verdict(table: &mut Table<'_>) {
             .max_by(f64::total_cmp)
             .map(|error| (error, false))
     });
+    table.number("forecasts refuted", RowUnit::Count, &|summary| {
+        let is_refuted = |row: &&Forecast| row.verdict == Some(Verdict::Refuted);
+        (!summary.forecast.is_empty()).then(|| {
+            (
+                summary.forecast.iter().filter(is_refuted).count() as f64,
+                false,
+            )
+        })
+    });
     table.text("diagnosis", |summary| {
         Some(summary.diagnosis.kind.name().to_owned())
     });
@@ -501,14 +571,53 @@ mod tests {
         assert_eq!(Spread::of(&[]), None);
     }
 
+    fn sample(repeat: u32, value: f64, censored: bool) -> Sample {
+        Sample {
+            repeat,
+            value,
+            censored,
+        }
+    }
+
     #[test]
     fn a_lower_bound_has_no_ratio() {
-        assert!(ratio(&[vec![(5.0, true)], vec![(1.0, false)]]).is_none());
-        let exact = ratio(&[
-            vec![(5.0, false), (6.0, false)],
-            vec![(1.0, false), (2.0, false)],
-        ])
-        .expect("exact");
+        let bound = [vec![sample(1, 5.0, true)], vec![sample(1, 1.0, false)]];
+        assert!(ratio(&bound).is_none());
+        let exact = [
+            vec![sample(1, 5.0, false), sample(2, 6.0, false)],
+            vec![sample(1, 1.0, false), sample(2, 2.0, false)],
+        ];
+        let exact = ratio(&exact).expect("exact");
         assert_eq!((exact.min, exact.max), (3.0, 5.0));
+    }
+
+    #[test]
+    fn a_ratio_pairs_the_runs_that_took_turns() {
+        // The first repeat of the first variant was left out as invalid.
+        let runs = [
+            vec![sample(2, 6.0, false)],
+            vec![sample(1, 1.0, false), sample(2, 2.0, false)],
+        ];
+        assert_eq!(ratio(&runs).map(|ratio| ratio.median), Some(3.0));
+    }
+
+    #[test]
+    fn invalid_runs_are_never_averaged() {
+        let invalid = |p99| {
+            let mut summary = crate::judge::sample::summary();
+            summary.quality.valid = false;
+            summary.phases.load.streams.ttft_us.p99 = Some(p99);
+            summary
+        };
+        let runs = [("broken".to_owned(), vec![invalid(100), invalid(300)])];
+        let comparison = compare("sample", "only", &runs);
+        assert_eq!(comparison.repeats[0].used, 1);
+        assert!(comparison.repeats[0].is_invalid);
+        let row = comparison
+            .rows
+            .iter()
+            .find(|row| row.label == "TTFT p99")
+            .expect("there");
+        assert!(matches!(row.values[0], Figure::Number(spread) if spread.median == 300.0));
     }
 }

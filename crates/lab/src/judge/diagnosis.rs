@@ -186,34 +186,74 @@ impl<'a> Facts<'a> {
                 "gauges that show the pool full; these show a free thread, so what the sync check waits for is elsewhere",
             )]);
         }
-        let capacity = plateau.or(full.map(|pool| pool.capacity));
         let reason = match plateau {
             Some(served) => format!(
                 "sync health hurts, async health does not, and no more than {served} of {} streams are served at once",
-                streams.open_peak
+                streams.started
             ),
             None => "sync health hurts and async health does not".to_owned(),
         };
         Diagnosis {
-            inferred_capacity: capacity,
+            inferred_capacity: plateau,
             ..self.verdict(Kind::BlockingPoolExhausted, vec![reason])
+        }
+    }
+
+    /// The endpoints whose hold was measured well enough and did not stay flat.
+    fn not_flat(&self) -> impl Iterator<Item = &str> {
+        let phases = &self.summary.phases;
+        phases.load.probes.iter().filter_map(|(name, hold)| {
+            let baseline = phases.baseline.probes.get(name)?;
+            (flat::is_flat(baseline, hold) == Some(false)).then_some(name.as_str())
+        })
+    }
+
+    /// Streams were turned away while health was fast: by a limit, if others were served meanwhile.
+    fn refused(self) -> Diagnosis {
+        let streams = &self.summary.phases.load.streams;
+        let (refused, asked) = (streams.refused, streams.started);
+        let served = streams.served_peak.unwrap_or(0);
+        if served == 0 {
+            let reason = format!("{refused} of {asked} streams were refused, and none was served");
+            return Diagnosis {
+                evidence: std::iter::once(reason)
+                    .chain(self.evidence.iter().cloned())
+                    .collect(),
+                ..self.undecided(&[(
+                    Kind::UpstreamLimit,
+                    "the status of the refusals: 503 or 429 is a limit, 404 a wrong path, 502 no upstream",
+                )])
+            };
+        }
+        let reason = format!(
+            "{refused} of {asked} streams were refused while no more than {served} were served at once"
+        );
+        Diagnosis {
+            inferred_capacity: Some(served),
+            ..self.verdict(Kind::UpstreamLimit, vec![reason])
         }
     }
 
     /// No health check hurts: is anything wrong with the streams themselves?
     fn streams_alone(self, sync_seen: bool) -> Diagnosis {
         let streams = &self.summary.phases.load.streams;
-        if self.summary.upstream.open > 0 && self.summary.state == State::Complete {
-            let reason = format!(
-                "the upstream still has {} streams open that no client has",
-                self.summary.upstream.open
-            );
+        let left = self
+            .summary
+            .upstream
+            .ledger
+            .as_ref()
+            .map_or(0, |ledger| ledger.open);
+        if left > 0 && self.summary.state == State::Complete {
+            let reason = format!("the upstream still has {left} streams open that no client has");
             return self.verdict(Kind::ConnectionLeak, vec![reason]);
+        }
+        if streams.refused > 0 {
+            return self.refused();
         }
         let planned = self.summary.parameters.get("ttft_us").copied().unwrap_or(0);
         let ttft = streams.ttft_us.p99.unwrap_or(0);
         let grown = ttft > (TTFT_GROWN * planned).max(planned + TTFT_FLOOR_US);
-        if streams.unserved == 0 && streams.refused == 0 && !grown {
+        if streams.unserved == 0 && !grown {
             let lost = streams.truncated + streams.error + streams.stalled;
             if lost > 0 {
                 let reason = format!("{lost} streams were served and did not end well");
@@ -226,6 +266,14 @@ impl<'a> Facts<'a> {
                         "the upstream's ledger: how it ended these streams",
                     )])
                 };
+            }
+            let restless: Vec<_> = self.not_flat().collect();
+            if !restless.is_empty() {
+                let reason = format!(
+                    "{} did not stay flat, yet is not slow enough to name a cause",
+                    restless.join(" and ")
+                );
+                return self.verdict(Kind::Undecided, vec![reason]);
             }
             let reason = "every health check and every stream kept its time".to_owned();
             return self.verdict(Kind::Healthy, vec![reason]);
@@ -261,7 +309,7 @@ impl<'a> Facts<'a> {
             }
             let reason = format!(
                 "health is fast, yet no more than {served} of {} streams are served at once",
-                streams.open_peak
+                streams.started
             );
             return Diagnosis {
                 inferred_capacity: Some(served),
@@ -377,7 +425,10 @@ mod tests {
     #[test]
     fn streams_that_the_upstream_has_and_no_client_is_a_leak() {
         let mut summary = summary();
-        summary.upstream.open = 3;
+        summary.upstream.ledger = Some(crate::summary::Ledger {
+            open: 3,
+            ..Default::default()
+        });
         assert_eq!(diagnose(&summary).kind, Kind::ConnectionLeak);
     }
 
@@ -396,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_is_neither_flat_nor_hurt_is_not_called_a_failure() {
+    fn a_probe_that_is_neither_flat_nor_hurt_is_neither_healthy_nor_a_failure() {
         let mut summary = summary();
         let mut slower = fast();
         slower.response_us.p99 = Some(40_000);
@@ -405,6 +456,22 @@ mod tests {
             .load
             .probes
             .insert("health_sync".into(), slower);
-        assert_eq!(diagnose(&summary).kind, Kind::Healthy);
+        let diagnosis = diagnose(&summary);
+        assert_eq!(diagnosis.kind, Kind::Undecided);
+        assert!(diagnosis.evidence[0].starts_with("health_sync did not stay flat"));
+    }
+
+    #[test]
+    fn refusals_are_a_limit_only_if_others_were_served() {
+        let mut summary = summary();
+        summary.phases.load.streams.refused = 84;
+        summary.phases.load.streams.served_peak = Some(16);
+        let diagnosis = diagnose(&summary);
+        assert_eq!(
+            (diagnosis.kind, diagnosis.inferred_capacity),
+            (Kind::UpstreamLimit, Some(16))
+        );
+        summary.phases.load.streams.served_peak = Some(0);
+        assert_eq!(diagnose(&summary).kind, Kind::Undecided);
     }
 }

@@ -1,16 +1,21 @@
 //! One bound for "health stayed flat", everywhere.
 
 use crate::summary::Probe;
+use crate::units::time;
 
 /// Checks that a hold must have before its p99 says anything: five beyond the percentile.
 pub const LEAST_CHECKS: u64 = 500;
 
 /// What a check may always take, in microseconds, however fast the baseline was: below it, a shared
 /// machine's scheduler decides.
-const FLOOR_US: u64 = 10_000;
+pub const FLOOR_US: u64 = 10_000;
 
-/// Above this, in microseconds, a health check hurts: it is Kubernetes' default `timeoutSeconds`
-/// (1 s) with room for nothing else, and what an operator sees as "slow" on any service.
+/// A baseline that is slower, in microseconds, was disturbed: an idle server on loopback answers in
+/// less than 1 ms.
+const BASELINE_LIMIT_US: u64 = 50_000;
+
+/// Below this, in microseconds, no health check is said to hurt, whatever its baseline was: a tenth of
+/// Kubernetes' default `timeoutSeconds` of 1 s.
 const HURT_FLOOR_US: u64 = 100_000;
 
 /// The largest response time that still counts as flat, in microseconds: `max(3 × baseline p99, 10 ms)`.
@@ -27,6 +32,27 @@ pub fn is_flat(baseline: &Probe, hold: &Probe) -> Option<bool> {
     }
     let p99 = hold.response_us.p99?;
     Some(!hold.response_us.p99_censored && p99 <= bound_us(baseline))
+}
+
+/// Why a baseline is no measure for the hold, if it is none: what failed or was slow before the load
+/// would make the bound of "flat" as wide as the disturbance was.
+#[must_use]
+pub fn disturbed(baseline: &Probe) -> Option<String> {
+    let failed = baseline.due - baseline.ok;
+    if failed > 0 {
+        return Some(format!(
+            "{failed} of {} checks failed before the load",
+            baseline.due
+        ));
+    }
+    let p99 = baseline.response_us.p99?;
+    (p99 > BASELINE_LIMIT_US).then(|| {
+        format!(
+            "p99 before the load was {}, above {}",
+            time(p99 as f64),
+            time(BASELINE_LIMIT_US as f64)
+        )
+    })
 }
 
 /// Whether the hold hurts: more than one check in a hundred fails, or p99 is beyond both three times

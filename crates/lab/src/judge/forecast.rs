@@ -1,8 +1,9 @@
 //! What theory says of a cell, before it is run, and how far off it was.
 
+use super::flat;
 use super::pool_queue::PoolQueue;
 use crate::scenario::{Cell, Model, Streams};
-use crate::summary::{Forecast, Summary, Unit};
+use crate::summary::{Bound, Forecast, Summary, Unit, Verdict};
 
 /// The forecast of one cell of a variant.
 #[must_use]
@@ -19,10 +20,11 @@ fn row(name: &str, unit: Unit, predicted: f64, formula: String) -> Forecast {
         formula,
         unit,
         predicted,
-        predicted_censored: false,
+        bound: Bound::Exact,
         measured: None,
         measured_censored: false,
         error_percent: None,
+        verdict: None,
     }
 }
 
@@ -75,7 +77,11 @@ fn thread_per_stream(cell: &Cell) -> Vec<Forecast> {
             ),
         ),
         Forecast {
-            predicted_censored: median > timeout,
+            bound: if median > timeout {
+                Bound::AtLeast
+            } else {
+                Bound::Exact
+            },
             ..row(
                 "health_sync_p50",
                 Unit::Us,
@@ -113,7 +119,8 @@ fn thread_per_stream(cell: &Cell) -> Vec<Forecast> {
             "ttft_max",
             Unit::Us,
             run.longest_ttft * 1e6,
-            "wait for a thread + the upstream's own time to the first chunk".to_owned(),
+            "the last wave starts when the one before it ends; + the upstream's own time"
+                .to_owned(),
         ));
     }
     rows
@@ -145,6 +152,15 @@ fn event_loop(cell: &Cell) -> Vec<Forecast> {
             "no stream waits for another".to_owned(),
         ),
         never("health_sync_unanswered", "a sync check"),
+        Forecast {
+            bound: Bound::AtMost,
+            ..row(
+                "health_sync_p99",
+                Unit::Us,
+                flat::FLOOR_US as f64,
+                "no job is queued: a sync check finds a thread, and stays flat".to_owned(),
+            )
+        },
         never("health_async_unanswered", "an async check"),
         row(
             "ttft_p50",
@@ -225,14 +241,33 @@ pub fn settle(rows: &mut [Forecast], summary: &Summary) {
         };
         row.measured = Some(measured);
         row.measured_censored = censored;
-        row.error_percent = if row.predicted_censored || censored {
-            // Two lower bounds agree or not; how far apart the true values are is not known.
-            None
-        } else if row.predicted == 0.0 {
-            (measured == 0.0).then_some(0.0)
-        } else {
-            Some(100.0 * (measured - row.predicted) / row.predicted)
+        row.verdict = Some(verdict(row, measured, censored));
+        row.error_percent = match row.verdict {
+            Some(Verdict::Measured) if row.predicted == 0.0 => Some(0.0),
+            Some(Verdict::Measured) => Some(100.0 * (measured - row.predicted) / row.predicted),
+            _ => None,
         };
+    }
+}
+
+/// Bounds that cannot both be true refute the prediction, and so does anything where nothing was
+/// predicted: how far off it was has no number, but it must not pass for unknown.
+fn verdict(row: &Forecast, measured: f64, measured_censored: bool) -> Verdict {
+    let holds = match (row.bound, measured_censored) {
+        (Bound::Exact, false) if row.predicted != 0.0 || measured == 0.0 => {
+            return Verdict::Measured;
+        }
+        (Bound::Exact, false) => false,
+        // The true value is at least what was measured.
+        (Bound::Exact, true) => measured <= row.predicted,
+        (Bound::AtLeast, true) => true,
+        (Bound::AtLeast, false) => measured >= row.predicted,
+        (Bound::AtMost, censored) => !censored && measured <= row.predicted,
+    };
+    if holds {
+        Verdict::Within
+    } else {
+        Verdict::Refuted
     }
 }
 
@@ -252,6 +287,10 @@ fn measured(name: &str, summary: &Summary) -> Option<(f64, bool)> {
         "health_sync_p50" => {
             let response = &probe("health_sync")?.response_us;
             Some((response.p50? as f64, response.p50_censored))
+        }
+        "health_sync_p99" => {
+            let response = &probe("health_sync")?.response_us;
+            Some((response.p99? as f64, response.p99_censored))
         }
         "queue_wait_max" => summary
             .server
@@ -313,6 +352,24 @@ mod tests {
         let rows = forecast(&cell(3, 4, 600), Model::ThreadPerStream);
         assert_eq!(predicted(&rows, "health_sync_unanswered"), 0.0);
         assert_eq!(predicted(&rows, "served_at_once"), 3.0);
+    }
+
+    #[test]
+    fn a_wrong_prediction_is_refuted_and_not_unknown() {
+        let refuted = |bound, predicted, measured, censored| {
+            let row = Forecast {
+                bound,
+                ..row("x", Unit::Us, predicted, String::new())
+            };
+            verdict(&row, measured, censored) == Verdict::Refuted
+        };
+        assert!(refuted(Bound::Exact, 0.0, 16.0, false));
+        assert!(refuted(Bound::Exact, 20.0, 3_000.0, true));
+        assert!(refuted(Bound::AtLeast, 1_000.0, 344.0, false));
+        assert!(refuted(Bound::AtMost, 10.0, 11.0, false));
+        assert!(!refuted(Bound::Exact, 0.0, 0.0, false));
+        assert!(!refuted(Bound::AtLeast, 1_000.0, 1_000.0, true));
+        assert!(!refuted(Bound::AtMost, 10.0, 0.4, false));
     }
 
     #[test]

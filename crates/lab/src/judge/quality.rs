@@ -1,5 +1,6 @@
 //! Whether a measurement can be trusted, and why not.
 
+use super::flat;
 use crate::scenario::Streams;
 use crate::summary::{Quality, State, Summary};
 use crate::units::time;
@@ -35,6 +36,13 @@ pub fn judge(
         State::Failed => Some("the run failed before its end"),
     };
     reasons.extend(cut_short.map(str::to_owned));
+    for (name, baseline) in &summary.phases.baseline.probes {
+        if let Some(why) = flat::disturbed(baseline) {
+            reasons.push(format!(
+                "the baseline of {name} was disturbed: {why}; nothing can be compared with it"
+            ));
+        }
+    }
     let reported = summary
         .phases
         .load
@@ -57,6 +65,9 @@ pub fn judge(
             "{:.1} % of the checks could not be sent: no port or no file left",
             quality.not_sent_percent
         ));
+    }
+    if summary.upstream.ledger.is_none() && summary.state == State::Complete {
+        reasons.push("the upstream's ledger could not be read".to_owned());
     }
     if not_started > 0 {
         reasons.push(format!(
@@ -83,7 +94,11 @@ fn others_to_blame(quality: &Quality, summary: &Summary, streams: &Streams) -> V
     };
     let gap = excess(figures.gap_us.p99, streams.interval);
     let ttft = excess(figures.ttft_us.p99, streams.ttft);
-    let upstream = summary.upstream.lateness_us.p99;
+    let upstream = summary
+        .upstream
+        .ledger
+        .as_ref()
+        .map_or(0, |ledger| ledger.lateness_us.p99);
     let lab = quality.load_dispatch_us.p99;
     [
         ("the upstream sent its chunks", upstream, "the gaps", gap),
@@ -111,8 +126,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::judge::sample::{hurt, summary};
-    use crate::summary::Lateness;
+    use crate::judge::sample::{fast, hurt, summary};
+    use crate::summary::{Lateness, Ledger};
 
     fn late(p99: u64) -> Lateness {
         Lateness {
@@ -162,6 +177,24 @@ mod tests {
     }
 
     #[test]
+    fn a_disturbed_baseline_is_invalid() {
+        let mut slow = summary();
+        slow.phases.baseline.probes.insert("health_sync".into(), {
+            let mut probe = fast();
+            probe.response_us.p99 = Some(900_000);
+            probe
+        });
+        assert!(!judged(Quality::default(), &slow).valid);
+        let mut failing = summary();
+        failing
+            .phases
+            .baseline
+            .probes
+            .insert("health_sync".into(), hurt());
+        assert!(!judged(Quality::default(), &failing).valid);
+    }
+
+    #[test]
     fn checks_that_were_not_sent_are_invalid_beyond_one_in_a_hundred() {
         let with = |not_sent_percent| Quality {
             not_sent_percent,
@@ -185,7 +218,10 @@ mod tests {
             reasons[0].starts_with("the lab started its streams"),
             "{reasons:?}"
         );
-        summary.upstream.lateness_us = late(200_000);
+        summary.upstream.ledger = Some(Ledger {
+            lateness_us: late(200_000),
+            ..Ledger::default()
+        });
         let reasons = judged(Quality::default(), &summary).reasons;
         assert!(
             reasons[0].starts_with("the upstream sent its chunks"),

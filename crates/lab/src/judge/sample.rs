@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::summary::{
-    Diagnosis, Distribution, Host, Kind, LoadPhase, Phase, Phases, Pool, Probe, Process, Quality,
-    State, Streams, Summary, Upstream,
+    Diagnosis, Distribution, Host, Kind, Ledger, LoadPhase, Phase, Phases, Pool, Probe, Process,
+    Quality, State, Streams, Summary, Upstream,
 };
 
 fn distribution(p99: u64, censored: bool) -> Distribution {
@@ -98,7 +98,10 @@ pub(super) fn summary() -> Summary {
             }),
             ..Process::default()
         },
-        upstream: Upstream::default(),
+        upstream: Upstream {
+            ledger: Some(Ledger::default()),
+            ..Upstream::default()
+        },
         forecast: Vec::new(),
         quality: Quality {
             host_cpu_percent: Some(10.0),

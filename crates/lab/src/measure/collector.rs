@@ -24,6 +24,11 @@ pub enum Event {
         /// Microseconds.
         late_us: u64,
     },
+    /// A stream received the head of its answer, this long after it was due.
+    Head {
+        /// Microseconds.
+        ttfb_us: u64,
+    },
     /// A stream received its first chunk, this long after it was due.
     FirstChunk {
         /// Microseconds.
@@ -284,6 +289,7 @@ impl Worker {
             Event::StreamStarted { late_us } => {
                 recorded.streams.started(late_us);
             }
+            Event::Head { ttfb_us } => recorded.streams.head(ttfb_us),
             Event::FirstChunk { ttft_us } => {
                 self.interval_streams.first_chunk(ttft_us);
                 recorded.streams.first_chunk(ttft_us);

@@ -22,7 +22,8 @@ pub struct Endpoint {
 /// An open-loop probe with an OS thread and a runtime of its own, so that the saturation of the load
 /// generator cannot pass for the server's.
 ///
-/// Each check is a task of its own on a fresh connection, as a kubelet makes one.
+/// Each check is a task of its own, on a fresh connection as a kubelet makes one, or with
+/// `keep_alive` on one of a pool.
 #[derive(Debug)]
 pub struct Prober {
     plan: Plan,
@@ -35,6 +36,7 @@ struct Shared {
     client: reqwest::Client,
     endpoints: Vec<Endpoint>,
     timeout: Duration,
+    keep_alive: bool,
     segments: Segments,
     results: Sender<Event>,
 }
@@ -49,6 +51,7 @@ impl Prober {
         endpoints: Vec<Endpoint>,
         rate: f64,
         timeout: Duration,
+        keep_alive: bool,
         segments: Segments,
         results: Sender<Event>,
     ) -> anyhow::Result<Self> {
@@ -57,12 +60,14 @@ impl Prober {
             .enable_all()
             .build()
             .context("cannot start the probe's runtime")?;
-        let client = crate::http::client().context("cannot make the probe's HTTP client")?;
+        let client =
+            crate::http::client(keep_alive).context("cannot make the probe's HTTP client")?;
         let origin = segments.origin();
         let shared = std::sync::Arc::new(Shared {
             client,
             endpoints,
             timeout,
+            keep_alive,
             segments,
             results,
         });
@@ -145,7 +150,7 @@ async fn check(
     let sent = Instant::now();
     let due = shared.segments.origin() + Duration::from_micros(due_us);
     let outcome = tokio::select! {
-        outcome = ask(&shared.client, &shared.endpoints[endpoint].url) => outcome,
+        outcome = ask(&shared, &shared.endpoints[endpoint].url) => outcome,
         () = tokio::time::sleep_until((due + shared.timeout).into()) => Outcome::Timeout,
         _ = cut.wait_for(|cut| *cut) => Outcome::Aborted,
     };
@@ -167,12 +172,12 @@ async fn check(
     let _ = shared.results.send(Event::Tick(tick));
 }
 
-async fn ask(client: &reqwest::Client, url: &str) -> Outcome {
-    let answer = client
-        .get(url)
-        .header(reqwest::header::CONNECTION, "close")
-        .send()
-        .await;
+async fn ask(shared: &Shared, url: &str) -> Outcome {
+    let mut request = shared.client.get(url);
+    if !shared.keep_alive {
+        request = request.header(reqwest::header::CONNECTION, "close");
+    }
+    let answer = request.send().await;
     match answer {
         Ok(answer) => {
             let status = answer.status();

@@ -77,7 +77,7 @@ impl Series {
 pub struct Recorder {
     timeout_us: u64,
     series: BTreeMap<(Segment, usize), Series>,
-    dispatch: Histogram<u64>,
+    dispatch: BTreeMap<Segment, Histogram<u64>>,
 }
 
 impl Recorder {
@@ -87,7 +87,7 @@ impl Recorder {
         Self {
             timeout_us,
             series: BTreeMap::new(),
-            dispatch: histogram(),
+            dispatch: BTreeMap::new(),
         }
     }
 
@@ -97,7 +97,8 @@ impl Recorder {
             .entry((segment, tick.endpoint))
             .or_default()
             .record(tick, self.timeout_us);
-        record(&mut self.dispatch, tick.dispatch_us());
+        let dispatch = self.dispatch.entry(segment).or_insert_with(histogram);
+        record(dispatch, tick.dispatch_us());
     }
 
     /// What was recorded of `endpoint` in `segment`.
@@ -128,10 +129,27 @@ impl Recorder {
             .figures(due, self.timeout_us)
     }
 
-    /// How late checks were sent.
+    /// How late the checks of `segment` were sent. Pooled over all segments, many late checks of a
+    /// short one would disappear among the others.
     #[must_use]
-    pub fn dispatch(&self) -> &Histogram<u64> {
-        &self.dispatch
+    pub fn dispatch(&self, segment: Segment) -> Histogram<u64> {
+        self.dispatch
+            .get(&segment)
+            .cloned()
+            .unwrap_or_else(histogram)
+    }
+
+    /// All segments of `endpoint` together: response times, and how many are ok.
+    #[must_use]
+    pub fn whole(&self, endpoint: usize) -> (Histogram<u64>, u64) {
+        let mut all = histogram();
+        let mut ok = 0;
+        for (_, _, series) in self.all().filter(|&(_, this, _)| this == endpoint) {
+            // Both resize themselves, so one takes the other.
+            let _ = all.add(&series.response);
+            ok += series.count(Outcome::Ok);
+        }
+        (all, ok)
     }
 }
 

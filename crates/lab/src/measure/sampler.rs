@@ -24,6 +24,8 @@ pub struct Sources {
     pub upstream: String,
     /// The cell's clock.
     pub segments: Segments,
+    /// Made once: at every look it would cost more than the look.
+    pub client: reqwest::Client,
 }
 
 impl Sources {
@@ -53,12 +55,9 @@ impl Sources {
     /// # Cancel safety
     /// Safe: what was not answered is lost.
     pub async fn ask(&self, results: &Sender<Event>) {
-        let Ok(client) = crate::http::client() else {
-            return;
-        };
         let (gauges, stats) = tokio::join!(
-            get(&client, format!("{}/gauges", self.gauges)),
-            get(&client, format!("{}/stats", self.upstream))
+            get(&self.client, format!("{}/gauges", self.gauges)),
+            get(&self.client, format!("{}/stats", self.upstream))
         );
         if let Some(gauges) = gauges {
             let _ = results.send(Event::Gauges(gauges));

@@ -50,7 +50,9 @@ pub struct StreamRecorder {
     receiving: u64,
     chunks: u64,
     sequence_errors: u64,
+    ttfb: Histogram<u64>,
     ttft: Histogram<u64>,
+    never_served: u64,
     smallest_unserved_age: Option<u64>,
     gap: Histogram<u64>,
     max_gap: Histogram<u64>,
@@ -69,7 +71,9 @@ impl Default for StreamRecorder {
             receiving: 0,
             chunks: 0,
             sequence_errors: 0,
+            ttfb: histogram(),
             ttft: histogram(),
+            never_served: 0,
             smallest_unserved_age: None,
             gap: histogram(),
             max_gap: histogram(),
@@ -99,6 +103,11 @@ impl StreamRecorder {
         self.not_sent
     }
 
+    /// A stream received the head of its answer.
+    pub fn head(&mut self, ttfb_us: u64) {
+        record(&mut self.ttfb, ttfb_us);
+    }
+
     /// A stream received its first chunk.
     pub fn first_chunk(&mut self, ttft_us: u64) {
         self.receiving += 1;
@@ -125,6 +134,12 @@ impl StreamRecorder {
             record(&mut self.ttft, stream.age_us);
             lower(&mut self.smallest_unserved_age, stream.age_us);
         }
+        let was_refused = stream.chunks == 0
+            && !matches!(
+                stream.ending,
+                StreamEnding::Unserved | StreamEnding::Complete
+            );
+        self.never_served += u64::from(was_refused);
         // A gap that was still growing says something only once it exceeds all gaps before it.
         let growing = stream
             .open_gap_us
@@ -168,9 +183,16 @@ impl StreamRecorder {
         &self.gap
     }
 
-    /// The figures, with what the upstream counted.
+    /// The figures, with what the upstream counted. A stream that was refused, or broke off before its
+    /// first chunk, enters TTFT at `load_us`, the length of the load: failing fast earns nothing.
     #[must_use]
-    pub fn figures(&self, served_peak: Option<u64>) -> Streams {
+    pub fn figures(&self, served_peak: Option<u64>, load_us: u64) -> Streams {
+        let mut ttft = self.ttft.clone();
+        let mut smallest_bound = self.smallest_unserved_age;
+        for _ in 0..self.never_served {
+            record(&mut ttft, load_us);
+            lower(&mut smallest_bound, load_us);
+        }
         let count = |ending: StreamEnding| self.endings[ending as usize];
         let from = |smallest: Option<u64>| smallest.map_or(Censored::Nothing, Censored::FromValue);
         Streams {
@@ -186,7 +208,8 @@ impl StreamRecorder {
             served_peak,
             chunks: self.chunks,
             sequence_errors: self.sequence_errors,
-            ttft_us: distribution(&self.ttft, from(self.smallest_unserved_age)),
+            ttfb_us: distribution(&self.ttfb, Censored::Nothing),
+            ttft_us: distribution(&ttft, from(smallest_bound)),
             gap_us: distribution(&self.gap, from(self.smallest_open_gap)),
             max_gap_us: distribution(&self.max_gap, from(self.smallest_open_gap)),
         }
@@ -228,7 +251,7 @@ mod tests {
                 });
             }
         }
-        let figures = streams.figures(Some(4));
+        let figures = streams.figures(Some(4), 12_000_000);
         assert_eq!(
             (figures.started, figures.cancelled, figures.unserved),
             (100, 4, 96)
@@ -236,6 +259,29 @@ mod tests {
         assert!(figures.ttft_us.p50.is_some_and(|p50| p50 >= 12_000_000));
         assert!(figures.ttft_us.p50_censored);
         assert_eq!(figures.ttft_us.count, 100);
+    }
+
+    #[test]
+    fn refused_streams_do_not_leave_ttft_to_the_lucky_ones() {
+        let mut streams = StreamRecorder::default();
+        for n in 0..20 {
+            streams.started(100);
+            if n < 4 {
+                streams.first_chunk(22_000);
+            } else {
+                streams.ended(&StreamRecord {
+                    ending: StreamEnding::Refused,
+                    age_us: 300,
+                    chunks: 0,
+                    max_gap_us: None,
+                    open_gap_us: None,
+                    ..RECORD
+                });
+            }
+        }
+        let ttft = streams.figures(Some(4), 12_000_000).ttft_us;
+        assert_eq!(ttft.count, 20);
+        assert!(ttft.p50.is_some_and(|p50| p50 >= 12_000_000) && ttft.p50_censored);
     }
 
     #[test]
@@ -251,7 +297,7 @@ mod tests {
             open_gap_us: Some(6_000_000),
             ..RECORD
         });
-        let figures = streams.figures(None);
+        let figures = streams.figures(None, 12_000_000);
         assert!(figures.max_gap_us.max.is_some_and(|max| max >= 6_000_000));
         assert!(figures.max_gap_us.max_censored);
         assert!(!figures.gap_us.p50_censored);

@@ -194,6 +194,7 @@ impl<'a> Experiment<'a> {
             endpoints,
             cell.probe.rate,
             cell.probe.timeout,
+            cell.probe.keep_alive,
             segments.clone(),
             collector.sender(),
         )?;
@@ -208,6 +209,7 @@ impl<'a> Experiment<'a> {
             gauges: stage.server.url("gauges"),
             upstream: stage.upstream.url("listening"),
             segments: segments.clone(),
+            client: crate::http::client(true)?,
         };
         let sampler = tokio::spawn(sources.clone().sample_all(collector.sender()));
         Ok(Self {
@@ -345,7 +347,9 @@ impl<'a> Experiment<'a> {
             Ok(()) => (State::Complete, None, None),
             Err(Stop::Interrupted) => (State::Interrupted, None, None),
             Err(Stop::Failed(reason)) => (State::Failed, Some(reason), None),
-            Err(Stop::Environment(error)) => (State::Failed, Some(error.to_string()), Some(error)),
+            Err(Stop::Environment(error)) => {
+                (State::Failed, Some(with_causes(&error)), Some(error))
+            }
         };
         let summary = self
             .frame
@@ -356,4 +360,12 @@ impl<'a> Experiment<'a> {
             None => saved.map(|()| summary),
         }
     }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

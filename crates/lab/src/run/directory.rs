@@ -189,8 +189,8 @@ impl Run {
             )
         })?;
         let mut summaries = Vec::new();
-        for cell in &index.cells {
-            let path = path.join("cells").join(&cell.name).join("summary.json");
+        for name in cells(path, &index) {
+            let path = path.join("cells").join(name).join("summary.json");
             let text = fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
             let summary = serde_json::from_str(&text).with_context(|| {
@@ -209,6 +209,24 @@ impl Run {
             && lab.started_ticks.is_some()
             && started_ticks(lab.pid) == lab.started_ticks
     }
+}
+
+/// The cells that have a summary: those of the index in its order, then any that a full disk kept out
+/// of it.
+fn cells(run: &Path, index: &Index) -> Vec<String> {
+    let mut on_disk: Vec<String> = fs::read_dir(run.join("cells"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|cell| cell.path().join("summary.json").is_file())
+        .map(|cell| cell.file_name().to_string_lossy().into_owned())
+        .collect();
+    on_disk.sort();
+    let mut names: Vec<String> = index.cells.iter().map(|cell| cell.name.clone()).collect();
+    names.retain(|name| on_disk.contains(name));
+    on_disk.retain(|name| !names.contains(name));
+    names.extend(on_disk);
+    names
 }
 
 /// The newest run of each variant of the newest scenario below `out` (or of `scenario`), in order of
@@ -236,7 +254,7 @@ pub fn newest(out: &Path, scenario: Option<&str>) -> anyhow::Result<Vec<PathBuf>
             continue;
         };
         // A run that has not come to its first second has nothing to compare.
-        if index.cells.is_empty() {
+        if cells(&folder, &index).is_empty() {
             continue;
         }
         let wanted = wanted.get_or_insert_with(|| index.scenario.clone());

@@ -1,7 +1,8 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Tells whether the user asked the run to stop, by Ctrl-C or SIGTERM.
+/// Tells whether the user asked the run to stop, by Ctrl-C, SIGTERM, or by closing
+/// the terminal.
 #[derive(Clone, Debug)]
 pub struct Interrupt(watch::Receiver<bool>);
 
@@ -14,12 +15,14 @@ impl Interrupt {
     pub fn listen() -> std::io::Result<Self> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
         let (sender, receiver) = watch::channel(false);
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
+                    _ = hang_up.recv() => {}
                 }
                 if sender.send_replace(true) {
                     std::process::exit(130);

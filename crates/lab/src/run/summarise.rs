@@ -3,10 +3,12 @@ use std::time::SystemTime;
 
 use super::cell::Task;
 use crate::judge::{closed_loop, diagnosis, expectations, flat, forecast, quality, recovery};
-use crate::measure::{Plan, Recorded, Segment, Segments, Tick, host, lateness};
+use crate::measure::{
+    Censored, Plan, Recorded, Segment, Segments, Tick, distribution, host, lateness,
+};
 use crate::summary::{
-    Diagnosis, Host, Kind, Lateness, LoadPhase, Phase, Phases, Probe, Quality, Recovery, SCHEMA,
-    State, Summary, Upstream,
+    ClosedLoop, Diagnosis, Host, Kind, Lateness, Ledger, LoadPhase, Phase, Phases, Probe, Quality,
+    Recovery, SCHEMA, State, Summary, Upstream,
 };
 
 /// What does not change while a cell runs.
@@ -121,7 +123,10 @@ impl<'a> Frame<'a> {
                 probes: hold.probes,
                 hold_started_us: hold.started_us,
                 hold_us: hold.duration_us,
-                streams: recorded.streams.figures(recorded.served_peak),
+                streams: recorded.streams.figures(
+                    recorded.served_peak,
+                    ramp.duration_us + hold.duration_us + tail.duration_us,
+                ),
                 requests: BTreeMap::new(),
                 ramp,
                 tail,
@@ -191,11 +196,19 @@ impl<'a> Frame<'a> {
         })
     }
 
-    fn closed_loop(&self, recorded: &Recorded) -> BTreeMap<String, crate::summary::ClosedLoop> {
+    fn closed_loop(&self, recorded: &Recorded) -> BTreeMap<String, ClosedLoop> {
         let of_endpoint = |(endpoint, name): (usize, &String)| {
             let mut ticks: Vec<_> = of(recorded, endpoint).collect();
             ticks.sort_unstable_by_key(|tick| tick.due_us);
-            (name.clone(), closed_loop::reconstruct(ticks.into_iter()))
+            let (open_loop, ok) = recorded.recorder.whole(endpoint);
+            let due = open_loop.len();
+            let figures = ClosedLoop {
+                open_loop_us: distribution(&open_loop, Censored::AboveRank(ok)),
+                open_loop_unanswered_percent: (due > 0)
+                    .then(|| 100.0 * (due - ok) as f64 / due as f64),
+                ..closed_loop::reconstruct(ticks.into_iter())
+            };
+            (name.clone(), figures)
         };
         self.endpoints.iter().enumerate().map(of_endpoint).collect()
     }
@@ -212,7 +225,7 @@ impl<'a> Frame<'a> {
                     )
                 });
         Quality {
-            probe_dispatch_us: lateness(recorded.recorder.dispatch()),
+            probe_dispatch_us: lateness(&recorded.recorder.dispatch(Segment::Hold)),
             load_dispatch_us: lateness(recorded.streams.dispatch()),
             not_sent_percent: if sent > 0 {
                 100.0 * not_sent as f64 / sent as f64
@@ -256,9 +269,7 @@ fn of(recorded: &Recorded, endpoint: usize) -> impl Iterator<Item = &Tick> {
 }
 
 fn upstream(recorded: &Recorded) -> Upstream {
-    let stats = recorded.upstream_stats.clone().unwrap_or_default();
-    Upstream {
-        process: recorded.upstream.figures(),
+    let ledger = recorded.upstream_stats.as_ref().map(|stats| Ledger {
         started: stats.started,
         completed: stats.completed,
         errored: stats.errored,
@@ -271,5 +282,9 @@ fn upstream(recorded: &Recorded) -> Upstream {
             p99: stats.lateness_us.p99,
             max: stats.lateness_us.max,
         },
+    });
+    Upstream {
+        process: recorded.upstream.figures(),
+        ledger,
     }
 }

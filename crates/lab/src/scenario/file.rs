@@ -85,6 +85,8 @@ pub struct Probe {
     pub rate: Option<f64>,
     /// A check that is not answered in this time after it was due has failed.
     pub timeout: Option<Time>,
+    /// Checks on kept connections instead of a fresh one each; false if absent.
+    pub keep_alive: Option<bool>,
     /// Name to path.
     pub endpoints: Option<BTreeMap<String, String>>,
 }

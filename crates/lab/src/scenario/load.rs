@@ -18,7 +18,7 @@ pub enum ScenarioError {
         hint: String,
     },
     /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -124,7 +124,14 @@ fn parse(path: &Path, text: &str) -> Result<Scenario, ScenarioError> {
     let file: file::File = toml::from_str(text).map_err(|error| at(path, text, &error))?;
     resolve(file, text.to_owned()).map_err(|invalid| ScenarioError::Invalid {
         path: path.to_owned(),
-        line: line_of(text, text.find(&invalid.near).unwrap_or(0)),
+        line: line_of(
+            text,
+            invalid
+                .near
+                .iter()
+                .find_map(|near| text.find(near))
+                .unwrap_or(0),
+        ),
         message: invalid.message,
     })
 }

@@ -148,6 +148,8 @@ pub struct Probe {
     pub rate: f64,
     /// Counted from the instant a check was due.
     pub timeout: Duration,
+    /// Whether checks use kept connections instead of a fresh one each, as a kubelet's are.
+    pub keep_alive: bool,
     /// Name to path.
     pub endpoints: BTreeMap<String, String>,
 }
@@ -179,7 +181,17 @@ impl Cell {
             ("interval_us".to_owned(), us(self.load.streams.interval)),
             ("stream_us".to_owned(), us(self.load.streams.service_time())),
             ("probe_timeout_us".to_owned(), us(self.probe.timeout)),
+            ("baseline_us".to_owned(), us(self.phases.baseline)),
             ("hold_us".to_owned(), us(self.phases.hold)),
+            ("bytes".to_owned(), u64::from(self.load.streams.bytes)),
+            (
+                "stall_after_us".to_owned(),
+                us(self.load.streams.stall_after),
+            ),
+            (
+                "probe_interval_us".to_owned(),
+                (1e6 / self.probe.rate).round() as u64,
+            ),
         ]);
         if let Some(workers) = self.server.worker_threads {
             parameters.insert("worker_threads".to_owned(), u64::from(workers));
@@ -191,13 +203,13 @@ impl Cell {
 /// What is wrong with a file that has the right shape, and near which text it is.
 pub(super) struct Invalid {
     pub message: String,
-    /// A piece of the file's text to look for, so that the line can be named.
-    pub near: String,
+    /// Pieces of the file's text to look for, the best first, so that the line can be named.
+    pub near: Vec<String>,
 }
 
 fn invalid<T>(near: impl Into<String>, message: impl Into<String>) -> Result<T, Invalid> {
     Err(Invalid {
-        near: near.into(),
+        near: vec![near.into()],
         message: message.into(),
     })
 }
@@ -213,6 +225,7 @@ pub(super) fn resolve(file: file::File, text: String) -> Result<Scenario, Invali
             ),
         );
     }
+    unique("scenario", std::iter::once(&file.name))?;
     let cells = file
         .cell
         .iter()
@@ -343,7 +356,7 @@ fn resolve_cell(file: &file::File, cell: &file::Cell) -> Result<Cell, Invalid> {
     let of_file = file.load.streams.clone().unwrap_or_default();
     let near = format!("\"{}\"", cell.name);
     let missing = |key: &str| Invalid {
-        near: near.clone(),
+        near: vec![near.clone()],
         message: format!("cell {near} has no `{key}`, neither of its own nor from the file"),
     };
     let time = |own: Option<Time>, common: Option<Time>, key: &str| {
@@ -378,6 +391,11 @@ fn resolve_cell(file: &file::File, cell: &file::Cell) -> Result<Cell, Invalid> {
             .or(file.probe.rate)
             .ok_or_else(|| missing("probe.rate"))?,
         timeout: time(cell.probe.timeout, file.probe.timeout, "probe.timeout")?,
+        keep_alive: cell
+            .probe
+            .keep_alive
+            .or(file.probe.keep_alive)
+            .unwrap_or(false),
         endpoints: cell
             .probe
             .endpoints
@@ -398,33 +416,59 @@ fn resolve_cell(file: &file::File, cell: &file::Cell) -> Result<Cell, Invalid> {
             "phases.recovery",
         )?,
     };
-    check_ranges(&near, &streams, &probe, &phases)?;
+    let server = ServerParameters {
+        pool_threads: cell
+            .server
+            .pool_threads
+            .or(file.server.pool_threads)
+            .ok_or_else(|| missing("server.pool_threads"))?,
+        worker_threads: cell.server.worker_threads.or(file.server.worker_threads),
+    };
+    check_ranges(&near, &server, &streams, &probe, &phases)?;
     Ok(Cell {
         name: cell.name.clone(),
         quick: cell.quick,
-        server: ServerParameters {
-            pool_threads: cell
-                .server
-                .pool_threads
-                .or(file.server.pool_threads)
-                .ok_or_else(|| missing("server.pool_threads"))?,
-            worker_threads: cell.server.worker_threads.or(file.server.worker_threads),
-        },
+        server,
         load: Load { streams },
         probe,
         phases,
     })
 }
 
+/// Names of endpoints become tags of the interval log and columns of the timeline.
+fn is_endpoint_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    !name.is_empty() && name.chars().all(fits)
+}
+
 /// Loads are bounded in count and in time, whatever a file says.
 fn check_ranges(
     near: &str,
+    server: &ServerParameters,
     streams: &Streams,
     probe: &Probe,
     phases: &Phases,
 ) -> Result<(), Invalid> {
     let hour = Duration::from_secs(3600);
     let in_range = [
+        (
+            "server.pool_threads",
+            (1..=10_000).contains(&server.pool_threads),
+            "1 to 10000",
+        ),
+        (
+            "server.worker_threads",
+            server
+                .worker_threads
+                .is_none_or(|workers| (1..=1024).contains(&workers)),
+            "1 to 1024",
+        ),
+        ("load.streams.ttft", streams.ttft <= hour, "at most 1h"),
+        (
+            "load.streams.stall_after",
+            streams.stall_after <= hour,
+            "at most 1h",
+        ),
         (
             "load.streams.count",
             (1..=20_000).contains(&streams.count),
@@ -465,8 +509,9 @@ fn check_ranges(
         (
             "probe.endpoints",
             !probe.endpoints.is_empty()
-                && probe.endpoints.values().all(|path| path.starts_with('/')),
-            "at least one, each a path that starts with /",
+                && probe.endpoints.values().all(|path| path.starts_with('/'))
+                && probe.endpoints.keys().all(|name| is_endpoint_name(name)),
+            "at least one, each a name of a-z, 0-9 and _ and a path that starts with /",
         ),
         (
             "phases.baseline",
@@ -482,10 +527,11 @@ fn check_ranges(
     ];
     for (key, fits, range) in in_range {
         if !fits {
-            return invalid(
-                near,
-                format!("`{key}` of cell {near} is out of range: {range}"),
-            );
+            let key_itself = key.rsplit('.').next().unwrap_or(key);
+            return Err(Invalid {
+                near: vec![format!("{key_itself} = "), near.to_owned()],
+                message: format!("`{key}` of cell {near} is out of range: {range}"),
+            });
         }
     }
     Ok(())

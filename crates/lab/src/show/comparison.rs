@@ -38,7 +38,7 @@ fn text(comparison: &Comparison) -> String {
         .set_content_arrangement(ContentArrangement::Disabled);
     let ratio = has_ratio(comparison);
     let mut header = vec![Cell::new(title(comparison))];
-    header.extend(comparison.variants.iter().map(right));
+    header.extend(columns(comparison).map(right));
     if ratio {
         header.push(right("ratio"));
     }
@@ -84,8 +84,8 @@ fn with_groups(table: &str, comparison: &Comparison) -> String {
 fn markdown(comparison: &Comparison) -> String {
     let ratio = has_ratio(comparison);
     let mut text = format!("| {} |", title(comparison));
-    for variant in &comparison.variants {
-        text.push_str(&format!(" {variant} |"));
+    for column in columns(comparison) {
+        text.push_str(&format!(" {column} |"));
     }
     text.push_str(if ratio { " ratio |\n|---|" } else { "\n|---|" });
     text.push_str(&"---:|".repeat(comparison.variants.len() + usize::from(ratio)));
@@ -130,6 +130,14 @@ fn provenance(made: &Provenance) -> String {
         "Made by `{}` on {}, with lab {} of commit {}, on {}, {cpu}, {} cores, {memory}.",
         made.command, made.day, made.lab_version, made.git_commit, made.os, made.cores
     )
+}
+
+fn columns(comparison: &Comparison) -> impl Iterator<Item = String> {
+    let marked = comparison.variants.iter().zip(&comparison.repeats);
+    marked.map(|(variant, repeats)| {
+        let mark = if repeats.is_invalid { " (INVALID)" } else { "" };
+        format!("{variant}{mark}")
+    })
 }
 
 fn title(comparison: &Comparison) -> String {

@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use crate::summary::{Forecast, Unit};
+use crate::summary::{Bound, Forecast, Unit, Verdict};
 use crate::units::{WIDTH, count, percent, time};
 
 /// The forecast before a run: name, prediction, law.
@@ -12,7 +12,7 @@ pub fn before(rows: &[Forecast]) -> String {
     for row in rows {
         table.add_row(vec![
             Cell::new(&row.name),
-            right(show(row.predicted, row.predicted_censored, row.unit)),
+            right(show(row.predicted, sign(row.bound), row.unit)),
             Cell::new(&row.formula),
         ]);
     }
@@ -24,17 +24,22 @@ pub fn before(rows: &[Forecast]) -> String {
 pub fn after(rows: &[Forecast]) -> String {
     let mut table = table(&["forecast", "predicted", "measured", "error"]);
     for row in rows {
-        let measured = row
-            .measured
-            .map(|measured| show(measured, row.measured_censored, row.unit));
-        let error = match row.error_percent {
-            Some(error) => format!("{error:+.1} %"),
-            None if row.predicted_censored && row.measured_censored => "both cut off".to_owned(),
-            None => "n/a".to_owned(),
+        let measured = row.measured.map(|measured| {
+            show(
+                measured,
+                if row.measured_censored { "≥ " } else { "" },
+                row.unit,
+            )
+        });
+        let error = match (row.error_percent, row.verdict) {
+            (Some(error), _) => format!("{error:+.1} %"),
+            (None, Some(Verdict::Within)) => "within".to_owned(),
+            (None, Some(Verdict::Refuted)) => "REFUTED".to_owned(),
+            (None, Some(Verdict::Measured) | None) => "n/a".to_owned(),
         };
         table.add_row(vec![
             Cell::new(&row.name),
-            right(show(row.predicted, row.predicted_censored, row.unit)),
+            right(show(row.predicted, sign(row.bound), row.unit)),
             right(measured.unwrap_or("n/a".to_owned())),
             right(error),
         ]);
@@ -56,16 +61,19 @@ fn right(text: String) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
-fn show(value: f64, censored: bool, unit: Unit) -> String {
+fn sign(bound: Bound) -> &'static str {
+    match bound {
+        Bound::Exact => "",
+        Bound::AtLeast => "≥ ",
+        Bound::AtMost => "≤ ",
+    }
+}
+
+fn show(value: f64, sign: &str, unit: Unit) -> String {
     let text = match unit {
         Unit::Us => time(value),
         Unit::Streams => count(value),
         Unit::Percent => percent(value),
-        Unit::PerSecond => format!("{value:.2}/s"),
     };
-    if censored {
-        format!("≥ {text}")
-    } else {
-        text
-    }
+    format!("{sign}{text}")
 }

@@ -10,13 +10,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 
+use super::records::GRACE;
 use super::{Records, StageError};
 
 /// How long a process may take to say where it listens.
 const READY_WITHIN: Duration = Duration::from_secs(10);
-
-/// How long a process may take to end after SIGTERM.
-const GRACE: Duration = Duration::from_secs(3);
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -128,12 +126,12 @@ impl Child {
             Ok(false) => {
                 // Its output has ended; its status follows at once.
                 let _ = tokio::time::timeout(GRACE, self.process.wait()).await;
-                format!("it ended: {}", last_line(&spec.log))
+                format!("it ended: {}", last_words(&spec.log))
             }
             Err(_) => format!(
                 "it did not say where it listens within {} s: {}",
                 READY_WITHIN.as_secs(),
-                last_line(&spec.log)
+                last_words(&spec.log)
             ),
         };
         self.records.remove(self.pid);
@@ -227,9 +225,13 @@ fn read_announcement(line: &str) -> Option<(String, SocketAddr)> {
     Some((what.to_owned(), address.parse().ok()?))
 }
 
-fn last_line(log: &Path) -> String {
+/// What a process said of its end: its error, or else its last line.
+fn last_words(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
-    let line = text.lines().rfind(|line| !line.trim().is_empty());
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("error: "))
+        .or_else(|| text.lines().rfind(|line| !line.trim().is_empty()));
     line.unwrap_or("it said nothing")
         .trim_start_matches("error: ")
         .to_owned()

@@ -23,7 +23,7 @@ pub enum StageError {
         folder: std::path::PathBuf,
     },
     /// A process could not be started.
-    #[error("cannot start {name}: {source}")]
+    #[error("cannot start {name}")]
     Spawn {
         /// Name of the binary.
         name: String,
@@ -53,7 +53,7 @@ pub enum StageError {
         limit: u64,
     },
     /// A file of the run cannot be written.
-    #[error("cannot write {}: {source}; free some space or choose another place with --out", path.display())]
+    #[error("cannot write {} (free some space, or choose another place with --out)", path.display())]
     Write {
         /// The file.
         path: std::path::PathBuf,

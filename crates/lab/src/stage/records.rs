@@ -1,9 +1,14 @@
 use std::path::{Path, PathBuf};
 
+use std::time::{Duration, Instant};
+
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::measure::started_ticks;
+
+/// How long a process may take to end after SIGTERM.
+pub(super) const GRACE: Duration = Duration::from_secs(3);
 
 /// A folder with one file for each process that the lab has started and not yet ended, so that what
 /// a crashed run left behind can be ended: by number *and* start time, never a process that merely
@@ -18,6 +23,21 @@ struct Record {
     pid: u32,
     started_ticks: Option<u64>,
     name: String,
+    /// The lab that started it.
+    lab_pid: u32,
+    lab_started_ticks: Option<u64>,
+}
+
+impl Record {
+    /// Whether the lab that started it still looks after it.
+    fn is_looked_after(&self) -> bool {
+        self.lab_pid != std::process::id() && is_same(self.lab_pid, self.lab_started_ticks)
+    }
+}
+
+/// Whether the process of this number is the one that started then.
+fn is_same(pid: u32, started: Option<u64>) -> bool {
+    started.is_some() && started_ticks(pid) == started
 }
 
 /// What became of a recorded process.
@@ -50,6 +70,8 @@ impl Records {
             pid,
             started_ticks: started_ticks(pid),
             name: name.to_owned(),
+            lab_pid: std::process::id(),
+            lab_started_ticks: started_ticks(std::process::id()),
         };
         std::fs::write(self.path(pid), serde_json::to_string(&record)?)
     }
@@ -59,7 +81,8 @@ impl Records {
         let _ = std::fs::remove_file(self.path(pid));
     }
 
-    /// Ends every recorded process that is still the one that was recorded, and forgets them all.
+    /// Ends every recorded process that is still the one that was recorded and whose lab is gone, and
+    /// forgets it.
     /// Where start times are unknown, none is touched: its number alone proves nothing.
     ///
     /// # Errors
@@ -76,14 +99,11 @@ impl Records {
             let record = std::fs::read_to_string(&path)
                 .ok()
                 .and_then(|text| serde_json::from_str::<Record>(&text).ok());
+            if record.as_ref().is_some_and(Record::is_looked_after) {
+                continue;
+            }
             if let Some(record) = record {
-                let is_same = record.started_ticks.is_some()
-                    && started_ticks(record.pid) == record.started_ticks;
-                let pid = i32::try_from(record.pid)
-                    .ok()
-                    .and_then(Pid::from_raw)
-                    .filter(|_| is_same);
-                let was_running = pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
+                let was_running = end(&record);
                 stopped.push(Stopped {
                     name: record.name,
                     pid: record.pid,
@@ -98,6 +118,27 @@ impl Records {
     fn path(&self, pid: u32) -> PathBuf {
         self.folder.join(format!("{pid}.json"))
     }
+}
+
+/// SIGTERM, and SIGKILL if that does not end it in time. Returns whether there was anything to end.
+#[expect(clippy::disallowed_methods, reason = "a command without a runtime")]
+fn end(record: &Record) -> bool {
+    let pid = i32::try_from(record.pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .filter(|_| is_same(record.pid, record.started_ticks));
+    let Some(pid) = pid.filter(|&pid| kill_process(pid, Signal::TERM).is_ok()) else {
+        return false;
+    };
+    let deadline = Instant::now() + GRACE;
+    while is_same(record.pid, record.started_ticks) {
+        if Instant::now() >= deadline {
+            let _ = kill_process(pid, Signal::KILL);
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -98,7 +98,7 @@ pub async fn start_server(
 
 /// What a URL answers, as JSON.
 pub async fn json(url: &str) -> serde_json::Value {
-    let client = lab::http::client().expect("a client");
+    let client = lab::http::client(false).expect("a client");
     let text = client
         .get(url)
         .send()
