@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::collector::Recorded;
-use super::{Outcome, Recorder, Segment};
+use super::{Recorder, Segment};
 
 /// `timeline.csv`: a row each second, of the checks that got their outcome in it and of the last look
 /// at everything else. An empty field was not measured.
@@ -80,14 +80,8 @@ impl Timeline {
 
 /// All segments of one endpoint together: those that were due before a boundary may end after it.
 fn endpoint_fields(interval: &Recorder, endpoint: usize) -> String {
-    let mut all = super::distribution::histogram();
-    let (mut ok, mut total) = (0, 0);
-    for (_, _, series) in interval.all().filter(|&(_, this, _)| this == endpoint) {
-        ok += series.count(Outcome::Ok);
-        total += series.total();
-        // Both resize themselves, so one takes the other.
-        let _ = all.add(&series.response);
-    }
+    let (all, ok) = interval.whole(endpoint);
+    let total = all.len();
     if total == 0 {
         return ",0,0,,,".to_owned();
     }
