@@ -1,4 +1,12 @@
-//! Figures for people: the same in tables, evidence and messages.
+//! Figures for files and for people: the same everywhere.
+
+use std::time::Duration;
+
+/// A time in microseconds, the unit of every figure that the lab writes.
+#[must_use]
+pub fn us(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
 
 /// A time for people: three significant digits and a fitting unit.
 #[must_use]

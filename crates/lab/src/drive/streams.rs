@@ -11,6 +11,7 @@ use super::chunk::{Chunk, read_chunk};
 use super::sse::SseReader;
 use crate::measure::{Event, StreamEnding, StreamRecord, is_local};
 use crate::scenario::Streams;
+use crate::units::us;
 
 /// A load of streams, each a task on a connection of its own. The plan says when each is due; none
 /// waits for another.
@@ -238,10 +239,6 @@ impl Progress {
             open_gap_us: self.last.filter(|_| was_cut).map(|last| us(last.elapsed())),
         }
     }
-}
-
-fn us(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::flat;
 use crate::scenario::Streams;
 use crate::summary::{Quality, State, Summary};
-use crate::units::time;
+use crate::units::{time, us};
 
 /// The probe may always be this late, in microseconds.
 const DISPATCH_FLOOR_US: u64 = 2_000;
@@ -89,8 +89,7 @@ pub fn judge(
 fn others_to_blame(quality: &Quality, summary: &Summary, streams: &Streams) -> Vec<String> {
     let figures = &summary.phases.load.streams;
     let excess = |measured: Option<u64>, planned: std::time::Duration| {
-        let planned = u64::try_from(planned.as_micros()).unwrap_or(u64::MAX);
-        measured.map_or(0, |us| us.saturating_sub(planned))
+        measured.map_or(0, |measured| measured.saturating_sub(us(planned)))
     };
     let gap = excess(figures.gap_us.p99, streams.interval);
     let ttft = excess(figures.ttft_us.p99, streams.ttft);

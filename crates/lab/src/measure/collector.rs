@@ -10,6 +10,7 @@ use super::resources::{HostCpu, ProcessSample, ProcessUsage};
 use super::stream::{StreamRecord, StreamRecorder};
 use super::timeline::Timeline;
 use super::{Recorder, Segment, Segments, Tick};
+use crate::units::us;
 
 /// Length of an interval of the log.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -342,10 +343,7 @@ impl Worker {
         let length = now.saturating_sub(start);
         let interval = std::mem::replace(&mut self.interval, Recorder::new(self.setup.timeout_us));
         let streams = std::mem::take(&mut self.interval_streams);
-        let segment = self
-            .setup
-            .segments
-            .at(u64::try_from(now.as_micros()).unwrap_or(u64::MAX));
+        let segment = self.setup.segments.at(us(now));
         self.timeline
             .row(now, segment, &interval, &lock(&self.recorded))?;
         let mut add = |tag: String, histogram: &hdrhistogram::Histogram<u64>| {

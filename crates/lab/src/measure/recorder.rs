@@ -123,10 +123,10 @@ impl Recorder {
     /// The figures of `endpoint` in `segment`, `due` being what the plan had there.
     #[must_use]
     pub fn figures(&self, segment: Segment, endpoint: usize, due: u64) -> Probe {
-        self.series(segment, endpoint)
-            .cloned()
-            .unwrap_or_default()
-            .figures(due, self.timeout_us)
+        match self.series(segment, endpoint) {
+            Some(series) => series.figures(due, self.timeout_us),
+            None => Series::default().figures(due, self.timeout_us),
+        }
     }
 
     /// How late the checks of `segment` were sent. Pooled over all segments, many late checks of a

@@ -1,6 +1,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::units::us;
+
 /// A part of a cell's time to which checks are attributed, by when they were due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Segment {
@@ -69,8 +71,7 @@ impl Segments {
     /// `instant` on the cell's clock, in microseconds; 0 for what was before its start.
     #[must_use]
     pub fn us(&self, instant: Instant) -> u64 {
-        let since = instant.saturating_duration_since(self.origin);
-        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+        us(instant.saturating_duration_since(self.origin))
     }
 
     /// The time on the cell's clock.

@@ -8,6 +8,7 @@ use crate::scenario::{Cell, Scenario, Variant};
 use crate::show::progress::{Progress, View};
 use crate::stage::{Child, Records, Spec, StageError};
 use crate::summary::{Forecast, State, Summary, probe_rank};
+use crate::units::us;
 
 /// Time from the making of the clock to its start, for the probe to get ready.
 const LEAD: Duration = Duration::from_millis(100);
@@ -157,7 +158,6 @@ impl<'a> Experiment<'a> {
     ) -> anyhow::Result<Self> {
         let cell = task.cell;
         let segments = Segments::new(Instant::now() + LEAD);
-        let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let ramp_start = us(cell.phases.baseline);
         let hold_start = ramp_start + us(cell.load.streams.ramp);
         segments.plan(Segment::Ramp, ramp_start);
@@ -229,15 +229,15 @@ impl<'a> Experiment<'a> {
         let baseline_end = cell.phases.baseline;
         let ramp_end = baseline_end + cell.load.streams.ramp;
         let hold_end = ramp_end + cell.phases.hold;
-        self.pass("baseline", Some(baseline_end), directory, name, |_| false)
+        self.pass("baseline", baseline_end, directory, name, |_| false)
             .await?;
-        self.pass("ramp", Some(ramp_end), directory, name, |_| false)
+        self.pass("ramp", ramp_end, directory, name, |_| false)
             .await?;
-        self.pass("hold", Some(hold_end), directory, name, |_| false)
+        self.pass("hold", hold_end, directory, name, |_| false)
             .await?;
         // A check that is due last in the hold is decided a timeout later; the scheduler may add to it.
         let tail_end = hold_end + cell.probe.timeout + Duration::from_secs(1);
-        self.pass("tail", Some(tail_end), directory, name, |this| {
+        self.pass("tail", tail_end, directory, name, |this| {
             let now = this.frame.segments.now_us();
             this.frame.is_hold_decided(&this.collector.recorded(), now)
         })
@@ -247,7 +247,7 @@ impl<'a> Experiment<'a> {
         self.end_load().await;
         let load_end = Duration::from_micros(load_end_us);
         let limit = load_end + cell.phases.recovery.max(LEAST_RECOVERY);
-        self.pass("recovery", Some(limit), directory, name, |this| {
+        self.pass("recovery", limit, directory, name, |this| {
             let now = this.frame.segments.now_us();
             Duration::from_micros(now) >= load_end + LEAST_RECOVERY
                 && this
@@ -262,22 +262,20 @@ impl<'a> Experiment<'a> {
     async fn pass(
         &mut self,
         phase: &'static str,
-        end: Option<Duration>,
+        end: Duration,
         directory: &mut RunDirectory,
         name: &str,
         is_over: impl Fn(&Self) -> bool,
     ) -> Result<(), Stop> {
-        let origin = self.frame.segments.origin();
-        let end = end.map(|end| origin + end);
-        self.view.phase(phase, end);
+        let end = self.frame.segments.origin() + end;
+        self.view.phase(phase, Some(end));
         let mut next_save = Instant::now() + Duration::from_secs(1);
         loop {
             let now = Instant::now();
-            if end.is_some_and(|end| now >= end) || is_over(self) {
+            if now >= end || is_over(self) {
                 return Ok(());
             }
-            let until = end.map_or(now + LOOK, |end| end.min(now + LOOK));
-            tokio::time::sleep_until(until.into()).await;
+            tokio::time::sleep_until(end.min(now + LOOK).into()).await;
             let now_us = self.frame.segments.now_us();
             self.view
                 .update(&self.collector.recorded(), &self.frame.endpoints, now_us);

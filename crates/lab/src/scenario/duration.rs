@@ -6,20 +6,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub Duration);
 
-impl Time {
-    /// In microseconds, the unit of every figure the lab writes.
-    #[must_use]
-    pub fn as_us(self) -> u64 {
-        u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX)
-    }
-
-    /// In seconds.
-    #[must_use]
-    pub fn as_secs_f64(self) -> f64 {
-        self.0.as_secs_f64()
-    }
-}
-
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;

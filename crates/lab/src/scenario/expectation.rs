@@ -3,6 +3,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::units::us;
+
 /// One thing that must hold after a cell: `<metric> <operator> <value>`.
 ///
 /// ```text
@@ -128,7 +130,7 @@ impl FromStr for Value {
         }
         if text.starts_with(|c: char| c.is_ascii_digit()) {
             return humantime::parse_duration(text)
-                .map(|time| Self::Time(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)))
+                .map(|time| Self::Time(us(time)))
                 .map_err(|error| {
                     format!("\"{text}\" is not a time ({error}): write one such as 250ms or 5s")
                 });

@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Expectation, Time, Value, file};
+use crate::units::us;
 
 /// A validated scenario: every cell has every value, and every name that is used exists.
 #[derive(Clone, Debug)]
@@ -169,7 +170,6 @@ impl Cell {
     /// The parameters by name: what expectations may refer to and what the summary lists.
     #[must_use]
     pub fn parameters(&self) -> BTreeMap<String, u64> {
-        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let mut parameters = BTreeMap::from([
             (
                 "pool_threads".to_owned(),

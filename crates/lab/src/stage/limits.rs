@@ -2,12 +2,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::StageError;
 
-/// The soft limit on open files.
-#[must_use]
-pub fn open_files_limit() -> u64 {
-    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
-}
-
 /// Raises the soft limit on open files to the hard one, for the lab and for what it starts.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ mod limits;
 mod records;
 
 pub use child::{Child, Spec};
-pub use limits::{open_files_limit, provide_open_files};
+pub use limits::provide_open_files;
 pub use records::{Records, Stopped};
 
 use thiserror::Error;
