@@ -133,8 +133,8 @@ pub struct LoadPhase {
     pub tail: Phase,
     /// The streams.
     pub streams: Streams,
-    /// Other loads, by class.
-    pub requests: BTreeMap<String, Probe>,
+    /// Requests of the load, by class: those that were due in ramp and hold.
+    pub requests: BTreeMap<String, Requests>,
 }
 
 /// The phase after the load.
@@ -178,6 +178,63 @@ pub struct Probe {
     pub response_ok_us: Distribution,
     /// From sent to done, all outcomes, likewise.
     pub service_us: Distribution,
+}
+
+/// A class of requests of the load. The outcomes and `unanswered` sum to `due`.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+pub struct Requests {
+    /// What became of them, and how long it took from when each was due.
+    #[serde(flatten)]
+    pub outcomes: Probe,
+    /// In flight when the load ended; each enters `response_us` at its age.
+    pub unanswered: u64,
+    /// Whether requests come by a plan or after the answer to the one before.
+    pub arrivals: Loop,
+    /// Users of a closed loop.
+    pub users: Option<u64>,
+    /// Requests a second of an open loop.
+    pub offered_per_second: Option<f64>,
+    /// Mean time that a user thinks between an answer and the next request.
+    pub think_us: u64,
+    /// Answers by status.
+    pub statuses: BTreeMap<String, u64>,
+    /// Answered with success in ramp and hold, whenever they were due.
+    pub completed: u64,
+    /// `completed` over the length of ramp and hold.
+    pub throughput_per_second: Option<f64>,
+    /// `completed`, second by second.
+    pub completed_by_second: Vec<u64>,
+    /// Little's law over the hold; of a closed loop.
+    pub little: Option<Little>,
+}
+
+/// Whether a load waits for answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Loop {
+    /// By a plan, whatever became of the requests before.
+    Open,
+    /// Each user after the answer to its last request.
+    Closed,
+}
+
+/// Little's law for a closed loop: X·(R + Z) = N. A row that misses it by more than 15 % is no steady
+/// state: answers are missing from it, or it is a transient.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Little {
+    /// X: answers a second in the hold.
+    pub throughput_per_second: f64,
+    /// R: mean response time of what was answered in the hold.
+    pub response_us: u64,
+    /// Z: mean think time.
+    pub think_us: u64,
+    /// N: users.
+    pub users: u64,
+    /// X·(R + Z).
+    pub product: f64,
+    /// 100·(X·(R + Z) − N)/N.
+    pub error_percent: f64,
 }
 
 /// The order in which endpoints are shown: the two that tell a pool from a loop first.
@@ -363,6 +420,8 @@ pub struct Lateness {
 pub struct Forecast {
     /// Short name, which expectations use: `forecast.<name>.error`.
     pub name: String,
+    /// The metric that it is compared with.
+    pub metric: String,
     /// The law, with its numbers.
     pub formula: String,
     /// Unit of `predicted` and `measured`.
@@ -411,8 +470,9 @@ pub enum Verdict {
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Unit {
     Us,
-    Streams,
+    Count,
     Percent,
+    PerSecond,
 }
 
 /// Whether the measurement can be trusted.
@@ -429,6 +489,8 @@ pub struct Quality {
     pub probe_dispatch_us: Lateness,
     /// How late the driver started its streams.
     pub load_dispatch_us: Lateness,
+    /// How late the driver sent its requests, by class.
+    pub requests_dispatch_us: BTreeMap<String, Lateness>,
     /// Share of the checks that the probe could not send.
     pub not_sent_percent: f64,
     /// The lab itself.

@@ -33,6 +33,16 @@ pub fn bytes(bytes: f64) -> String {
     }
 }
 
+/// A rate for people.
+#[must_use]
+pub fn per_second(rate: f64) -> String {
+    match rate {
+        rate if rate < 9.995 => format!("{rate:.2} /s"),
+        rate if rate < 99.95 => format!("{rate:.1} /s"),
+        rate => format!("{rate:.0} /s"),
+    }
+}
+
 /// A percentage for people.
 #[must_use]
 pub fn percent(percent: f64) -> String {

@@ -1,8 +1,10 @@
 use std::process::ExitCode;
 
 use super::print;
-use crate::judge::forecast::forecast;
-use crate::{scenario, show};
+use crate::judge::forecast::{Question, forecast};
+use crate::scenario::{self, Cell, NoForecast, Scenario, Variant};
+use crate::show;
+use crate::units::wrapped;
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
@@ -17,14 +19,39 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let scenario = scenario::load(&args.scenario, &args.set)?;
     print(&format!("{}: {}\n", scenario.name, scenario.title));
-    for cell in &scenario.cells {
-        for variant in &scenario.variants {
+    let cells = scenario.cells.iter().map(|cell| (cell, ""));
+    print_all(&scenario, &scenario.variants, cells);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The forecast of each cell in each variant, and what there is none for.
+pub(super) fn print_all<'a>(
+    scenario: &Scenario,
+    variants: &[Variant],
+    cells: impl Iterator<Item = (&'a Cell, &'a str)>,
+) {
+    for (cell, before) in cells {
+        for variant in variants.iter().filter(|one| cell.has_variant(&one.name)) {
+            let rows = forecast(Question {
+                cell,
+                model: variant.model,
+                seed: scenario.seed,
+            });
+            if rows.is_empty() {
+                continue;
+            }
             print(&format!(
-                "\n{} / {} / {}:\n",
+                "\n{before}{} / {} / {}:\n",
                 scenario.name, cell.name, variant.name
             ));
-            print(&show::forecast::before(&forecast(cell, variant.model)));
+            print(&show::forecast::before(&rows));
         }
     }
-    Ok(ExitCode::SUCCESS)
+    for NoForecast { what, because } in &scenario.no_forecast {
+        print(&wrapped(
+            "\nNot forecast: ",
+            "  ",
+            &format!("{what}, because {because}"),
+        ));
+    }
 }

@@ -3,10 +3,9 @@ use std::process::ExitCode;
 
 use super::{compare, print};
 use crate::exit::{self, Usage};
-use crate::judge::forecast::forecast;
 use crate::judge::is_known_metric;
 use crate::run::{Finished, Interrupt, Plan};
-use crate::scenario::{self, Cell, Expectation, Scenario, Value, Variant};
+use crate::scenario::{self, Cell, Expectation, Scenario, Value};
 use crate::show;
 use crate::show::comparison::Format;
 use crate::show::progress::Progress;
@@ -68,12 +67,16 @@ fn plan(args: Args) -> anyhow::Result<Plan> {
         &variant.name
     })?;
     let cells = if args.cell.is_empty() {
-        let cells: Vec<Cell> = scenario
-            .cells
-            .iter()
-            .filter(|cell| cell.quick == args.quick)
-            .cloned()
-            .collect();
+        let cells: Vec<Cell> = if args.quick {
+            scenario.quick_cells.clone()
+        } else {
+            scenario
+                .cells
+                .iter()
+                .filter(|cell| !cell.quick)
+                .cloned()
+                .collect()
+        };
         if cells.is_empty() {
             return Err(Usage(format!(
                 "scenario {} has no cell for this; name one with --cell",
@@ -112,16 +115,26 @@ fn shown_argument((position, argument): (usize, String)) -> String {
 fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
     for variant in &scenario.variants {
         for cell in &scenario.cells {
+            if !cell.has_variant(&variant.name) {
+                continue;
+            }
+            let reports = variant.field_reports(&cell.name);
+            for report in reports {
+                is_known_metric(&report.metric, cell).map_err(|error| {
+                    Usage(format!(
+                        "scenario {}: in [[field_report]]: {error}",
+                        scenario.name
+                    ))
+                })?;
+            }
             for expectation in variant.expectations(&cell.name) {
                 check_diagnosis(&scenario.name, &expectation)?;
-                is_known_metric(&expectation.metric, cell.probe.endpoints.keys()).map_err(
-                    |error| {
-                        Usage(format!(
-                            "scenario {}: in [[expect]]: {error}",
-                            scenario.name
-                        ))
-                    },
-                )?;
+                is_known_metric(&expectation.metric, cell).map_err(|error| {
+                    Usage(format!(
+                        "scenario {}: in [[expect]]: {error}",
+                        scenario.name
+                    ))
+                })?;
             }
         }
     }
@@ -174,15 +187,8 @@ fn print_forecasts(plan: &Plan) {
         "{}: {}\n",
         plan.scenario.name, plan.scenario.title
     ));
-    for cell in &plan.cells {
-        for Variant { name, model, .. } in &plan.variants {
-            print(&format!(
-                "\nBefore the run, {} / {} / {name}:\n",
-                plan.scenario.name, cell.name
-            ));
-            print(&show::forecast::before(&forecast(cell, *model)));
-        }
-    }
+    let cells = plan.cells.iter().map(|cell| (cell, "Before the run, "));
+    super::forecast::print_all(&plan.scenario, &plan.variants, cells);
     print("\n");
 }
 

@@ -1,10 +1,16 @@
 //! Makes the load. Each kind of load has a file; each runs on an OS thread and a runtime of its own
 //! and reports to a [`crate::measure::Collector`].
 
+mod body;
 mod chunk;
+mod load;
+mod requests;
 mod sse;
 mod streams;
 
+pub use body::json_body;
 pub use chunk::{Chunk, read_chunk};
+pub use load::Load;
+pub use requests::RequestLoad;
 pub use sse::SseReader;
 pub use streams::StreamLoad;

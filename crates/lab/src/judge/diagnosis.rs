@@ -7,11 +7,12 @@
 //! | blocking pool exhausted | slow | fast | low | served at once stays at c | open = c |
 //! | event loop blocked | slow | slow | low | all stop | – |
 //! | CPU saturated | slow | slow | high | all slow | – |
+//! | bulkhead full | fast | fast | low | one class waits or times out, the others do not | – |
 //! | upstream limit or leak | fast | fast | low | TTFT grows, plateau at P | open > clients for a leak |
 //! | upstream slow | fast | fast | low | slow | open = clients |
 
 use super::flat;
-use crate::summary::{Candidate, Diagnosis, Kind, Probe, State, Summary};
+use crate::summary::{Candidate, Diagnosis, Kind, Loop, Probe, Requests, State, Summary};
 use crate::units::time;
 
 /// Above this share of the machine's cores, in percent, the CPU itself is what is short.
@@ -19,6 +20,10 @@ const CPU_SATURATED_PERCENT: f64 = 90.0;
 
 /// A TTFT beyond this many times the upstream's own means that streams wait somewhere.
 const TTFT_GROWN: u64 = 3;
+
+/// Above this share of timeouts and of requests without an answer at the end, in percent, a class
+/// waits. What is in flight of a healthy open loop is far less: one response time's worth of a hold.
+const WAITING_PERCENT: f64 = 25.0;
 
 /// What it may always take to start a stream, in microseconds.
 const TTFT_FLOOR_US: u64 = 200_000;
@@ -76,6 +81,9 @@ impl<'a> Facts<'a> {
                 streams.unserved
             ));
         }
+        facts
+            .evidence
+            .extend(summary.phases.load.requests.iter().map(describe_class));
         if let Some(pool) = &summary.server.pool {
             facts.evidence.push(format!(
                 "pool: {} of {} threads busy at most, {} queued at most, longest wait {}",
@@ -234,6 +242,74 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// A class of requests that waits until it times out, or that is answered ever later: most of what
+    /// was due had no answer when the load ended.
+    fn waiting_class(&self) -> Option<(&'a str, &'a Requests)> {
+        let classes = self.summary.phases.load.requests.iter();
+        classes
+            .map(|(name, class)| (name.as_str(), class))
+            .find(|(_, class)| {
+                let waiting = class.outcomes.timeout + class.unanswered;
+                let share = 100.0 * waiting as f64 / class.outcomes.due.max(1) as f64;
+                class.arrivals == Loop::Open && share > WAITING_PERCENT
+            })
+    }
+
+    /// One class waits while everything else is fast: what it runs on is full and queues.
+    fn bulkhead(self, name: &str, class: &Requests) -> Diagnosis {
+        let ledger = self.summary.upstream.ledger.as_ref();
+        let reason = format!(
+            "{name} waits: {} timed out and {} had no answer at the end, of {} due, while every health check is fast",
+            class.outcomes.timeout, class.unanswered, class.outcomes.due
+        );
+        let evidence: Vec<_> = std::iter::once(reason.clone())
+            .chain(self.evidence.iter().cloned())
+            .collect();
+        match ledger {
+            None => Diagnosis {
+                evidence,
+                ..self.undecided(&[
+                    (
+                        Kind::BulkheadFull,
+                        "the upstream's own count of open streams: this class does not reach it",
+                    ),
+                    (
+                        Kind::UpstreamLimit,
+                        "the upstream's own count of open streams: it stays at the limit",
+                    ),
+                    (
+                        Kind::UpstreamSlow,
+                        "the upstream's own count of open streams: it equals the clients'",
+                    ),
+                ])
+            },
+            Some(ledger) if ledger.started > 0 => Diagnosis {
+                inferred_capacity: self.summary.phases.load.streams.served_peak,
+                ..self.verdict(Kind::UpstreamLimit, vec![reason])
+            },
+            Some(_) => Diagnosis {
+                inferred_capacity: busy_servers(class),
+                ..self.verdict(Kind::BulkheadFull, vec![reason])
+            },
+        }
+    }
+
+    /// Nothing waits. What is refused at once is load beyond capacity that is shed, which is what a
+    /// service should do with it.
+    fn healthy(self) -> Diagnosis {
+        let mut reasons = vec!["every health check and every stream kept its time".to_owned()];
+        for (name, class) in &self.summary.phases.load.requests {
+            let shed = class.outcomes.bad_status;
+            if shed > 0 {
+                reasons.push(format!(
+                    "{shed} of {} requests of {name} were answered with an error status at once: load beyond capacity is shed",
+                    class.outcomes.due
+                ));
+            }
+        }
+        self.verdict(Kind::Healthy, reasons)
+    }
+
     /// No health check hurts: is anything wrong with the streams themselves?
     fn streams_alone(self, sync_seen: bool) -> Diagnosis {
         let streams = &self.summary.phases.load.streams;
@@ -246,6 +322,9 @@ impl<'a> Facts<'a> {
         if left > 0 && self.summary.state == State::Complete {
             let reason = format!("the upstream still has {left} streams open that no client has");
             return self.verdict(Kind::ConnectionLeak, vec![reason]);
+        }
+        if let Some((name, class)) = self.waiting_class() {
+            return self.bulkhead(name, class);
         }
         if streams.refused > 0 {
             return self.refused();
@@ -275,8 +354,7 @@ impl<'a> Facts<'a> {
                 );
                 return self.verdict(Kind::Undecided, vec![reason]);
             }
-            let reason = "every health check and every stream kept its time".to_owned();
-            return self.verdict(Kind::Healthy, vec![reason]);
+            return self.healthy();
         }
         let Some(served) = streams.served_peak else {
             let mut candidates = vec![
@@ -319,6 +397,32 @@ impl<'a> Facts<'a> {
         let reason = "every stream reached the upstream, and its first chunk came late".to_owned();
         self.verdict(Kind::UpstreamSlow, vec![reason])
     }
+}
+
+/// How many requests are worked on at once: throughput times the shortest time that one takes, by
+/// Little's law. `None` if none was answered.
+fn busy_servers(class: &Requests) -> Option<u64> {
+    let service = class.outcomes.response_ok_us.min? as f64 / 1e6;
+    Some((class.throughput_per_second? * service).round().max(1.0) as u64)
+}
+
+fn describe_class((name, class): (&String, &Requests)) -> String {
+    let outcomes = &class.outcomes;
+    let shown = |us: Option<u64>, censored: bool| {
+        let bound = if censored { "≥ " } else { "" };
+        us.map_or("n/a".to_owned(), |us| format!("{bound}{}", time(us as f64)))
+    };
+    let figures = &outcomes.response_us;
+    format!(
+        "{name}: {} due, {} answered, {} with an error status, {} timed out, {} unanswered at the end, p50 {}, p99 {}",
+        outcomes.due,
+        outcomes.ok,
+        outcomes.bad_status,
+        outcomes.timeout,
+        class.unanswered,
+        shown(figures.p50, figures.p50_censored),
+        shown(figures.p99, figures.p99_censored)
+    )
 }
 
 fn describe(name: &str, hold: &Probe, baseline: Option<&Probe>) -> String {

@@ -57,11 +57,21 @@ pub fn disturbed(baseline: &Probe) -> Option<String> {
 
 /// Whether the hold hurts: more than one check in a hundred fails, or p99 is beyond both three times
 /// the baseline and 100 ms. Between flat and hurt lies what a diagnosis should not be built on.
+///
+/// Where connections are refused the process is down, as between a kill and the restart: that says
+/// nothing of what waits inside it, so only the checks that reached it are looked at.
 #[must_use]
 pub fn is_hurt(baseline: &Probe, hold: &Probe) -> Option<bool> {
+    let bound = bound_us(baseline).max(HURT_FLOOR_US);
+    if hold.connect_failure > 0 {
+        let reached = hold.ok + hold.bad_status + hold.timeout;
+        let failed = hold.bad_status + hold.timeout;
+        let slow = hold.response_ok_us.p99.is_none_or(|p99| p99 > bound);
+        return Some(reached == 0 || failed as f64 > 0.01 * reached as f64 || slow);
+    }
     let unanswered = hold.unanswered_percent()?;
     let p99 = hold.response_us.p99?;
-    let slow = hold.response_us.p99_censored || p99 > bound_us(baseline).max(HURT_FLOOR_US);
+    let slow = hold.response_us.p99_censored || p99 > bound;
     Some(unanswered > 1.0 || slow)
 }
 

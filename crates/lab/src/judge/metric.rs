@@ -1,6 +1,6 @@
 use super::flat;
-use crate::scenario::Value;
-use crate::summary::{Distribution, Probe, Summary};
+use crate::scenario::{Cell, Value};
+use crate::summary::{Distribution, Probe, Requests, Summary};
 
 /// A measured value.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,26 @@ const STREAMS: [&str; 13] = [
     "chunks",
     "sequence_errors",
 ];
+const REQUESTS: [&str; 18] = [
+    "p50",
+    "p90",
+    "p95",
+    "p99",
+    "p999",
+    "max",
+    "mean",
+    "ok_p50",
+    "failed",
+    "unanswered",
+    "due",
+    "ok",
+    "bad_status",
+    "timeout",
+    "lost",
+    "completed",
+    "throughput",
+    "little_error",
+];
 const POOL: [&str; 5] = [
     "capacity",
     "busy_peak",
@@ -62,11 +82,11 @@ const POOL: [&str; 5] = [
 ];
 const SERVER: [&str; 4] = ["rss_peak_bytes", "threads_peak", "fds_peak", "cpu_percent"];
 
-/// Whether `name` is a metric of a scenario whose probe asks `endpoints`; if not, which there are.
+/// Whether `name` is a metric of `cell`; if not, which there are.
 ///
 /// # Errors
 /// A sentence that lists the metrics.
-pub fn is_known<'a>(name: &str, endpoints: impl Iterator<Item = &'a String>) -> Result<(), String> {
+pub fn is_known(name: &str, cell: &Cell) -> Result<(), String> {
     let fields: &[&str] = match name.split_once('.') {
         None if matches!(name, "diagnosis" | "inferred_capacity") => return Ok(()),
         Some(("forecast", rest)) if rest.ends_with(".error") => return Ok(()),
@@ -75,15 +95,37 @@ pub fn is_known<'a>(name: &str, endpoints: impl Iterator<Item = &'a String>) -> 
         Some(("ttft" | "gap" | "max_gap", _)) => &DISTRIBUTION,
         Some(("pool", _)) => &POOL,
         Some(("server", _)) => &SERVER,
-        Some((endpoint, _)) if endpoints.into_iter().any(|known| known == endpoint) => &PROBE,
+        Some(("requests", rest)) => return is_known_of_class(name, rest, cell),
+        Some((endpoint, _)) if cell.probe.endpoints.contains_key(endpoint) => &PROBE,
         _ => {
             return Err(format!(
-                "\"{name}\" is no metric: there are <endpoint>.*, streams.*, ttft.*, gap.*, max_gap.*, pool.*, \
-                 server.*, recovery.time, diagnosis, inferred_capacity and forecast.<name>.error"
+                "\"{name}\" is no metric: there are <endpoint>.*, requests.<class>.*, streams.*, ttft.*, gap.*, \
+                 max_gap.*, pool.*, server.*, recovery.time, diagnosis, inferred_capacity and \
+                 forecast.<name>.error"
             ));
         }
     };
     let field = name.split_once('.').map_or("", |(_, field)| field);
+    check_field(name, field, fields)
+}
+
+fn is_known_of_class(name: &str, class_and_field: &str, cell: &Cell) -> Result<(), String> {
+    match class_and_field.split_once('.') {
+        Some((class, field)) if cell.load.requests.contains_key(class) => {
+            check_field(name, field, &REQUESTS)
+        }
+        _ => {
+            let classes: Vec<_> = cell.load.requests.keys().map(String::as_str).collect();
+            Err(format!(
+                "\"{name}\" is no metric of cell \"{}\": write requests.<class>.<field>; its classes are {}",
+                cell.name,
+                classes.join(", ")
+            ))
+        }
+    }
+}
+
+fn check_field(name: &str, field: &str, fields: &[&str]) -> Result<(), String> {
     if fields.contains(&field) {
         return Ok(());
     }
@@ -107,6 +149,10 @@ pub(super) fn metric(name: &str, summary: &Summary) -> Option<Measured> {
     };
     match group {
         "streams" => streams(field, summary),
+        "requests" => {
+            let (class, field) = field.split_once('.')?;
+            requests(field, load.requests.get(class)?)
+        }
         "ttft" => distribution(field, &load.streams.ttft_us),
         "gap" => distribution(field, &load.streams.gap_us),
         "max_gap" => distribution(field, &load.streams.max_gap_us),
@@ -190,6 +236,40 @@ fn probe(field: &str, hold: &Probe, baseline: Option<&Probe>) -> Option<Measured
     }
 }
 
+fn requests(field: &str, class: &Requests) -> Option<Measured> {
+    let outcomes = &class.outcomes;
+    if outcomes.due == 0 {
+        // Of no request every count is 0, which would satisfy most expectations.
+        return None;
+    }
+    let percent =
+        |count: u64| Measured::exact(Value::Percent(100.0 * count as f64 / outcomes.due as f64));
+    match field {
+        "due" => Some(Measured::number(outcomes.due)),
+        "ok" => Some(Measured::number(outcomes.ok)),
+        "bad_status" => Some(Measured::number(outcomes.bad_status)),
+        "timeout" => Some(Measured::number(outcomes.timeout)),
+        // Neither answered in any way nor still waiting when the load ended.
+        "lost" => Some(Measured::number(
+            outcomes.timeout + outcomes.connect_failure + outcomes.aborted,
+        )),
+        "failed" => Some(percent(
+            outcomes.due - outcomes.ok.min(outcomes.due) - class.unanswered,
+        )),
+        "unanswered" => Some(percent(class.unanswered)),
+        "completed" => Some(Measured::number(class.completed)),
+        "throughput" => class
+            .throughput_per_second
+            .map(|rate| Measured::exact(Value::Number(rate))),
+        "little_error" => class
+            .little
+            .as_ref()
+            .map(|little| Measured::exact(Value::Percent(little.error_percent.abs()))),
+        "ok_p50" => distribution("p50", &outcomes.response_ok_us),
+        _ => distribution(field, &outcomes.response_us),
+    }
+}
+
 fn distribution(field: &str, figures: &Distribution) -> Option<Measured> {
     let (us, censored) = match field {
         "p50" => (figures.p50, figures.p50_censored),
@@ -213,8 +293,12 @@ mod tests {
 
     #[test]
     fn a_misspelt_metric_is_told_what_there_is() {
-        let endpoints = ["health_sync".to_owned()];
-        let known = |name: &str| is_known(name, endpoints.iter());
+        let stream = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/stream.toml");
+        let cell = crate::scenario::load(stream, &[])
+            .expect("valid")
+            .cells
+            .remove(0);
+        let known = |name: &str| is_known(name, &cell);
         for name in [
             "health_sync.p99",
             "streams.lost",

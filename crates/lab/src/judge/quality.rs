@@ -2,7 +2,7 @@
 
 use super::flat;
 use crate::scenario::Streams;
-use crate::summary::{Quality, State, Summary};
+use crate::summary::{Loop, Quality, Requests, State, Summary};
 use crate::units::{time, us};
 
 /// The probe may always be this late, in microseconds.
@@ -10,6 +10,10 @@ const DISPATCH_FLOOR_US: u64 = 2_000;
 
 /// Above this excess over the upstream's own time, in microseconds, something is blamed on the server.
 const BLAME_FLOOR_US: u64 = 50_000;
+
+/// The load may always be this late, in microseconds: it is sent by an async timer, which rounds to
+/// milliseconds.
+const LOAD_DISPATCH_FLOOR_US: u64 = 20_000;
 
 /// Share of the checks that may go unsent, in percent.
 const NOT_SENT_PERCENT: f64 = 1.0;
@@ -21,7 +25,7 @@ const NOT_SENT_PERCENT: f64 = 1.0;
 pub fn judge(
     mut quality: Quality,
     summary: &Summary,
-    streams: &Streams,
+    streams: Option<&Streams>,
     not_started: u64,
     unaccounted: &[String],
 ) -> Quality {
@@ -74,7 +78,12 @@ pub fn judge(
             "{not_started} streams could not be started by the lab: no port or no file left; raise `ulimit -n`"
         ));
     }
-    reasons.extend(others_to_blame(&quality, summary, streams));
+    reasons.extend(streams.map_or(Vec::new(), |streams| {
+        others_to_blame(&quality, summary, streams)
+    }));
+    for (name, class) in &summary.phases.load.requests {
+        reasons.extend(not_delivered(name, class, &quality));
+    }
     if let Some(cpu) = quality.host_cpu_percent.filter(|&cpu| cpu > 90.0) {
         quality
             .remarks
@@ -83,6 +92,38 @@ pub fn judge(
     quality.valid = reasons.is_empty();
     quality.reasons = reasons;
     quality
+}
+
+/// Whether the lab did not send what it was told to: what is not asked for proves nothing.
+fn not_delivered(name: &str, class: &Requests, quality: &Quality) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let outcomes = &class.outcomes;
+    if outcomes.due == 0 {
+        return vec![format!("not one request of {name} was sent")];
+    }
+    let not_sent = 100.0 * outcomes.not_sent as f64 / outcomes.due as f64;
+    if not_sent > NOT_SENT_PERCENT {
+        reasons.push(format!(
+            "{not_sent:.1} % of the requests of {name} could not be sent: no port or no file left; raise `ulimit -n`"
+        ));
+    }
+    if class.arrivals == Loop::Open {
+        let late = quality
+            .requests_dispatch_us
+            .get(name)
+            .map_or(0, |late| late.p99);
+        let p99 = outcomes.response_us.p99.unwrap_or(0);
+        let allowed = LOAD_DISPATCH_FLOOR_US.max(p99 / 10);
+        if late > allowed {
+            reasons.push(format!(
+                "the lab sent the requests of {name} up to {} late (p99), more than the {} allowed: \
+                 the machine was too busy; close other programs or ask for fewer",
+                shown(late),
+                shown(allowed)
+            ));
+        }
+    }
+    reasons
 }
 
 /// If streams were slower than planned, was it the upstream, or the lab itself, that was late?
@@ -151,7 +192,7 @@ mod tests {
     }
 
     fn judged(quality: Quality, summary: &Summary) -> Quality {
-        judge(quality, summary, &streams(), 0, &[])
+        judge(quality, summary, Some(&streams()), 0, &[])
     }
 
     #[test]
@@ -231,7 +272,7 @@ mod tests {
     #[test]
     fn a_check_that_is_not_accounted_for_makes_the_run_invalid() {
         let wrong = ["health in the hold (599 of 600)".to_owned()];
-        assert!(!judge(Quality::default(), &summary(), &streams(), 0, &wrong).valid);
+        assert!(!judge(Quality::default(), &summary(), Some(&streams()), 0, &wrong).valid);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::gauges::{GaugeUsage, ServerGauges, UpstreamStats};
 use super::interval_log::{self, Interval};
+use super::requests::{ClassRecorder, RequestInterval, RequestRecord};
 use super::resources::{HostCpu, ProcessSample, ProcessUsage};
 use super::stream::{StreamRecord, StreamRecorder};
 use super::timeline::Timeline;
@@ -44,6 +45,17 @@ pub enum Event {
     StreamEnded(StreamRecord),
     /// A stream could not be started for want of a port or a file on this side.
     StreamNotSent,
+    /// A request of the load was sent.
+    RequestStarted {
+        /// Its class, by position.
+        class: usize,
+        /// When it was due, in microseconds on the cell's clock.
+        due_us: u64,
+        /// How much later it was sent, in microseconds.
+        late_us: u64,
+    },
+    /// A request of the load has its outcome.
+    RequestEnded(RequestRecord),
     /// A look at the processes and the machine.
     Resources(Resources),
     /// A look at the server's gauges.
@@ -90,6 +102,8 @@ pub struct Recorded {
     pub ticks: Vec<Tick>,
     /// The streams.
     pub streams: StreamRecorder,
+    /// The requests of the load, by class.
+    pub requests: Vec<ClassRecorder>,
     /// The server under test.
     pub server: ProcessUsage,
     /// Its gauges.
@@ -123,6 +137,8 @@ pub struct Setup {
     pub folder: PathBuf,
     /// Names of the endpoints, by position.
     pub endpoints: Vec<String>,
+    /// Names of the classes of requests, by position.
+    pub classes: Vec<String>,
     /// Timeout of a check.
     pub timeout_us: u64,
     /// The cell's clock.
@@ -141,6 +157,7 @@ impl Collector {
             recorder: Recorder::new(setup.timeout_us),
             ticks: Vec::new(),
             streams: StreamRecorder::default(),
+            requests: vec![ClassRecorder::default(); setup.classes.len()],
             server: ProcessUsage::new(setup.pids.server),
             gauges: GaugeUsage::default(),
             upstream: ProcessUsage::new(setup.pids.upstream),
@@ -151,11 +168,16 @@ impl Collector {
         }));
         let failure = Arc::new(Mutex::new(None));
         let (events, received) = channel();
-        let timeline = Timeline::create(&setup.folder.join("timeline.csv"), &setup.endpoints)?;
+        let timeline = Timeline::create(
+            &setup.folder.join("timeline.csv"),
+            &setup.endpoints,
+            &setup.classes,
+        )?;
         let log = setup.folder.join("latency.hlog");
         let worker = Worker {
             interval: Recorder::new(setup.timeout_us),
             interval_streams: StreamRecorder::default(),
+            interval_requests: RequestInterval::new(setup.classes.len()),
             pending: Vec::new(),
             next_flush: setup.segments.origin() + INTERVAL,
             interval_started: Duration::ZERO,
@@ -226,6 +248,7 @@ struct Worker {
     timeline: Timeline,
     interval: Recorder,
     interval_streams: StreamRecorder,
+    interval_requests: RequestInterval,
     interval_started: Duration,
     next_flush: Instant,
     pending: Vec<Interval>,
@@ -304,6 +327,21 @@ impl Worker {
                 recorded.streams.ended(&record);
             }
             Event::StreamNotSent => recorded.streams.not_sent(),
+            Event::RequestStarted {
+                class,
+                due_us,
+                late_us,
+            } => {
+                if let Some(class) = recorded.requests.get_mut(class) {
+                    class.started(due_us, late_us);
+                }
+            }
+            Event::RequestEnded(request) => {
+                self.interval_requests.record(&request);
+                if let Some(class) = recorded.requests.get_mut(request.class) {
+                    class.ended(request);
+                }
+            }
             Event::Resources(resources) => {
                 let now = self.setup.segments.now_us();
                 let in_hold = self.setup.segments.at(now) == Segment::Hold;
@@ -343,9 +381,13 @@ impl Worker {
         let length = now.saturating_sub(start);
         let interval = std::mem::replace(&mut self.interval, Recorder::new(self.setup.timeout_us));
         let streams = std::mem::take(&mut self.interval_streams);
+        let requests = std::mem::replace(
+            &mut self.interval_requests,
+            RequestInterval::new(self.setup.classes.len()),
+        );
         let segment = self.setup.segments.at(us(now));
         self.timeline
-            .row(now, segment, &interval, &lock(&self.recorded))?;
+            .row(now, segment, &interval, &requests, &lock(&self.recorded))?;
         let mut add = |tag: String, histogram: &hdrhistogram::Histogram<u64>| {
             if !histogram.is_empty() {
                 self.pending.push(Interval {
@@ -358,6 +400,10 @@ impl Worker {
         };
         add("load.streams.ttft".into(), streams.ttft());
         add("load.streams.gap".into(), streams.gaps());
+        for (name, (all, ok)) in self.setup.classes.iter().zip(requests.classes()) {
+            add(format!("load.requests.{name}.all"), all);
+            add(format!("load.requests.{name}.ok"), ok);
+        }
         for (segment, endpoint, series) in interval.all() {
             let name = format!("{}.{}", segment.name(), self.setup.endpoints[endpoint]);
             add(format!("{name}.all"), &series.response);

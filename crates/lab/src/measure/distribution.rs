@@ -3,8 +3,8 @@ use hdrhistogram::Histogram;
 use crate::summary::{Distribution, Lateness};
 
 /// Which part of a histogram holds lower bounds instead of values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Censored {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Censored<'a> {
     /// None.
     Nothing,
     /// Every rank above this one: the values below are exact, and none of them is larger.
@@ -12,6 +12,14 @@ pub enum Censored {
     /// Every value from this one on: a lower bound may stand among exact values, so that whatever is
     /// at or above the smallest of them can only be called "at least".
     FromValue(u64),
+    /// Lower bounds may stand anywhere. With them left at their bound a figure is too low, with them
+    /// beyond everything it is too high; where the two agree within 5 %, it is a value.
+    Between {
+        /// Ranks up to this one of `upper` are values.
+        exact: u64,
+        /// The histogram without the lower bounds.
+        upper: &'a Histogram<u64>,
+    },
 }
 
 /// An empty histogram as the lab uses it: microseconds, 3 significant digits, resizing itself.
@@ -32,7 +40,7 @@ pub fn record(histogram: &mut Histogram<u64>, value: u64) {
 
 /// The figures of `histogram`, with what is censored marked.
 #[must_use]
-pub fn distribution(histogram: &Histogram<u64>, censored: Censored) -> Distribution {
+pub fn distribution(histogram: &Histogram<u64>, censored: Censored<'_>) -> Distribution {
     let count = histogram.len();
     if count == 0 {
         return Distribution::default();
@@ -44,6 +52,9 @@ pub fn distribution(histogram: &Histogram<u64>, censored: Censored) -> Distribut
             Censored::Nothing => false,
             Censored::AboveRank(exact) => rank > exact,
             Censored::FromValue(smallest) => value >= smallest,
+            Censored::Between { exact, upper } => {
+                rank > exact || value_at_rank(upper, rank) as f64 > 1.05 * value as f64
+            }
         };
         (Some(value), is_bound)
     };
@@ -70,6 +81,11 @@ pub fn distribution(histogram: &Histogram<u64>, censored: Censored) -> Distribut
         p999_censored,
         max_censored,
     }
+}
+
+/// The value that has this rank, from 1, among all of `histogram`.
+fn value_at_rank(histogram: &Histogram<u64>, rank: u64) -> u64 {
+    histogram.value_at_quantile(rank as f64 / histogram.len().max(1) as f64)
 }
 
 /// Figures of a histogram of how late something was.

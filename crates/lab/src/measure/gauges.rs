@@ -19,6 +19,35 @@ pub struct ServerGauges {
     pub tasks_alive: Option<u64>,
     /// The relay's permits.
     pub relay: Option<RelayGauges>,
+    /// Work that goes on after its response.
+    pub background: Option<BackgroundGauges>,
+    /// A bounded pool of its own for one class of work.
+    pub bulkhead: Option<BulkheadGauges>,
+}
+
+/// Work that goes on after its response.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct BackgroundGauges {
+    /// Accepted and not finished.
+    pub pending: u64,
+    pub running: u64,
+    pub completed: u64,
+    pub refused: u64,
+}
+
+/// A bounded pool of its own for one class of work.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[expect(missing_docs, reason = "as in vitals::BulkheadSnapshot")]
+pub struct BulkheadGauges {
+    pub capacity: u64,
+    pub busy: u64,
+    pub queued: u64,
+    /// Absent if nothing bounds the queue.
+    pub queue_limit: Option<u64>,
+    pub oldest_wait_us: u64,
+    pub refused: u64,
+    pub completed: u64,
 }
 
 /// A watched blocking pool.

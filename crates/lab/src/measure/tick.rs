@@ -13,17 +13,20 @@ pub enum Outcome {
     Aborted,
     /// The probe itself could not send it: no port or no file left.
     NotSent,
+    /// A request of the load that was in flight when the load ended. Never a check.
+    Unanswered,
 }
 
 impl Outcome {
     /// All of them, in the order in which they are reported.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Ok,
         Self::BadStatus,
         Self::Timeout,
         Self::ConnectFailure,
         Self::Aborted,
         Self::NotSent,
+        Self::Unanswered,
     ];
 }
 
@@ -63,7 +66,8 @@ impl Tick {
 
     fn at_least(&self, us: u64, timeout_us: u64) -> u64 {
         match self.outcome {
-            Outcome::Ok => us,
+            // What was cut off at its age may not be said to have waited longer.
+            Outcome::Ok | Outcome::Unanswered => us,
             _ => us.max(timeout_us),
         }
     }

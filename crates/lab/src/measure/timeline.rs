@@ -3,7 +3,10 @@ use std::io::{LineWriter, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
+
 use super::collector::Recorded;
+use super::requests::RequestInterval;
 use super::{Recorder, Segment};
 
 /// `timeline.csv`: a row each second, of the checks that got their outcome in it and of the last look
@@ -15,7 +18,11 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    pub(super) fn create(path: &Path, endpoints: &[String]) -> std::io::Result<Self> {
+    pub(super) fn create(
+        path: &Path,
+        endpoints: &[String],
+        classes: &[String],
+    ) -> std::io::Result<Self> {
         let mut file = LineWriter::new(File::create(path)?);
         write!(file, "second,segment")?;
         for name in endpoints {
@@ -24,10 +31,17 @@ impl Timeline {
                 ",{name}_ok,{name}_failed,{name}_p50_us,{name}_p99_us,{name}_max_us"
             )?;
         }
+        for name in classes {
+            write!(
+                file,
+                ",{name}_in_flight,{name}_ok,{name}_failed,{name}_p50_us,{name}_max_us"
+            )?;
+        }
         writeln!(
             file,
             ",streams_open,streams_receiving,upstream_open,server_rss_bytes,server_threads,server_fds,\
-             server_cpu_us,pool_busy,pool_queued,pool_oldest_wait_us,loop_lag_us,connections,tasks_alive,permits_in_use"
+             server_cpu_us,pool_busy,pool_queued,pool_oldest_wait_us,loop_lag_us,connections,tasks_alive,permits_in_use,\
+             background_pending,bulkhead_busy,bulkhead_queued"
         )?;
         Ok(Self {
             file,
@@ -40,11 +54,16 @@ impl Timeline {
         now: Duration,
         segment: Segment,
         interval: &Recorder,
+        requests: &RequestInterval,
         recorded: &Recorded,
     ) -> std::io::Result<()> {
         let mut row = format!("{:.3},{}", now.as_secs_f64(), segment.name());
         for endpoint in 0..self.endpoints {
             row.push_str(&endpoint_fields(interval, endpoint));
+        }
+        for ((all, ok), class) in requests.classes().zip(&recorded.requests) {
+            row.push_str(&format!(",{}", class.in_flight()));
+            row.push_str(&request_fields(all, ok));
         }
         let mut field = |value: Option<u64>| {
             row.push(',');
@@ -74,8 +93,29 @@ impl Timeline {
                 .and_then(|gauges| gauges.relay)
                 .map(|relay| relay.permits_in_use),
         );
+        field(
+            gauges
+                .and_then(|gauges| gauges.background)
+                .map(|background| background.pending),
+        );
+        let bulkhead = gauges.and_then(|gauges| gauges.bulkhead);
+        field(bulkhead.map(|bulkhead| bulkhead.busy));
+        field(bulkhead.map(|bulkhead| bulkhead.queued));
         writeln!(self.file, "{row}")
     }
+}
+
+fn request_fields(all: &Histogram<u64>, ok: &Histogram<u64>) -> String {
+    let failed = all.len() - ok.len();
+    if all.is_empty() {
+        return ",0,0,,".to_owned();
+    }
+    format!(
+        ",{},{failed},{},{}",
+        ok.len(),
+        all.value_at_quantile(0.5),
+        all.max()
+    )
 }
 
 /// All segments of one endpoint together: those that were due before a boundary may end after it.

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use super::summarise::Frame;
 use super::{Interrupt, RunDirectory};
-use crate::drive::StreamLoad;
+use crate::drive::Load;
 use crate::measure::{Collector, Endpoint, Pids, Prober, Segment, Segments, Setup, Sources};
 use crate::scenario::{Cell, Scenario, Variant};
 use crate::show::progress::{Progress, View};
@@ -97,12 +97,12 @@ async fn start(
     let upstream = Child::start(
         Spec {
             name: "mock-llm".to_owned(),
-            args: vec![
-                "--listen".to_owned(),
-                "127.0.0.1:0".to_owned(),
-                "--seed".to_owned(),
-                task.scenario.seed.to_string(),
-            ],
+            args: ["--listen", "127.0.0.1:0", "--seed"]
+                .map(str::to_owned)
+                .into_iter()
+                .chain([task.scenario.seed.to_string()])
+                .chain(task.cell.upstream.args.iter().cloned())
+                .collect(),
             announces: vec!["listening"],
             log: folder.join("upstream.log"),
         },
@@ -121,9 +121,23 @@ async fn start(
     .into_iter()
     .flat_map(|(flag, value)| [flag.to_owned(), value])
     .collect();
-    if let Some(workers) = parameters.worker_threads {
-        args.extend(["--worker-threads".to_owned(), workers.to_string()]);
+    for (flag, value) in [
+        (
+            "--worker-threads",
+            parameters.worker_threads.map(|workers| workers.to_string()),
+        ),
+        (
+            "--runtime",
+            parameters.runtime.map(|runtime| runtime.flag().to_owned()),
+        ),
+        (
+            "--max-upstream",
+            parameters.max_upstream.map(|limit| limit.to_string()),
+        ),
+    ] {
+        args.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
     }
+    args.extend(parameters.args.iter().cloned());
     args.extend(task.variant.args.iter().cloned());
     let server = Child::start(
         Spec {
@@ -143,7 +157,7 @@ struct Experiment<'a> {
     stage: Stage,
     collector: Collector,
     prober: Prober,
-    load: Option<StreamLoad>,
+    load: Option<Load>,
     sources: Sources,
     sampler: tokio::task::JoinHandle<std::convert::Infallible>,
     view: View,
@@ -159,7 +173,7 @@ impl<'a> Experiment<'a> {
         let cell = task.cell;
         let segments = Segments::new(Instant::now() + LEAD);
         let ramp_start = us(cell.phases.baseline);
-        let hold_start = ramp_start + us(cell.load.streams.ramp);
+        let hold_start = ramp_start + us(cell.load.ramp());
         segments.plan(Segment::Ramp, ramp_start);
         segments.plan(Segment::Hold, hold_start);
         segments.plan(Segment::Tail, hold_start + us(cell.phases.hold));
@@ -186,6 +200,7 @@ impl<'a> Experiment<'a> {
         let collector = Collector::start(Setup {
             folder: folder.to_owned(),
             endpoints: names.clone(),
+            classes: cell.load.requests.keys().cloned().collect(),
             timeout_us: us(cell.probe.timeout),
             segments: segments.clone(),
             pids,
@@ -198,11 +213,13 @@ impl<'a> Experiment<'a> {
             segments.clone(),
             collector.sender(),
         )?;
-        let load = StreamLoad::start(
-            &cell.load.streams,
+        let load = Load::start(
+            &cell.load,
             &base,
-            segments.origin() + cell.phases.baseline,
-            collector.sender(),
+            task.scenario.seed,
+            cell.phases.baseline,
+            &segments,
+            &collector.sender(),
         )?;
         let sources = Sources {
             pids,
@@ -227,7 +244,7 @@ impl<'a> Experiment<'a> {
     async fn phases(&mut self, directory: &mut RunDirectory, name: &str) -> Result<(), Stop> {
         let cell = self.frame.task.cell;
         let baseline_end = cell.phases.baseline;
-        let ramp_end = baseline_end + cell.load.streams.ramp;
+        let ramp_end = baseline_end + cell.load.ramp();
         let hold_end = ramp_end + cell.phases.hold;
         self.pass("baseline", baseline_end, directory, name, |_| false)
             .await?;

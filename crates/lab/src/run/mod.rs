@@ -8,7 +8,7 @@ mod summarise;
 
 use std::path::PathBuf;
 
-use crate::judge::forecast::forecast;
+use crate::judge::forecast::{Question, forecast};
 use crate::scenario::{Cell, Scenario, Variant};
 use crate::show::progress::Progress;
 use crate::stage::{Records, StageError, provide_open_files};
@@ -87,7 +87,11 @@ pub async fn run(
             repeat: turn.repeat,
             repeats: plan.repeats,
             command: &plan.command,
-            forecast: forecast(turn.cell, variant.model),
+            forecast: forecast(Question {
+                cell: turn.cell,
+                model: variant.model,
+                seed: plan.scenario.seed,
+            }),
             interrupt,
         };
         match cell::run(task, directory, &records, progress).await {
@@ -132,11 +136,14 @@ struct Turn<'a> {
 fn turns(plan: &Plan) -> impl Iterator<Item = Turn<'_>> {
     (1..=plan.repeats).flat_map(move |repeat| {
         plan.cells.iter().flat_map(move |cell| {
-            (0..plan.variants.len()).map(move |variant| Turn {
-                repeat,
-                cell,
-                variant,
-            })
+            let concerned = move |&variant: &usize| cell.has_variant(&plan.variants[variant].name);
+            (0..plan.variants.len())
+                .filter(concerned)
+                .map(move |variant| Turn {
+                    repeat,
+                    cell,
+                    variant,
+                })
         })
     })
 }
@@ -150,7 +157,7 @@ fn open_files_needed(cells: &[Cell]) -> u64 {
             let checks = cell.probe.rate
                 * cell.probe.timeout.as_secs_f64()
                 * cell.probe.endpoints.len() as f64;
-            2 * u64::from(cell.load.streams.count) + checks.ceil() as u64 + SPARE
+            2 * cell.load.at_once() + checks.ceil() as u64 + SPARE
         })
         .max()
         .unwrap_or(SPARE)

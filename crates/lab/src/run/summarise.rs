@@ -4,11 +4,13 @@ use std::time::SystemTime;
 use super::cell::Task;
 use crate::judge::{closed_loop, diagnosis, expectations, flat, forecast, quality, recovery};
 use crate::measure::{
-    Censored, Plan, Recorded, Segment, Segments, Tick, distribution, host, lateness,
+    Censored, ClassRecorder, Plan, Recorded, Segment, Segments, Tick, Window, distribution, host,
+    lateness,
 };
+use crate::scenario;
 use crate::summary::{
     ClosedLoop, Diagnosis, Host, Kind, Lateness, Ledger, LoadPhase, Phase, Phases, Probe, Quality,
-    Recovery, SCHEMA, State, Summary, Upstream,
+    Recovery, Requests, SCHEMA, State, Summary, Upstream,
 };
 
 /// What does not change while a cell runs.
@@ -94,7 +96,7 @@ impl<'a> Frame<'a> {
         summary.quality = quality::judge(
             std::mem::take(&mut summary.quality),
             &summary,
-            &task.cell.load.streams,
+            task.cell.load.streams.as_ref(),
             recorded.streams.count_not_sent(),
             &unaccounted,
         );
@@ -111,6 +113,7 @@ impl<'a> Frame<'a> {
             phase(Segment::Hold),
             phase(Segment::Tail),
         );
+        let hold_span = (hold.started_us, hold.started_us + hold.duration_us);
         let recovery = phase(Segment::Recovery);
         let baseline = phase(Segment::Baseline);
         let time_to_recover_us = (recovery.duration_us > 0)
@@ -127,7 +130,7 @@ impl<'a> Frame<'a> {
                     recorded.served_peak,
                     ramp.duration_us + hold.duration_us + tail.duration_us,
                 ),
-                requests: BTreeMap::new(),
+                requests: self.requests(recorded, ramp.started_us, &hold_span),
                 ramp,
                 tail,
             },
@@ -139,6 +142,32 @@ impl<'a> Frame<'a> {
             },
             baseline,
         }
+    }
+
+    fn requests(
+        &self,
+        recorded: &Recorded,
+        start_us: u64,
+        &(hold_us, end_us): &(u64, u64),
+    ) -> BTreeMap<String, Requests> {
+        let window = Window {
+            start_us,
+            hold_us,
+            end_us,
+        };
+        self.classes(recorded)
+            .map(|(name, spec, class)| (name.clone(), class.figures(spec, window)))
+            .collect()
+    }
+
+    fn classes<'r>(
+        &self,
+        recorded: &'r Recorded,
+    ) -> impl Iterator<Item = (&'a String, &'a scenario::Requests, &'r ClassRecorder)> {
+        let classes = self.task.cell.load.requests.iter();
+        classes
+            .zip(&recorded.requests)
+            .map(|((name, spec), class)| (name, spec, class))
     }
 
     fn phase(&self, recorded: &Recorded, segment: Segment, end_us: u64) -> Phase {
@@ -227,6 +256,10 @@ impl<'a> Frame<'a> {
         Quality {
             probe_dispatch_us: lateness(&recorded.recorder.dispatch(Segment::Hold)),
             load_dispatch_us: lateness(recorded.streams.dispatch()),
+            requests_dispatch_us: self
+                .classes(recorded)
+                .map(|(name, _, class)| (name.clone(), lateness(class.dispatch())))
+                .collect(),
             not_sent_percent: if sent > 0 {
                 100.0 * not_sent as f64 / sent as f64
             } else {
@@ -255,6 +288,11 @@ impl<'a> Frame<'a> {
                         segment.name()
                     ));
                 }
+            }
+        }
+        for (name, _, class) in self.classes(recorded) {
+            if class.in_flight() > 0 {
+                wrong.push(format!("{name} ({} without an outcome)", class.in_flight()));
             }
         }
         wrong

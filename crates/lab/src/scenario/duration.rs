@@ -33,3 +33,8 @@ impl Serialize for Time {
         serializer.collect_str(&humantime::format_duration(self.0))
     }
 }
+
+/// Reads a time with its unit, for a field that is a [`Duration`].
+pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    Time::deserialize(deserializer).map(|time| time.0)
+}

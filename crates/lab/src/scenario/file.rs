@@ -1,16 +1,15 @@
-//! The shape of a scenario file. Every key that a cell may override is optional here; what is
-//! missing after the override is reported by [`super::resolve`].
+//! The shape of a scenario file. What a cell may override is kept as tables here; each cell is read
+//! from the file's tables with its own laid over them, by [`super::resolve`].
 
-use std::collections::BTreeMap;
+use serde::Deserialize;
+use toml::Table;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Expectation, Model, Time};
+use super::{Expectation, Model, Value};
 
 /// A scenario file, as written.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct File {
+pub(super) struct File {
     /// Version of this shape; 1.
     pub schema: u32,
     /// Name of the scenario, and of the failure's source file in both servers.
@@ -19,129 +18,100 @@ pub struct File {
     pub title: String,
     /// What the experiment shows and how it is set up.
     #[serde(default)]
+    #[expect(dead_code, reason = "for the reader of the file")]
     pub about: String,
     /// Of everything random; 0 if absent.
     #[serde(default)]
     pub seed: u64,
+    // What every cell has unless it says otherwise.
     #[serde(default)]
-    pub server: Server,
+    pub server: Table,
     #[serde(default)]
-    pub load: Load,
+    pub upstream: Table,
     #[serde(default)]
-    pub probe: Probe,
+    pub load: Table,
     #[serde(default)]
-    pub phases: Phases,
+    pub probe: Table,
+    #[serde(default)]
+    pub phases: Table,
+    /// What `--quick` lays over every cell, if no cell is marked as quick.
+    pub quick: Option<Table>,
     /// What is run against what: at least one.
     pub variant: Vec<Variant>,
     /// What is run one after the other, each with fresh processes: at least one.
-    pub cell: Vec<Cell>,
+    pub cell: Vec<Table>,
     /// What must hold.
     #[serde(default)]
     pub expect: Vec<Expect>,
-}
-
-/// Flags of the server under test.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Server {
-    pub pool_threads: Option<u32>,
-    pub worker_threads: Option<u32>,
-}
-
-/// What is asked of the server.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Load {
-    pub streams: Option<Streams>,
-}
-
-/// A load of slow streams, all of one length.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Streams {
-    /// How many, each on a connection of its own.
-    pub count: Option<u32>,
-    /// Route that is asked for a stream.
-    pub path: Option<String>,
-    /// Over how long a time they start, evenly spread.
-    pub ramp: Option<Time>,
-    /// From the upstream's receiving a request to the first chunk.
-    pub ttft: Option<Time>,
-    /// Between two chunks.
-    pub interval: Option<Time>,
-    /// From the first chunk to the last; what is longer than the load is ended with it.
-    pub length: Option<Time>,
-    /// Padding in each chunk.
-    pub bytes: Option<u32>,
-    /// A stream that is silent for longer at the end of the load counts as stalled.
-    pub stall_after: Option<Time>,
-}
-
-/// The health checks, open loop.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Probe {
-    /// Checks a second, for each endpoint.
-    pub rate: Option<f64>,
-    /// A check that is not answered in this time after it was due has failed.
-    pub timeout: Option<Time>,
-    /// Checks on kept connections instead of a fresh one each; false if absent.
-    pub keep_alive: Option<bool>,
-    /// Name to path.
-    pub endpoints: Option<BTreeMap<String, String>>,
-}
-
-/// How long each phase takes.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Phases {
-    /// Probe only, before the load.
-    pub baseline: Option<Time>,
-    /// All streams started; what is judged.
-    pub hold: Option<Time>,
-    /// After the load, at most; it ends when health is back to baseline.
-    pub recovery: Option<Time>,
+    /// What other people's systems showed, to be compared with this lab's own run.
+    #[serde(default)]
+    pub field_report: Vec<FieldReport>,
+    /// What no forecast can hold for, and why.
+    #[serde(default)]
+    pub no_forecast: Vec<NoForecast>,
 }
 
 /// One server, or one way to run it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Variant {
+pub(super) struct Variant {
     pub name: String,
     /// Name of the binary, beside the lab's own.
     pub server: String,
     /// Further flags of the server.
     #[serde(default)]
     pub args: Vec<String>,
-    /// What holds a stream, for the forecast.
+    /// Which forecast it has.
     pub model: Model,
 }
 
-/// One setting; keys override those of the file.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cell {
-    pub name: String,
-    /// Run with `--quick`, and only then.
-    #[serde(default)]
-    pub quick: bool,
-    #[serde(default)]
-    pub server: Server,
-    #[serde(default)]
-    pub load: Load,
-    #[serde(default)]
-    pub probe: Probe,
-    #[serde(default)]
-    pub phases: Phases,
+/// One name, or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Names {
+    One(String),
+    Several(Vec<String>),
 }
 
-/// Expectations of one variant.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+impl Names {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &String> {
+        match self {
+            Self::One(name) => std::slice::from_ref(name).iter(),
+            Self::Several(names) => names.iter(),
+        }
+    }
+}
+
+/// Expectations of one variant, or of several.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Expect {
-    pub variant: String,
+pub(super) struct Expect {
+    pub variant: Names,
     /// Names of cells; all of them if absent.
     pub cells: Option<Vec<String>>,
     /// Each `<metric> <operator> <value>`.
     pub that: Vec<Expectation>,
+}
+
+/// A figure from the field.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FieldReport {
+    pub variant: Names,
+    /// Names of cells; all of them if absent.
+    pub cells: Option<Vec<String>>,
+    /// The metric it is a value of.
+    pub metric: String,
+    /// What was reported.
+    pub reported: Value,
+}
+
+/// Something that no forecast can hold for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoForecast {
+    /// What is not forecast.
+    pub what: String,
+    /// Why not.
+    pub because: String,
 }

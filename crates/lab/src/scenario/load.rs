@@ -122,14 +122,14 @@ pub fn names() -> Vec<String> {
 
 fn parse(path: &Path, text: &str) -> Result<Scenario, ScenarioError> {
     let file: file::File = toml::from_str(text).map_err(|error| at(path, text, &error))?;
-    resolve(file, text.to_owned()).map_err(|invalid| ScenarioError::Invalid {
+    resolve(&file, text.to_owned()).map_err(|invalid| ScenarioError::Invalid {
         path: path.to_owned(),
         line: line_of(
             text,
             invalid
                 .near
                 .iter()
-                .find_map(|near| text.find(near))
+                .find_map(|near| Some(text.find(near)? + usize::from(near.starts_with('\n'))))
                 .unwrap_or(0),
         ),
         message: invalid.message,
@@ -257,10 +257,11 @@ mod tests {
         apply(&mut table, "server.pool_threads=40").expect("applied");
         let scenario = parse(Path::new("s.toml"), &table.to_string()).expect("valid");
         assert!(
-            scenario
-                .cells
-                .iter()
-                .all(|cell| cell.load.streams.count == 17)
+            scenario.cells.iter().all(|cell| cell
+                .load
+                .streams
+                .as_ref()
+                .is_some_and(|s| s.count == 17))
         );
         assert!(
             scenario

@@ -1,12 +1,21 @@
 //! What to run: parse, validate, explain. Knows nothing of the rest.
 
+mod cell;
 mod duration;
 mod expectation;
 mod file;
 mod load;
+mod model;
+mod ranges;
+mod requests;
 mod resolve;
+mod streams;
 
+pub use cell::{Cell, Load, Phases, Probe, Runtime, ServerParameters, UpstreamParameters};
 pub use duration::Time;
 pub use expectation::{Expectation, Operator, Value};
 pub use load::{ScenarioError, load, names};
-pub use resolve::{Cell, Load, Model, Phases, Probe, Scenario, ServerParameters, Streams, Variant};
+pub use model::Model;
+pub use requests::{Arrivals, Method, Requests, Think};
+pub use resolve::{FieldReport, NoForecast, Scenario, Variant};
+pub use streams::Streams;

@@ -1,10 +1,10 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use toml::{Table, Value as Toml};
 
-use super::{Expectation, Time, Value, file};
-use crate::units::us;
+use super::file::{self, File};
+use super::{Cell, Expectation, Model, Value};
 
 /// A validated scenario: every cell has every value, and every name that is used exists.
 #[derive(Clone, Debug)]
@@ -21,6 +21,11 @@ pub struct Scenario {
     pub variants: Vec<Variant>,
     /// In the order of the file.
     pub cells: Vec<Cell>,
+    /// What `--quick` runs: the cells that are marked as quick, or all of them with the file's
+    /// `[quick]` laid over.
+    pub quick_cells: Vec<Cell>,
+    /// What no forecast can hold for.
+    pub no_forecast: Vec<NoForecast>,
 }
 
 /// One server, or one way to run it.
@@ -32,172 +37,56 @@ pub struct Variant {
     pub server: String,
     /// Further flags.
     pub args: Vec<String>,
-    /// What holds a stream, for the forecast.
+    /// Which forecast it has.
     pub model: Model,
-    expectations: Vec<(Option<BTreeSet<String>>, Expectation)>,
+    expectations: Vec<OfCells<Expectation>>,
+    field_reports: Vec<OfCells<FieldReport>>,
+}
+
+/// A figure from the field, to be compared with this lab's own run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldReport {
+    /// The metric it is a value of.
+    pub metric: String,
+    /// What was reported.
+    pub reported: Value,
+}
+
+/// Something that no forecast can hold for, said before it is run.
+#[derive(Clone, Debug)]
+pub struct NoForecast {
+    /// What is not forecast.
+    pub what: String,
+    /// Why not.
+    pub because: String,
+}
+
+/// Something that concerns some of the cells, or all of them.
+#[derive(Clone, Debug)]
+struct OfCells<T> {
+    cells: Option<BTreeSet<String>>,
+    what: T,
 }
 
 impl Variant {
     /// What must hold in the cell of this name.
     #[must_use]
     pub fn expectations(&self, cell: &str) -> Vec<Expectation> {
-        self.expectations
-            .iter()
-            .filter(|(cells, _)| cells.as_ref().is_none_or(|cells| cells.contains(cell)))
-            .map(|(_, expectation)| expectation.clone())
-            .collect()
+        of_cell(&self.expectations, cell)
     }
-}
 
-/// What holds a stream while it lasts, which decides the forecast.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Model {
-    /// A thread of the blocking pool, for the whole stream.
-    ThreadPerStream,
-    /// Nothing: a task on the event loop.
-    Async,
-}
-
-/// One setting of the experiment.
-#[derive(Clone, Debug)]
-pub struct Cell {
-    /// Name, as in the file.
-    pub name: String,
-    /// Whether it is what `--quick` runs.
-    pub quick: bool,
-    /// Flags of the server.
-    pub server: ServerParameters,
-    /// What is asked of it.
-    pub load: Load,
-    /// The health checks.
-    pub probe: Probe,
-    /// How long each phase takes.
-    pub phases: Phases,
-}
-
-/// Flags of the server under test.
-#[derive(Clone, Copy, Debug)]
-pub struct ServerParameters {
-    /// Threads of the blocking pool.
-    pub pool_threads: u32,
-    /// Workers of the event loop; the server's own default if absent.
-    pub worker_threads: Option<u32>,
-}
-
-/// What is asked of the server.
-#[derive(Clone, Debug)]
-pub struct Load {
-    /// Slow streams.
-    pub streams: Streams,
-}
-
-/// A load of slow streams, all of one length.
-#[derive(Clone, Debug)]
-pub struct Streams {
-    /// How many, each on a connection of its own.
-    pub count: u32,
-    /// Route that is asked for a stream.
-    pub path: String,
-    /// Over how long a time they start, evenly spread.
-    pub ramp: Duration,
-    /// From the upstream's receiving a request to the first chunk.
-    pub ttft: Duration,
-    /// Between two chunks.
-    pub interval: Duration,
-    /// From the first chunk to the last.
-    pub length: Duration,
-    /// Padding in each chunk.
-    pub bytes: u32,
-    /// A stream that is silent for longer at the end of the load counts as stalled.
-    pub stall_after: Duration,
-}
-
-impl Streams {
-    /// The number of chunks in one stream: at least one.
+    /// What the field reports of the cell of this name.
     #[must_use]
-    pub fn chunks(&self) -> u32 {
-        let steps = self.length.as_secs_f64() / self.interval.as_secs_f64();
-        // In range: validated to be at most a million.
-        steps.round() as u32 + 1
-    }
-
-    /// How long one stream holds its server when nothing is in its way.
-    #[must_use]
-    pub fn service_time(&self) -> Duration {
-        self.ttft + self.interval * (self.chunks() - 1)
-    }
-
-    /// Path and query that ask for one such stream.
-    #[must_use]
-    pub fn path_and_query(&self) -> String {
-        format!(
-            "{}?chunks={}&interval={}us&ttft={}us&bytes={}",
-            self.path,
-            self.chunks(),
-            self.interval.as_micros(),
-            self.ttft.as_micros(),
-            self.bytes
-        )
+    pub fn field_reports(&self, cell: &str) -> Vec<FieldReport> {
+        of_cell(&self.field_reports, cell)
     }
 }
 
-/// The health checks, open loop.
-#[derive(Clone, Debug)]
-pub struct Probe {
-    /// Checks a second, for each endpoint.
-    pub rate: f64,
-    /// Counted from the instant a check was due.
-    pub timeout: Duration,
-    /// Whether checks use kept connections instead of a fresh one each, as a kubelet's are.
-    pub keep_alive: bool,
-    /// Name to path.
-    pub endpoints: BTreeMap<String, String>,
-}
-
-/// How long each phase takes.
-#[derive(Clone, Copy, Debug)]
-pub struct Phases {
-    /// Probe only.
-    pub baseline: Duration,
-    /// All streams started.
-    pub hold: Duration,
-    /// At most.
-    pub recovery: Duration,
-}
-
-impl Cell {
-    /// The parameters by name: what expectations may refer to and what the summary lists.
-    #[must_use]
-    pub fn parameters(&self) -> BTreeMap<String, u64> {
-        let mut parameters = BTreeMap::from([
-            (
-                "pool_threads".to_owned(),
-                u64::from(self.server.pool_threads),
-            ),
-            ("streams".to_owned(), u64::from(self.load.streams.count)),
-            ("ramp_us".to_owned(), us(self.load.streams.ramp)),
-            ("ttft_us".to_owned(), us(self.load.streams.ttft)),
-            ("interval_us".to_owned(), us(self.load.streams.interval)),
-            ("stream_us".to_owned(), us(self.load.streams.service_time())),
-            ("probe_timeout_us".to_owned(), us(self.probe.timeout)),
-            ("baseline_us".to_owned(), us(self.phases.baseline)),
-            ("hold_us".to_owned(), us(self.phases.hold)),
-            ("bytes".to_owned(), u64::from(self.load.streams.bytes)),
-            (
-                "stall_after_us".to_owned(),
-                us(self.load.streams.stall_after),
-            ),
-            (
-                "probe_interval_us".to_owned(),
-                (1e6 / self.probe.rate).round() as u64,
-            ),
-        ]);
-        if let Some(workers) = self.server.worker_threads {
-            parameters.insert("worker_threads".to_owned(), u64::from(workers));
-        }
-        parameters
-    }
+fn of_cell<T: Clone>(all: &[OfCells<T>], cell: &str) -> Vec<T> {
+    all.iter()
+        .filter(|one| one.cells.as_ref().is_none_or(|cells| cells.contains(cell)))
+        .map(|one| one.what.clone())
+        .collect()
 }
 
 /// What is wrong with a file that has the right shape, and near which text it is.
@@ -215,7 +104,7 @@ fn invalid<T>(near: impl Into<String>, message: impl Into<String>) -> Result<T, 
 }
 
 /// Fills in what cells inherit and checks every name and range.
-pub(super) fn resolve(file: file::File, text: String) -> Result<Scenario, Invalid> {
+pub(super) fn resolve(file: &File, text: String) -> Result<Scenario, Invalid> {
     if file.schema != 1 {
         return invalid(
             "schema",
@@ -229,24 +118,151 @@ pub(super) fn resolve(file: file::File, text: String) -> Result<Scenario, Invali
     let cells = file
         .cell
         .iter()
-        .map(|cell| resolve_cell(&file, cell))
+        .map(|cell| resolve_cell(file, &[cell]))
         .collect::<Result<Vec<_>, _>>()?;
     if cells.is_empty() {
         return invalid("cell", "there is no [[cell]]: nothing would be run");
     }
     unique("cell", cells.iter().map(|cell| &cell.name))?;
-    let variants = resolve_variants(&file, &cells)?;
+    let quick_cells = quick_cells(file, &cells)?;
+    let variants = resolve_variants(file, &cells)?;
+    for cell in &cells {
+        for name in cell.variants.iter().flatten() {
+            if !variants.iter().any(|variant| &variant.name == name) {
+                return invalid(
+                    format!("\"{name}\""),
+                    format!(
+                        "cell \"{}\" names a variant \"{name}\" that is not in the file",
+                        cell.name
+                    ),
+                );
+            }
+        }
+    }
     Ok(Scenario {
-        name: file.name,
-        title: file.title,
+        name: file.name.clone(),
+        title: file.title.clone(),
         seed: file.seed,
         text,
         variants,
         cells,
+        quick_cells,
+        no_forecast: file
+            .no_forecast
+            .iter()
+            .map(|one| NoForecast {
+                what: one.what.clone(),
+                because: one.because.clone(),
+            })
+            .collect(),
     })
 }
 
-fn resolve_variants(file: &file::File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid> {
+fn quick_cells(file: &File, cells: &[Cell]) -> Result<Vec<Cell>, Invalid> {
+    let Some(quick) = &file.quick else {
+        return Ok(cells.iter().filter(|cell| cell.quick).cloned().collect());
+    };
+    if cells.iter().any(|cell| cell.quick) {
+        return invalid(
+            "[quick]",
+            "[quick] shortens every cell, so no cell can be marked as quick",
+        );
+    }
+    file.cell
+        .iter()
+        .map(|cell| resolve_cell(file, &[cell, quick]))
+        .collect()
+}
+
+/// Reads a cell from the file's tables with `own` laid over them in turn.
+fn resolve_cell(file: &File, own: &[&Table]) -> Result<Cell, Invalid> {
+    let mut merged = Table::new();
+    for (name, common) in [
+        ("server", &file.server),
+        ("upstream", &file.upstream),
+        ("load", &file.load),
+        ("probe", &file.probe),
+        ("phases", &file.phases),
+    ] {
+        merged.insert(name.to_owned(), Toml::Table(common.clone()));
+    }
+    for &table in own {
+        lay_over(&mut merged, table);
+    }
+    let name = merged
+        .get("name")
+        .and_then(Toml::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    let near = format!("\"{name}\"");
+    let cell = Cell::deserialize(merged).map_err(|error| unreadable(&near, &error))?;
+    for range in cell.ranges() {
+        if !range.fits {
+            let key = range.key.rsplit('.').next().unwrap_or(&range.key);
+            return Err(Invalid {
+                near: vec![format!("{key} = "), near.clone()],
+                message: format!(
+                    "`{}` of cell {near} is out of range: {}",
+                    range.key, range.range
+                ),
+            });
+        }
+    }
+    Ok(cell)
+}
+
+/// Lays `over` over `under`: tables are merged, everything else is replaced.
+fn lay_over(under: &mut Table, over: &Table) {
+    for (key, value) in over {
+        match (under.get_mut(key), value) {
+            (Some(Toml::Table(under)), Toml::Table(over)) => lay_over(under, over),
+            _ => {
+                under.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// What a table cannot be read for, in a sentence. The tables were merged, so that the error has no
+/// place in the file; the word it quotes has.
+fn unreadable(cell: &str, error: &toml::de::Error) -> Invalid {
+    let message = error.message();
+    let shown = error.to_string();
+    let place = shown
+        .lines()
+        .find_map(|line| line.strip_prefix("in `")?.strip_suffix('`'));
+    let quoted = |quote: char| message.split(quote).nth(1).map(str::to_owned);
+    if let Some(key) = message.strip_prefix("missing field ").and(quoted('`')) {
+        let key = place.map_or(key.clone(), |place| format!("{place}.{key}"));
+        return Invalid {
+            near: vec![cell.to_owned()],
+            message: format!("cell {cell} has no `{key}`, neither of its own nor from the file"),
+        };
+    }
+    let key = if message.starts_with("unknown field") {
+        quoted('`').map(|key| vec![format!("\n{key} = "), format!(" {key} = "), key])
+    } else {
+        let key = place.and_then(|place| place.rsplit('.').next());
+        let value = quoted('"').map(|value| format!("\"{value}\""));
+        Some(
+            value
+                .into_iter()
+                .chain(key.map(|key| format!("{key} = ")))
+                .collect(),
+        )
+    };
+    let mut near = key.unwrap_or_default();
+    near.push(cell.to_owned());
+    let place = place.map_or(String::new(), |place| {
+        format!(" (in `{place}` of cell {cell})")
+    });
+    Invalid {
+        near,
+        message: format!("{}{place}", message.replace('\n', "; ")),
+    }
+}
+
+fn resolve_variants(file: &File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid> {
     if file.variant.is_empty() {
         return invalid("variant", "there is no [[variant]]: nothing would be run");
     }
@@ -271,63 +287,104 @@ fn resolve_variants(file: &file::File, cells: &[Cell]) -> Result<Vec<Variant>, I
             args: variant.args.clone(),
             model: variant.model,
             expectations: Vec::new(),
+            field_reports: Vec::new(),
         });
     }
     for expect in &file.expect {
-        let quoted = format!("\"{}\"", expect.variant);
-        let Some(variant) = variants
-            .iter_mut()
-            .find(|variant| variant.name == expect.variant)
-        else {
-            return invalid(
-                &quoted,
-                format!("[[expect]] names a variant {quoted} that is not in the file"),
-            );
-        };
-        let names = expect
-            .cells
-            .as_ref()
-            .map(|names| names.iter().cloned().collect::<BTreeSet<_>>());
-        for name in names.iter().flatten() {
-            if !cells.iter().any(|cell| &cell.name == name) {
-                return invalid(
-                    format!("\"{name}\""),
-                    format!("[[expect]] names a cell \"{name}\" that is not in the file"),
-                );
+        let names = known_cells("expect", expect.cells.as_ref(), cells)?;
+        for expectation in &expect.that {
+            check_words(expectation, cells, names.as_ref())?;
+        }
+        for variant in named("expect", &expect.variant, &mut variants)? {
+            for expectation in &expect.that {
+                variant.expectations.push(OfCells {
+                    cells: names.clone(),
+                    what: expectation.clone(),
+                });
             }
         }
-        for expectation in &expect.that {
-            check_words(expectation, cells)?;
-            variant
-                .expectations
-                .push((names.clone(), expectation.clone()));
+    }
+    for report in &file.field_report {
+        let names = known_cells("field_report", report.cells.as_ref(), cells)?;
+        for variant in named("field_report", &report.variant, &mut variants)? {
+            variant.field_reports.push(OfCells {
+                cells: names.clone(),
+                what: FieldReport {
+                    metric: report.metric.clone(),
+                    reported: report.reported.clone(),
+                },
+            });
         }
     }
     Ok(variants)
 }
 
+/// The variants that `names` has, all of which must be there.
+fn named<'a>(
+    table: &str,
+    names: &file::Names,
+    variants: &'a mut [Variant],
+) -> Result<Vec<&'a mut Variant>, Invalid> {
+    for name in names.iter() {
+        if !variants.iter().any(|variant| &variant.name == name) {
+            return invalid(
+                format!("\"{name}\""),
+                format!("[[{table}]] names a variant \"{name}\" that is not in the file"),
+            );
+        }
+    }
+    Ok(variants
+        .iter_mut()
+        .filter(|variant| names.iter().any(|name| *name == variant.name))
+        .collect())
+}
+
+fn known_cells(
+    table: &str,
+    names: Option<&Vec<String>>,
+    cells: &[Cell],
+) -> Result<Option<BTreeSet<String>>, Invalid> {
+    for name in names.into_iter().flatten() {
+        if !cells.iter().any(|cell| &cell.name == name) {
+            return invalid(
+                format!("\"{name}\""),
+                format!("[[{table}]] names a cell \"{name}\" that is not in the file"),
+            );
+        }
+    }
+    Ok(names.map(|names| names.iter().cloned().collect()))
+}
+
 /// A word is a diagnosis, which `judge` knows, or a parameter: a misspelt one would never hold.
-fn check_words(expectation: &Expectation, cells: &[Cell]) -> Result<(), Invalid> {
+fn check_words(
+    expectation: &Expectation,
+    cells: &[Cell],
+    names: Option<&BTreeSet<String>>,
+) -> Result<(), Invalid> {
     let Value::Word(word) = &expectation.value else {
         return Ok(());
     };
     if expectation.metric == "diagnosis" {
         return Ok(());
     }
-    if cells
-        .iter()
-        .all(|cell| cell.parameters().contains_key(word))
-    {
+    let concerned = || {
+        cells
+            .iter()
+            .filter(|cell| names.is_none_or(|names| names.contains(&cell.name)))
+    };
+    if concerned().all(|cell| cell.parameters().contains_key(word)) {
         return Ok(());
     }
-    let known = cells[0]
-        .parameters()
-        .into_keys()
-        .collect::<Vec<_>>()
-        .join(", ");
+    let known: Vec<_> = concerned()
+        .take(1)
+        .flat_map(|cell| cell.parameters().into_keys())
+        .collect();
     invalid(
         expectation.metric.clone(),
-        format!("\"{word}\" in \"{expectation}\" is no parameter; there are {known}"),
+        format!(
+            "\"{word}\" in \"{expectation}\" is no parameter; there are {}",
+            known.join(", ")
+        ),
     )
 }
 
@@ -346,192 +403,6 @@ fn unique<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<(),
                 format!("\"{name}\""),
                 format!("there are two of {what} \"{name}\""),
             );
-        }
-    }
-    Ok(())
-}
-
-fn resolve_cell(file: &file::File, cell: &file::Cell) -> Result<Cell, Invalid> {
-    let of_cell = cell.load.streams.clone().unwrap_or_default();
-    let of_file = file.load.streams.clone().unwrap_or_default();
-    let near = format!("\"{}\"", cell.name);
-    let missing = |key: &str| Invalid {
-        near: vec![near.clone()],
-        message: format!("cell {near} has no `{key}`, neither of its own nor from the file"),
-    };
-    let time = |own: Option<Time>, common: Option<Time>, key: &str| {
-        own.or(common)
-            .map(|time| time.0)
-            .ok_or_else(|| missing(key))
-    };
-    let streams = Streams {
-        count: of_cell
-            .count
-            .or(of_file.count)
-            .ok_or_else(|| missing("load.streams.count"))?,
-        path: of_cell
-            .path
-            .or(of_file.path)
-            .ok_or_else(|| missing("load.streams.path"))?,
-        ramp: time(of_cell.ramp, of_file.ramp, "load.streams.ramp")?,
-        ttft: time(of_cell.ttft, of_file.ttft, "load.streams.ttft")?,
-        interval: time(of_cell.interval, of_file.interval, "load.streams.interval")?,
-        length: time(of_cell.length, of_file.length, "load.streams.length")?,
-        bytes: of_cell.bytes.or(of_file.bytes).unwrap_or(0),
-        stall_after: time(
-            of_cell.stall_after,
-            of_file.stall_after,
-            "load.streams.stall_after",
-        )?,
-    };
-    let probe = Probe {
-        rate: cell
-            .probe
-            .rate
-            .or(file.probe.rate)
-            .ok_or_else(|| missing("probe.rate"))?,
-        timeout: time(cell.probe.timeout, file.probe.timeout, "probe.timeout")?,
-        keep_alive: cell
-            .probe
-            .keep_alive
-            .or(file.probe.keep_alive)
-            .unwrap_or(false),
-        endpoints: cell
-            .probe
-            .endpoints
-            .clone()
-            .or_else(|| file.probe.endpoints.clone())
-            .ok_or_else(|| missing("probe.endpoints"))?,
-    };
-    let phases = Phases {
-        baseline: time(
-            cell.phases.baseline,
-            file.phases.baseline,
-            "phases.baseline",
-        )?,
-        hold: time(cell.phases.hold, file.phases.hold, "phases.hold")?,
-        recovery: time(
-            cell.phases.recovery,
-            file.phases.recovery,
-            "phases.recovery",
-        )?,
-    };
-    let server = ServerParameters {
-        pool_threads: cell
-            .server
-            .pool_threads
-            .or(file.server.pool_threads)
-            .ok_or_else(|| missing("server.pool_threads"))?,
-        worker_threads: cell.server.worker_threads.or(file.server.worker_threads),
-    };
-    check_ranges(&near, &server, &streams, &probe, &phases)?;
-    Ok(Cell {
-        name: cell.name.clone(),
-        quick: cell.quick,
-        server,
-        load: Load { streams },
-        probe,
-        phases,
-    })
-}
-
-/// Names of endpoints become tags of the interval log and columns of the timeline.
-fn is_endpoint_name(name: &str) -> bool {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    !name.is_empty() && name.chars().all(fits)
-}
-
-/// Loads are bounded in count and in time, whatever a file says.
-fn check_ranges(
-    near: &str,
-    server: &ServerParameters,
-    streams: &Streams,
-    probe: &Probe,
-    phases: &Phases,
-) -> Result<(), Invalid> {
-    let hour = Duration::from_secs(3600);
-    let in_range = [
-        (
-            "server.pool_threads",
-            (1..=10_000).contains(&server.pool_threads),
-            "1 to 10000",
-        ),
-        (
-            "server.worker_threads",
-            server
-                .worker_threads
-                .is_none_or(|workers| (1..=1024).contains(&workers)),
-            "1 to 1024",
-        ),
-        ("load.streams.ttft", streams.ttft <= hour, "at most 1h"),
-        (
-            "load.streams.stall_after",
-            streams.stall_after <= hour,
-            "at most 1h",
-        ),
-        (
-            "load.streams.count",
-            (1..=20_000).contains(&streams.count),
-            "1 to 20000",
-        ),
-        (
-            "load.streams.path",
-            streams.path.starts_with('/'),
-            "a path that starts with /",
-        ),
-        ("load.streams.ramp", streams.ramp <= hour, "at most 1h"),
-        (
-            "load.streams.interval",
-            (Duration::from_millis(1)..=hour).contains(&streams.interval),
-            "1ms to 1h",
-        ),
-        (
-            "load.streams.length",
-            streams.length <= 24 * hour
-                && streams.length.as_secs_f64() / streams.interval.as_secs_f64() <= 1e6,
-            "at most 24h and a million chunks",
-        ),
-        (
-            "load.streams.bytes",
-            streams.bytes <= 1 << 20,
-            "at most 1048576",
-        ),
-        (
-            "probe.rate",
-            (0.1..=1000.0).contains(&probe.rate),
-            "0.1 to 1000",
-        ),
-        (
-            "probe.timeout",
-            (Duration::from_millis(10)..=Duration::from_secs(120)).contains(&probe.timeout),
-            "10ms to 2m",
-        ),
-        (
-            "probe.endpoints",
-            !probe.endpoints.is_empty()
-                && probe.endpoints.values().all(|path| path.starts_with('/'))
-                && probe.endpoints.keys().all(|name| is_endpoint_name(name)),
-            "at least one, each a name of a-z, 0-9 and _ and a path that starts with /",
-        ),
-        (
-            "phases.baseline",
-            (Duration::from_millis(500)..=hour).contains(&phases.baseline),
-            "500ms to 1h",
-        ),
-        (
-            "phases.hold",
-            (Duration::from_millis(500)..=hour).contains(&phases.hold),
-            "500ms to 1h",
-        ),
-        ("phases.recovery", phases.recovery <= hour, "at most 1h"),
-    ];
-    for (key, fits, range) in in_range {
-        if !fits {
-            let key_itself = key.rsplit('.').next().unwrap_or(key);
-            return Err(Invalid {
-                near: vec![format!("{key_itself} = "), near.to_owned()],
-                message: format!("`{key}` of cell {near} is out of range: {range}"),
-            });
         }
     }
     Ok(())

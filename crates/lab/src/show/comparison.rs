@@ -3,7 +3,7 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use crate::judge::comparison::{Comparison, Figure, Provenance, Row, RowUnit, Spread};
-use crate::units::{WIDTH, bytes, count, percent, time, wrapped};
+use crate::units::{WIDTH, bytes, count, per_second, percent, time, wrapped};
 
 /// How a comparison is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -31,14 +31,60 @@ pub fn render(comparisons: &[Comparison], format: Format) -> String {
     }
 }
 
+/// Columns that fit into 80 characters beside the labels.
+const COLUMNS: usize = 3;
+
+/// A header longer than this is broken at its hyphens.
+const HEADER: usize = 14;
+
 fn text(comparison: &Comparison) -> String {
+    let count = comparison.variants.len();
+    let parts: Vec<_> = (0..count)
+        .step_by(COLUMNS)
+        .map(|start| columns_of(comparison, start..count.min(start + COLUMNS)))
+        .collect();
+    let tables: Vec<_> = parts.iter().map(text_of_columns).collect();
+    let mut text = tables.join("\n");
+    for line in footer(comparison) {
+        text.push_str(&wrapped("", "  ", &line));
+    }
+    text
+}
+
+/// The part of a comparison that is about some of its variants.
+fn columns_of(comparison: &Comparison, range: std::ops::Range<usize>) -> Comparison {
+    let mut part = comparison.clone();
+    part.variants = comparison.variants[range.clone()].to_vec();
+    part.repeats = comparison.repeats[range.clone()].to_vec();
+    for row in &mut part.rows {
+        row.values = row.values[range.clone()].to_vec();
+    }
+    part
+}
+
+/// A name in lines of at most [`HEADER`] characters where its hyphens allow it.
+fn broken_at_hyphens(name: &str) -> String {
+    let mut lines = vec![String::new()];
+    for part in name.split_inclusive('-') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + part.chars().count() <= HEADER => {
+                line.push_str(part);
+            }
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    lines.retain(|line| !line.is_empty());
+    lines.join("\n")
+}
+
+fn text_of_columns(comparison: &Comparison) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled);
     let ratio = has_ratio(comparison);
     let mut header = vec![Cell::new(title(comparison))];
-    header.extend(columns(comparison).map(right));
+    header.extend(columns(comparison).map(|name| right(broken_at_hyphens(&name))));
     if ratio {
         header.push(right("ratio"));
     }
@@ -56,20 +102,17 @@ fn text(comparison: &Comparison) -> String {
         }
         table.add_row(cells);
     }
-    let mut text = with_groups(&table.to_string(), comparison);
-    for line in footer(comparison) {
-        text.push_str(&wrapped("", "  ", &line));
-    }
-    text
+    with_groups(&table.to_string(), comparison)
 }
 
 /// Puts a heading above each group; inside the table it would widen its first column.
 fn with_groups(table: &str, comparison: &Comparison) -> String {
     let mut text = String::new();
     let mut group = "";
+    // Every row takes one line, and the header what is left.
+    let header = table.lines().count().saturating_sub(comparison.rows.len());
     for (n, line) in table.lines().enumerate() {
-        // The first line is the header, and every row takes one.
-        let row = n.checked_sub(1).and_then(|n| comparison.rows.get(n));
+        let row = n.checked_sub(header).and_then(|n| comparison.rows.get(n));
         if let Some(row) = row.filter(|row| row.group != group) {
             group = row.group;
             let rule = WIDTH.saturating_sub(group.chars().count() + 4);
@@ -168,6 +211,7 @@ fn value(figure: &Figure, unit: RowUnit) -> String {
             RowUnit::Us => time(number),
             RowUnit::Bytes => bytes(number),
             RowUnit::Percent => percent(number),
+            RowUnit::PerSecond => per_second(number),
             RowUnit::Count | RowUnit::Text => count(number),
         }),
     }

@@ -3,7 +3,7 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use crate::summary::{Bound, Forecast, Unit, Verdict};
-use crate::units::{WIDTH, count, percent, time};
+use crate::units::{WIDTH, count, per_second, percent, time};
 
 /// The forecast before a run: name, prediction, law.
 #[must_use]
@@ -72,8 +72,9 @@ fn sign(bound: Bound) -> &'static str {
 fn show(value: f64, sign: &str, unit: Unit) -> String {
     let text = match unit {
         Unit::Us => time(value),
-        Unit::Streams => count(value),
+        Unit::Count => count(value),
         Unit::Percent => percent(value),
+        Unit::PerSecond => per_second(value),
     };
     format!("{sign}{text}")
 }

@@ -121,13 +121,23 @@ impl View {
             })
             .collect();
         let streams = &recorded.streams;
+        let mut load = Vec::new();
+        if streams.open() > 0 {
+            load.push(format!("served {}/{}", streams.receiving(), streams.open()));
+        }
+        load.extend(recorded.requests.iter().map(|class| {
+            format!(
+                "{} answered, {} in flight",
+                class.answered(),
+                class.in_flight()
+            )
+        }));
+        load.push(health.join(" "));
         format!(
-            "{} · {}{left} · served {}/{} · {}",
+            "{} · {}{left} · {}",
             self.title,
             self.phase,
-            streams.receiving(),
-            streams.open(),
-            health.join(" ")
+            load.join(" · ")
         )
     }
 }

@@ -1,37 +1,14 @@
-//! What theory says of a cell, before it is run, and how far off it was.
+//! Slow streams: what waits behind what holds a thread, and what does not.
 
-use super::flat;
-use super::pool_queue::PoolQueue;
-use crate::scenario::{Cell, Model, Streams};
-use crate::summary::{Bound, Forecast, Summary, Unit, Verdict};
-
-/// The forecast of one cell of a variant.
-#[must_use]
-pub fn forecast(cell: &Cell, model: Model) -> Vec<Forecast> {
-    match model {
-        Model::ThreadPerStream => thread_per_stream(cell),
-        Model::Async => event_loop(cell),
-    }
-}
-
-fn row(name: &str, unit: Unit, predicted: f64, formula: String) -> Forecast {
-    Forecast {
-        name: name.to_owned(),
-        formula,
-        unit,
-        predicted,
-        bound: Bound::Exact,
-        measured: None,
-        measured_censored: false,
-        error_percent: None,
-        verdict: None,
-    }
-}
+use super::{bounded, row};
+use crate::judge::flat;
+use crate::judge::pool_queue::PoolQueue;
+use crate::scenario::{Cell, Streams};
+use crate::summary::{Bound, Forecast, Unit};
 
 /// A thread is held for a whole stream. The pool is first in, first out, so a sync health check waits
 /// behind every stream that was queued before it.
-fn thread_per_stream(cell: &Cell) -> Vec<Forecast> {
-    let streams = &cell.load.streams;
+pub(super) fn thread_per_stream(cell: &Cell, streams: &Streams) -> Vec<Forecast> {
     let threads = cell.server.pool_threads;
     let timeout = cell.probe.timeout.as_secs_f64();
     let hold_start = streams.ramp.as_secs_f64();
@@ -55,13 +32,15 @@ fn thread_per_stream(cell: &Cell) -> Vec<Forecast> {
     let mut rows = vec![
         row(
             "served_at_once",
-            Unit::Streams,
+            "streams.served_peak",
+            Unit::Count,
             f64::from(n.min(c)),
             format!("min(N, c) = min({n}, {c})"),
         ),
         row(
             "unserved",
-            Unit::Streams,
+            "streams.unserved",
+            Unit::Count,
             run.unserved,
             format!(
                 "streams that no thread reaches in the {:.1} s of the load",
@@ -70,33 +49,37 @@ fn thread_per_stream(cell: &Cell) -> Vec<Forecast> {
         ),
         row(
             "health_sync_unanswered",
+            "health_sync.unanswered",
             Unit::Percent,
             100.0 * unanswered,
             format!(
                 "share of the hold with ⌊N/c⌋·S − t = ⌊{n}/{c}⌋·{service:.1} s − t > {timeout} s"
             ),
         ),
-        Forecast {
-            bound: if median > timeout {
+        bounded(
+            if median > timeout {
                 Bound::AtLeast
             } else {
                 Bound::Exact
             },
-            ..row(
+            row(
                 "health_sync_p50",
+                "health_sync.p50",
                 Unit::Us,
                 median.min(timeout) * 1e6,
                 "median over the hold of ⌊N/c⌋·S − t, cut at the timeout".to_owned(),
-            )
-        },
+            ),
+        ),
         row(
             "health_async_unanswered",
+            "health_async.unanswered",
             Unit::Percent,
             0.0,
             "the event loop is free: an async check never waits".to_owned(),
         ),
         row(
             "queue_wait_max",
+            "pool.queue_wait_max",
             Unit::Us,
             run.longest_wait * 1e6,
             format!(
@@ -105,6 +88,7 @@ fn thread_per_stream(cell: &Cell) -> Vec<Forecast> {
         ),
         row(
             "time_to_recover",
+            "recovery.time",
             Unit::Us,
             (run.drained_at - run.load_end).max(0.0) * 1e6,
             format!(
@@ -117,6 +101,7 @@ fn thread_per_stream(cell: &Cell) -> Vec<Forecast> {
     if run.unserved == 0.0 {
         rows.push(row(
             "ttft_max",
+            "ttft.max",
             Unit::Us,
             run.longest_ttft * 1e6,
             "the last wave starts when the one before it ends; + the upstream's own time"
@@ -127,12 +112,12 @@ fn thread_per_stream(cell: &Cell) -> Vec<Forecast> {
 }
 
 /// A stream is a task on the event loop and holds nothing.
-fn event_loop(cell: &Cell) -> Vec<Forecast> {
-    let streams = &cell.load.streams;
+pub(super) fn event_loop(streams: &Streams) -> Vec<Forecast> {
     let n = streams.count;
-    let never = |name: &str, what: &str| {
+    let never = |name: &str, metric: &str, what: &str| {
         row(
             name,
+            metric,
             Unit::Percent,
             0.0,
             format!("nothing is held: {what} never waits"),
@@ -141,29 +126,41 @@ fn event_loop(cell: &Cell) -> Vec<Forecast> {
     vec![
         row(
             "served_at_once",
-            Unit::Streams,
+            "streams.served_peak",
+            Unit::Count,
             f64::from(n),
             format!("N = {n}"),
         ),
         row(
             "unserved",
-            Unit::Streams,
+            "streams.unserved",
+            Unit::Count,
             0.0,
             "no stream waits for another".to_owned(),
         ),
-        never("health_sync_unanswered", "a sync check"),
-        Forecast {
-            bound: Bound::AtMost,
-            ..row(
+        never(
+            "health_sync_unanswered",
+            "health_sync.unanswered",
+            "a sync check",
+        ),
+        bounded(
+            Bound::AtMost,
+            row(
                 "health_sync_p99",
+                "health_sync.p99",
                 Unit::Us,
                 flat::FLOOR_US as f64,
                 "no job is queued: a sync check finds a thread, and stays flat".to_owned(),
-            )
-        },
-        never("health_async_unanswered", "an async check"),
+            ),
+        ),
+        never(
+            "health_async_unanswered",
+            "health_async.unanswered",
+            "an async check",
+        ),
         row(
             "ttft_p50",
+            "ttft.p50",
             Unit::Us,
             streams.ttft.as_secs_f64() * 1e6,
             "the upstream's own time to the first chunk".to_owned(),
@@ -233,83 +230,6 @@ impl Simulation {
     }
 }
 
-/// Fills in what was measured and by how much the prediction was off.
-pub fn settle(rows: &mut [Forecast], summary: &Summary) {
-    for row in rows {
-        let Some((measured, censored)) = measured(&row.name, summary) else {
-            continue;
-        };
-        row.measured = Some(measured);
-        row.measured_censored = censored;
-        row.verdict = Some(verdict(row, measured, censored));
-        row.error_percent = match row.verdict {
-            Some(Verdict::Measured) if row.predicted == 0.0 => Some(0.0),
-            Some(Verdict::Measured) => Some(100.0 * (measured - row.predicted) / row.predicted),
-            _ => None,
-        };
-    }
-}
-
-/// Bounds that cannot both be true refute the prediction, and so does anything where nothing was
-/// predicted: how far off it was has no number, but it must not pass for unknown.
-fn verdict(row: &Forecast, measured: f64, measured_censored: bool) -> Verdict {
-    let holds = match (row.bound, measured_censored) {
-        (Bound::Exact, false) if row.predicted != 0.0 || measured == 0.0 => {
-            return Verdict::Measured;
-        }
-        (Bound::Exact, false) => false,
-        // The true value is at least what was measured.
-        (Bound::Exact, true) => measured <= row.predicted,
-        (Bound::AtLeast, true) => true,
-        (Bound::AtLeast, false) => measured >= row.predicted,
-        (Bound::AtMost, censored) => !censored && measured <= row.predicted,
-    };
-    if holds {
-        Verdict::Within
-    } else {
-        Verdict::Refuted
-    }
-}
-
-fn measured(name: &str, summary: &Summary) -> Option<(f64, bool)> {
-    let load = &summary.phases.load;
-    let exact = |value: u64| (value as f64, false);
-    let probe = |name: &str| load.probes.get(name);
-    match name {
-        "served_at_once" => load.streams.served_peak.map(exact),
-        "unserved" => Some(exact(load.streams.unserved)),
-        "health_sync_unanswered" => probe("health_sync")?
-            .unanswered_percent()
-            .map(|percent| (percent, false)),
-        "health_async_unanswered" => probe("health_async")?
-            .unanswered_percent()
-            .map(|percent| (percent, false)),
-        "health_sync_p50" => {
-            let response = &probe("health_sync")?.response_us;
-            Some((response.p50? as f64, response.p50_censored))
-        }
-        "health_sync_p99" => {
-            let response = &probe("health_sync")?.response_us;
-            Some((response.p99? as f64, response.p99_censored))
-        }
-        "queue_wait_max" => summary
-            .server
-            .pool
-            .as_ref()
-            .map(|pool| exact(pool.oldest_wait_us_peak)),
-        "time_to_recover" => summary.phases.recovery.time_to_recover_us.map(exact),
-        "ttft_max" => Some((
-            load.streams.ttft_us.max? as f64,
-            load.streams.ttft_us.max_censored,
-        )),
-        "ttft_p50" => Some((
-            load.streams.ttft_us.p50? as f64,
-            load.streams.ttft_us.p50_censored,
-        )),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -317,17 +237,18 @@ mod tests {
     use super::*;
     use crate::scenario;
 
-    fn cell(count: u32, threads: u32, length: u64) -> Cell {
+    fn forecast_of(count: u32, threads: u32, length: u64) -> Vec<Forecast> {
         let stream = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/stream.toml");
         let mut cell = scenario::load(stream, &[]).expect("valid").cells.remove(0);
         cell.server.pool_threads = threads;
-        cell.load.streams.count = count;
-        cell.load.streams.length = Duration::from_secs(length);
-        cell.load.streams.ramp = Duration::ZERO;
-        cell.load.streams.ttft = Duration::ZERO;
+        let mut streams = cell.load.streams.take().expect("a load of streams");
+        streams.count = count;
+        streams.length = Duration::from_secs(length);
+        streams.ramp = Duration::ZERO;
+        streams.ttft = Duration::ZERO;
         cell.phases.hold = Duration::from_secs(12);
         cell.probe.timeout = Duration::from_secs(5);
-        cell
+        thread_per_stream(&cell, &streams)
     }
 
     fn predicted(rows: &[Forecast], name: &str) -> f64 {
@@ -340,7 +261,7 @@ mod tests {
     #[test]
     fn two_waves_on_four_threads_wait_as_the_formula_says() {
         // 8 streams of 8 s on 4 threads: a check at t waits 16 − t, which exceeds 5 s until t = 11.
-        let rows = forecast(&cell(8, 4, 8), Model::ThreadPerStream);
+        let rows = forecast_of(8, 4, 8);
         assert!((predicted(&rows, "health_sync_unanswered") - 100.0 * 11.0 / 12.0).abs() < 0.2);
         assert!((predicted(&rows, "queue_wait_max") - 16e6).abs() < 1e3);
         assert!((predicted(&rows, "ttft_max") - 8e6).abs() < 1e3);
@@ -349,35 +270,17 @@ mod tests {
 
     #[test]
     fn fewer_streams_than_threads_hold_nobody_up() {
-        let rows = forecast(&cell(3, 4, 600), Model::ThreadPerStream);
+        let rows = forecast_of(3, 4, 600);
         assert_eq!(predicted(&rows, "health_sync_unanswered"), 0.0);
         assert_eq!(predicted(&rows, "served_at_once"), 3.0);
     }
 
     #[test]
-    fn a_wrong_prediction_is_refuted_and_not_unknown() {
-        let refuted = |bound, predicted, measured, censored| {
-            let row = Forecast {
-                bound,
-                ..row("x", Unit::Us, predicted, String::new())
-            };
-            verdict(&row, measured, censored) == Verdict::Refuted
-        };
-        assert!(refuted(Bound::Exact, 0.0, 16.0, false));
-        assert!(refuted(Bound::Exact, 20.0, 3_000.0, true));
-        assert!(refuted(Bound::AtLeast, 1_000.0, 344.0, false));
-        assert!(refuted(Bound::AtMost, 10.0, 11.0, false));
-        assert!(!refuted(Bound::Exact, 0.0, 0.0, false));
-        assert!(!refuted(Bound::AtLeast, 1_000.0, 1_000.0, true));
-        assert!(!refuted(Bound::AtMost, 10.0, 0.4, false));
-    }
-
-    #[test]
     fn streams_that_outlast_the_load_leave_the_rest_unserved() {
-        let rows = forecast(&cell(200, 4, 600), Model::ThreadPerStream);
+        let rows = forecast_of(200, 4, 600);
         assert_eq!(predicted(&rows, "unserved"), 196.0);
         assert_eq!(predicted(&rows, "health_sync_unanswered"), 100.0);
-        let rows = forecast(&cell(200, 40, 600), Model::ThreadPerStream);
+        let rows = forecast_of(200, 40, 600);
         assert_eq!(predicted(&rows, "unserved"), 160.0);
     }
 }

@@ -1,0 +1,209 @@
+use std::collections::BTreeSet;
+
+use super::table::Table;
+use super::{Row, RowUnit};
+use crate::summary::{Distribution, Forecast, Kind, Probe, State, Summary, Verdict, probe_rank};
+
+/// Every row that the runs have figures for.
+pub(super) fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<Row> {
+    let endpoints = names_of(columns, |summary| summary.phases.load.probes.keys());
+    let endpoints_have_sync = endpoints.contains("health_sync");
+    let mut table = Table {
+        columns,
+        has_invalid,
+        group: "",
+        rows: Vec::new(),
+    };
+    let mut names: Vec<_> = endpoints.into_iter().collect();
+    names.sort_by_key(|name| probe_rank(name));
+    for name in names {
+        health(&mut table, name);
+    }
+    if endpoints_have_sync {
+        closed_loop(&mut table);
+    }
+    streams(&mut table);
+    requests(&mut table);
+    server(&mut table);
+    verdict(&mut table);
+    table.rows
+}
+
+fn health(table: &mut Table<'_>, name: &str) {
+    let hold = |summary: &Summary| summary.phases.load.probes.get(name).cloned();
+    let response = |read: fn(&Distribution) -> (Option<u64>, bool)| {
+        move |summary: &Summary| {
+            let (value, censored) = read(&hold(summary)?.response_us);
+            Some((value? as f64, censored))
+        }
+    };
+    table.group = "health in the hold, from when a check was due";
+    table.number(
+        format!("{name} p50"),
+        RowUnit::Us,
+        &response(|figures| (figures.p50, figures.p50_censored)),
+    );
+    table.number(
+        format!("{name} p99"),
+        RowUnit::Us,
+        &response(|figures| (figures.p99, figures.p99_censored)),
+    );
+    table.number(
+        format!("{name} max"),
+        RowUnit::Us,
+        &response(|figures| (figures.max, figures.max_censored)),
+    );
+    table.number(format!("{name} unanswered"), RowUnit::Percent, &|summary| {
+        hold(summary)
+            .as_ref()
+            .and_then(Probe::unanswered_percent)
+            .map(|percent| (percent, false))
+    });
+}
+
+/// Both over the same time, so that the difference is the way of measuring and nothing else.
+fn closed_loop(table: &mut Table<'_>) {
+    table.group = "health_sync, baseline to recovery: closed-loop probe, and the truth";
+    let lie = |summary: &Summary| summary.closed_loop.get("health_sync").cloned();
+    table.number("closed loop p50", RowUnit::Us, &|summary| {
+        Some((lie(summary)?.service_us.p50? as f64, false))
+    });
+    table.number("closed loop p99", RowUnit::Us, &|summary| {
+        Some((lie(summary)?.service_us.p99? as f64, false))
+    });
+    table.number("closed loop: checks", RowUnit::Count, &|summary| {
+        Some((lie(summary)?.sent as f64, false))
+    });
+    table.number("closed loop: dropped", RowUnit::Count, &|summary| {
+        Some((lie(summary)?.dropped as f64, false))
+    });
+    table.number("open loop p50", RowUnit::Us, &|summary| {
+        let figures = lie(summary)?.open_loop_us;
+        Some((figures.p50? as f64, figures.p50_censored))
+    });
+    table.number("open loop p99", RowUnit::Us, &|summary| {
+        let figures = lie(summary)?.open_loop_us;
+        Some((figures.p99? as f64, figures.p99_censored))
+    });
+    table.number("open loop unanswered", RowUnit::Percent, &|summary| {
+        Some((lie(summary)?.open_loop_unanswered_percent?, false))
+    });
+}
+
+fn streams(table: &mut Table<'_>) {
+    table.group = "streams";
+    table.metric("asked for", RowUnit::Count, "streams.started");
+    table.metric("served at once", RowUnit::Count, "streams.served_peak");
+    table.metric("unserved", RowUnit::Count, "streams.unserved");
+    table.metric("lost or refused", RowUnit::Count, "streams.lost");
+    table.metric("TTFT p50", RowUnit::Us, "ttft.p50");
+    table.metric("TTFT p99", RowUnit::Us, "ttft.p99");
+    table.metric("largest gap", RowUnit::Us, "max_gap.max");
+}
+
+fn requests(table: &mut Table<'_>) {
+    table.group = "requests of ramp and hold, from when each was due";
+    for class in names_of(table.columns, |summary| summary.phases.load.requests.keys()) {
+        for (label, unit, field) in [
+            ("requests", RowUnit::Count, "due"),
+            ("answered, per s", RowUnit::PerSecond, "throughput"),
+            ("p50", RowUnit::Us, "p50"),
+            ("mean", RowUnit::Us, "mean"),
+            ("p90", RowUnit::Us, "p90"),
+            ("p95", RowUnit::Us, "p95"),
+            ("p99", RowUnit::Us, "p99"),
+            ("max", RowUnit::Us, "max"),
+            ("failed", RowUnit::Percent, "failed"),
+            ("unanswered", RowUnit::Percent, "unanswered"),
+            ("misses Little's law by", RowUnit::Percent, "little_error"),
+        ] {
+            table.metric(
+                format!("{class} {label}"),
+                unit,
+                &format!("requests.{class}.{field}"),
+            );
+        }
+    }
+}
+
+/// The names that any of the runs has.
+fn names_of<'a, I: Iterator<Item = &'a String>>(
+    columns: &'a [&'a [&'a Summary]],
+    names: impl Fn(&'a Summary) -> I,
+) -> BTreeSet<&'a str> {
+    columns
+        .iter()
+        .copied()
+        .flatten()
+        .flat_map(|summary| names(summary))
+        .map(String::as_str)
+        .collect()
+}
+
+fn server(table: &mut Table<'_>) {
+    table.group = "server";
+    let pool = |summary: &Summary| summary.server.pool.clone();
+    table.number("pool busy", RowUnit::Percent, &|summary| {
+        Some((pool(summary)?.busy_percent?, false))
+    });
+    table.number("longest queue wait", RowUnit::Us, &|summary| {
+        Some((pool(summary)?.oldest_wait_us_peak as f64, false))
+    });
+    table.number("threads", RowUnit::Count, &|summary| {
+        Some((summary.server.threads_peak? as f64, false))
+    });
+    table.number("RSS", RowUnit::Bytes, &|summary| {
+        Some((summary.server.rss_peak_bytes? as f64, false))
+    });
+    table.number("CPU, of one core", RowUnit::Percent, &|summary| {
+        Some((summary.server.cpu_percent?, false))
+    });
+    table.number("time to recover", RowUnit::Us, &|summary| {
+        let recovery = &summary.phases.recovery;
+        match recovery.time_to_recover_us {
+            Some(us) => Some((us as f64, false)),
+            None if summary.state == State::Complete => Some((recovery.duration_us as f64, true)),
+            None => None,
+        }
+    });
+}
+
+fn verdict(table: &mut Table<'_>) {
+    table.group = "verdict";
+    table.number("largest forecast error", RowUnit::Percent, &|summary| {
+        let errors = summary.forecast.iter().filter_map(|row| row.error_percent);
+        errors
+            .map(f64::abs)
+            .max_by(f64::total_cmp)
+            .map(|error| (error, false))
+    });
+    table.number("forecasts refuted", RowUnit::Count, &|summary| {
+        let is_refuted = |row: &&Forecast| row.verdict == Some(Verdict::Refuted);
+        (!summary.forecast.is_empty()).then(|| {
+            (
+                summary.forecast.iter().filter(is_refuted).count() as f64,
+                false,
+            )
+        })
+    });
+    table.text("diagnosis", |summary| {
+        Some(summary.diagnosis.kind.name().to_owned())
+    });
+    table.text("inferred capacity", |summary| {
+        let pool = summary.diagnosis.kind != Kind::Healthy;
+        summary
+            .diagnosis
+            .inferred_capacity
+            .filter(|_| pool)
+            .map(|capacity| capacity.to_string())
+    });
+    table.text("expectations", |summary| {
+        let held = summary
+            .expectations
+            .iter()
+            .filter(|outcome| outcome.held)
+            .count();
+        let all = summary.expectations.len();
+        (all > 0).then(|| format!("{held} of {all} held"))
+    });
+}

@@ -1,0 +1,122 @@
+//! What theory says of a cell, before it is run, and how far off it was. One file for each kind of load.
+
+mod streams;
+
+use super::metric::metric;
+use crate::scenario::{Cell, Model, Value};
+use crate::summary::{Bound, Forecast, Summary, Unit, Verdict};
+
+/// What a forecast is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The cell.
+    pub cell: &'a Cell,
+    /// What a request holds, in the variant.
+    pub model: Model,
+    /// Of the scenario: think times depend on it.
+    pub seed: u64,
+}
+
+/// The forecast of one cell of a variant; empty if the cell has no load that the model speaks of.
+#[must_use]
+pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
+    let Question { cell, model, .. } = question;
+    let streams = cell.load.streams.as_ref();
+    match model {
+        Model::ThreadPerStream => streams.map(|streams| streams::thread_per_stream(cell, streams)),
+        Model::Async => streams.map(streams::event_loop),
+    }
+    .unwrap_or_default()
+}
+
+/// A prediction of `metric`, exact until [`bounded`] says otherwise.
+fn row(name: &str, metric: &str, unit: Unit, predicted: f64, formula: String) -> Forecast {
+    Forecast {
+        name: name.to_owned(),
+        metric: metric.to_owned(),
+        formula,
+        unit,
+        predicted,
+        bound: Bound::Exact,
+        measured: None,
+        measured_censored: false,
+        error_percent: None,
+        verdict: None,
+    }
+}
+
+fn bounded(bound: Bound, row: Forecast) -> Forecast {
+    Forecast { bound, ..row }
+}
+
+/// Fills in what was measured and by how much the prediction was off.
+pub fn settle(rows: &mut [Forecast], summary: &Summary) {
+    for row in rows {
+        let Some((measured, censored)) = measured(&row.metric, summary) else {
+            continue;
+        };
+        row.measured = Some(measured);
+        row.measured_censored = censored;
+        row.verdict = Some(verdict(row, measured, censored));
+        row.error_percent = match row.verdict {
+            Some(Verdict::Measured) if row.predicted == 0.0 => Some(0.0),
+            Some(Verdict::Measured) => Some(100.0 * (measured - row.predicted) / row.predicted),
+            _ => None,
+        };
+    }
+}
+
+/// Bounds that cannot both be true refute the prediction, and so does anything where nothing was
+/// predicted: how far off it was has no number, but it must not pass for unknown.
+fn verdict(row: &Forecast, measured: f64, measured_censored: bool) -> Verdict {
+    let holds = match (row.bound, measured_censored) {
+        (Bound::Exact, false) if row.predicted != 0.0 || measured == 0.0 => {
+            return Verdict::Measured;
+        }
+        (Bound::Exact, false) => false,
+        // The true value is at least what was measured.
+        (Bound::Exact, true) => measured <= row.predicted,
+        (Bound::AtLeast, true) => true,
+        (Bound::AtLeast, false) => measured >= row.predicted,
+        (Bound::AtMost, censored) => !censored && measured <= row.predicted,
+    };
+    if holds {
+        Verdict::Within
+    } else {
+        Verdict::Refuted
+    }
+}
+
+/// The metric as a number in the unit of forecasts, and whether it is a lower bound.
+fn measured(name: &str, summary: &Summary) -> Option<(f64, bool)> {
+    let measured = metric(name, summary)?;
+    let value = match measured.value {
+        Value::Time(us) => us as f64,
+        Value::Percent(value) | Value::Number(value) => value,
+        Value::Flag(_) | Value::Word(_) => return None,
+    };
+    Some((value, measured.censored))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_prediction_is_refuted_and_not_unknown() {
+        let refuted = |bound, predicted, measured, censored| {
+            let row = Forecast {
+                bound,
+                ..row("x", "x.p50", Unit::Us, predicted, String::new())
+            };
+            verdict(&row, measured, censored) == Verdict::Refuted
+        };
+        assert!(refuted(Bound::Exact, 0.0, 16.0, false));
+        assert!(refuted(Bound::Exact, 20.0, 3_000.0, true));
+        assert!(refuted(Bound::AtLeast, 1_000.0, 344.0, false));
+        assert!(refuted(Bound::AtMost, 10.0, 11.0, false));
+        assert!(!refuted(Bound::Exact, 0.0, 0.0, false));
+        assert!(!refuted(Bound::AtLeast, 1_000.0, 1_000.0, true));
+        assert!(!refuted(Bound::AtMost, 10.0, 0.4, false));
+    }
+}

@@ -1,0 +1,271 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::duration::time;
+use super::ranges::{HOUR, Range, range};
+use super::{Arrivals, Requests, Streams};
+use crate::units::us;
+
+/// One setting of the experiment: the file's tables with the cell's own laid over them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// Name, as in the file.
+    pub name: String,
+    /// Run with `--quick`, and only then.
+    #[serde(default)]
+    pub quick: bool,
+    /// The variants it is run with; all of them if absent.
+    pub variants: Option<BTreeSet<String>>,
+    /// Flags of the server.
+    pub server: ServerParameters,
+    /// Flags of the upstream.
+    #[serde(default)]
+    pub upstream: UpstreamParameters,
+    /// What is asked of the server.
+    #[serde(default)]
+    pub load: Load,
+    /// The health checks.
+    pub probe: Probe,
+    /// How long each phase takes.
+    pub phases: Phases,
+}
+
+/// Flags of the server under test.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerParameters {
+    /// Threads of the blocking pool.
+    pub pool_threads: u32,
+    /// Workers of the event loop; the server's own default if absent.
+    pub worker_threads: Option<u32>,
+    /// One runtime with several workers, or several runtimes with one each; the server's own default
+    /// if absent.
+    pub runtime: Option<Runtime>,
+    /// Upstream exchanges at most; the server's own default if absent.
+    pub max_upstream: Option<u32>,
+    /// Further flags.
+    #[serde(default)]
+    pub args: Vec<String>,
+}
+
+/// What a worker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Runtime {
+    /// A thread of one multi-threaded runtime.
+    MultiThread,
+    /// A single-threaded runtime of its own, as a worker process is elsewhere.
+    SingleThreaded,
+}
+
+impl Runtime {
+    /// As the server's flag has it.
+    #[must_use]
+    pub fn flag(self) -> &'static str {
+        match self {
+            Self::MultiThread => "multi-thread",
+            Self::SingleThreaded => "single-threaded",
+        }
+    }
+}
+
+/// Flags of the upstream.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamParameters {
+    /// Further flags.
+    #[serde(default)]
+    pub args: Vec<String>,
+}
+
+/// What is asked of the server.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// Slow streams.
+    pub streams: Option<Streams>,
+    /// Requests, by class.
+    #[serde(default)]
+    pub requests: BTreeMap<String, Requests>,
+}
+
+impl Load {
+    /// Until the whole load is there.
+    #[must_use]
+    pub fn ramp(&self) -> Duration {
+        let streams = self.streams.iter().map(|streams| streams.ramp);
+        let requests = self.requests.values().map(Requests::ramp);
+        streams.chain(requests).max().unwrap_or_default()
+    }
+
+    /// Most connections that it can have open at once.
+    #[must_use]
+    pub fn at_once(&self) -> u64 {
+        let streams = self.streams.iter().map(|streams| u64::from(streams.count));
+        let requests = self.requests.values().map(Requests::at_once);
+        streams.chain(requests).sum()
+    }
+}
+
+/// The health checks, open loop.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// Checks a second, for each endpoint.
+    pub rate: f64,
+    /// Counted from the instant a check was due.
+    #[serde(deserialize_with = "time")]
+    pub timeout: Duration,
+    /// Whether checks use kept connections instead of a fresh one each, as a kubelet's are.
+    #[serde(default)]
+    pub keep_alive: bool,
+    /// Name to path.
+    pub endpoints: BTreeMap<String, String>,
+}
+
+/// How long each phase takes.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phases {
+    /// Probe only, before the load.
+    #[serde(deserialize_with = "time")]
+    pub baseline: Duration,
+    /// The whole load; what is judged.
+    #[serde(deserialize_with = "time")]
+    pub hold: Duration,
+    /// After the load, at most; it ends when health is back to baseline.
+    #[serde(deserialize_with = "time")]
+    pub recovery: Duration,
+}
+
+impl Cell {
+    /// Whether it is run with the variant of this name.
+    #[must_use]
+    pub fn has_variant(&self, name: &str) -> bool {
+        self.variants
+            .as_ref()
+            .is_none_or(|names| names.contains(name))
+    }
+
+    /// The parameters by name: what expectations may refer to and what the summary lists.
+    #[must_use]
+    pub fn parameters(&self) -> BTreeMap<String, u64> {
+        let mut parameters = BTreeMap::new();
+        let mut add = |name: &str, value: u64| parameters.insert(name.to_owned(), value);
+        add("pool_threads", u64::from(self.server.pool_threads));
+        if let Some(workers) = self.server.worker_threads {
+            add("worker_threads", u64::from(workers));
+        }
+        if let Some(limit) = self.server.max_upstream {
+            add("max_upstream", u64::from(limit));
+        }
+        add("probe_timeout_us", us(self.probe.timeout));
+        add("probe_interval_us", (1e6 / self.probe.rate).round() as u64);
+        add("baseline_us", us(self.phases.baseline));
+        add("ramp_us", us(self.load.ramp()));
+        add("hold_us", us(self.phases.hold));
+        if let Some(streams) = &self.load.streams {
+            add("streams", u64::from(streams.count));
+            add("ttft_us", us(streams.ttft));
+            add("interval_us", us(streams.interval));
+            add("stream_us", us(streams.service_time()));
+            add("bytes", u64::from(streams.bytes));
+            add("stall_after_us", us(streams.stall_after));
+        }
+        for (class, requests) in &self.load.requests {
+            match requests.arrivals() {
+                Arrivals::Users(users) => add(&format!("{class}_users"), u64::from(users)),
+                Arrivals::Rate(rate) => add(&format!("{class}_per_second"), rate.round() as u64),
+            };
+            add(&format!("{class}_timeout_us"), us(requests.timeout));
+            if let Some(bytes) = requests.body_bytes {
+                add(&format!("{class}_body_bytes"), bytes);
+            }
+        }
+        parameters
+    }
+
+    /// Loads are bounded in count and in time, whatever a file says.
+    pub(super) fn ranges(&self) -> Vec<Range> {
+        let mut ranges = vec![
+            range(
+                "server.pool_threads",
+                (1..=10_000).contains(&self.server.pool_threads),
+                "1 to 10000",
+            ),
+            range(
+                "server.worker_threads",
+                self.server
+                    .worker_threads
+                    .is_none_or(|workers| (1..=1024).contains(&workers)),
+                "1 to 1024",
+            ),
+            range(
+                "probe.rate",
+                (0.1..=1000.0).contains(&self.probe.rate),
+                "0.1 to 1000",
+            ),
+            range(
+                "probe.timeout",
+                (Duration::from_millis(10)..=Duration::from_secs(120))
+                    .contains(&self.probe.timeout),
+                "10ms to 2m",
+            ),
+            range(
+                "probe.endpoints",
+                !self.probe.endpoints.is_empty()
+                    && self
+                        .probe
+                        .endpoints
+                        .values()
+                        .all(|path| path.starts_with('/'))
+                    && self.probe.endpoints.keys().all(|name| is_series_name(name)),
+                "at least one, each a name of a-z, 0-9 and _ and a path that starts with /",
+            ),
+            range(
+                "phases.baseline",
+                (Duration::from_millis(500)..=HOUR).contains(&self.phases.baseline),
+                "500ms to 1h",
+            ),
+            range(
+                "phases.hold",
+                (Duration::from_millis(500)..=HOUR).contains(&self.phases.hold),
+                "500ms to 1h",
+            ),
+            range(
+                "phases.recovery",
+                self.phases.recovery <= HOUR,
+                "at most 1h",
+            ),
+            range(
+                "load",
+                self.load.streams.is_some() || !self.load.requests.is_empty(),
+                "something that is asked: [load.streams] or [load.requests.<class>]",
+            ),
+            range(
+                "load.requests",
+                self.load.requests.keys().all(|name| is_series_name(name)),
+                "classes with names of a-z, 0-9 and _",
+            ),
+            range(
+                "load",
+                self.load.at_once() <= 20_000,
+                "at most 20000 requests at once",
+            ),
+        ];
+        ranges.extend(self.load.streams.iter().flat_map(Streams::ranges));
+        for (name, requests) in &self.load.requests {
+            ranges.extend(requests.ranges(name));
+        }
+        ranges
+    }
+}
+
+/// Names of endpoints and classes become tags of the interval log and columns of the timeline.
+fn is_series_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    !name.is_empty() && name.chars().all(fits)
+}

@@ -1,0 +1,11 @@
+use serde::{Deserialize, Serialize};
+
+/// What a request holds while it lasts, which decides the forecast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Model {
+    /// A thread of the blocking pool, for the whole stream.
+    ThreadPerStream,
+    /// Nothing: a task on the event loop.
+    Async,
+}
