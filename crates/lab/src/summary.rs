@@ -190,6 +190,8 @@ pub struct Requests {
     pub unanswered: u64,
     /// Whether requests come by a plan or after the answer to the one before.
     pub arrivals: Loop,
+    /// The route, without its parameters.
+    pub path: String,
     /// Users of a closed loop.
     pub users: Option<u64>,
     /// Requests a second of an open loop.
@@ -235,6 +237,23 @@ pub struct Little {
     pub product: f64,
     /// 100·(X·(R + Z) − N)/N.
     pub error_percent: f64,
+    /// W: mean number of users who wait in the hold, those included who wait in vain.
+    pub waiting: f64,
+    /// W/X: what users wait for each answer, in all. This is the R that meets the law.
+    pub whole_response_us: u64,
+    /// 100·(W + Z·(requests a second that ended) − N)/N: how well the run itself meets the law.
+    pub whole_error_percent: f64,
+}
+
+impl Little {
+    /// A row that misses the law by more than this, in percent, is no steady state.
+    pub const LIMIT_PERCENT: f64 = 15.0;
+
+    /// Whether answers are missing from the row, or it is a transient.
+    #[must_use]
+    pub fn is_missed(&self) -> bool {
+        self.error_percent.abs() > Self::LIMIT_PERCENT
+    }
 }
 
 /// The order in which endpoints are shown: the two that tell a pool from a loop first.
@@ -343,6 +362,8 @@ pub struct Process {
     pub pid: Option<u32>,
     /// Largest resident memory.
     pub rss_peak_bytes: Option<u64>,
+    /// Resident memory at the end of the cell.
+    pub rss_end_bytes: Option<u64>,
     /// CPU time over the whole cell.
     pub cpu_us: Option<u64>,
     /// CPU time in the hold, in percent of one core.
@@ -355,6 +376,48 @@ pub struct Process {
     pub pool: Option<Pool>,
     /// Longest lag of its event loop during the load, if it has gauges.
     pub loop_lag_us_peak: Option<u64>,
+    /// Work that goes on after its response, if it has gauges.
+    pub background: Option<Background>,
+    /// A bounded pool of its own for one class of work, if it has one and gauges.
+    pub bulkhead: Option<Bulkhead>,
+}
+
+/// Work that goes on after its response, by the server's own gauges.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Background {
+    /// Accepted and not finished at the end of the load.
+    pub pending_end: Option<u64>,
+    /// The same a minute later, or when the cell ended.
+    pub pending_later: Option<u64>,
+    /// How much later that was.
+    pub later_us: Option<u64>,
+    /// Most pending that were seen.
+    pub pending_peak: u64,
+    /// Finished by the end of the cell.
+    pub completed: u64,
+    /// Refused by the end of the cell.
+    pub refused: u64,
+    /// From the end of the load until none is pending.
+    pub drain_us: Option<u64>,
+    /// Whether `drain_us` was not waited for: it follows from how fast the backlog shrank until then.
+    pub drain_extrapolated: bool,
+}
+
+/// A bounded pool of its own for one class of work, by the server's own gauges.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bulkhead {
+    /// Threads it may have.
+    pub capacity: u64,
+    /// Most threads that were seen busy.
+    pub busy_peak: u64,
+    /// Most jobs that were seen queued.
+    pub queued_peak: u64,
+    /// Refused by the end of the cell.
+    pub refused: u64,
+    /// Longest that a job was seen to have waited in the queue.
+    pub oldest_wait_us_peak: u64,
 }
 
 /// A blocking pool under load, by the server's own gauges.
@@ -428,6 +491,8 @@ pub struct Forecast {
     pub unit: Unit,
     /// What the law says.
     pub predicted: f64,
+    /// What the figure tends to in the long run, by a closed formula, if a run is too short for it.
+    pub limit: Option<f64>,
     /// How the prediction is meant.
     pub bound: Bound,
     /// What the run says.

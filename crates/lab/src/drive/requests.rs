@@ -59,9 +59,9 @@ impl RequestLoad {
             class,
             client: crate::http::client(spec.keep_alive)
                 .context("cannot make the load's HTTP client")?,
-            url: format!("{base}{}", spec.path)
+            url: format!("{base}{}", spec.target())
                 .parse()
-                .with_context(|| format!("`{}` is not a path", spec.path))?,
+                .with_context(|| format!("`{}` is not a path", spec.target()))?,
             headers: headers(spec)?,
             body: spec.body_bytes.map(json_body),
             spec: spec.clone(),

@@ -1,6 +1,6 @@
 use super::flat;
 use crate::scenario::{Cell, Value};
-use crate::summary::{Distribution, Probe, Requests, Summary};
+use crate::summary::{Background, Bulkhead, Distribution, Probe, Requests, Summary};
 
 /// A measured value.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +53,7 @@ const STREAMS: [&str; 13] = [
     "chunks",
     "sequence_errors",
 ];
-const REQUESTS: [&str; 18] = [
+const REQUESTS: [&str; 19] = [
     "p50",
     "p90",
     "p95",
@@ -62,6 +62,7 @@ const REQUESTS: [&str; 18] = [
     "max",
     "mean",
     "ok_p50",
+    "ok_mean",
     "failed",
     "unanswered",
     "due",
@@ -80,7 +81,28 @@ const POOL: [&str; 5] = [
     "busy_percent",
     "queue_wait_max",
 ];
-const SERVER: [&str; 4] = ["rss_peak_bytes", "threads_peak", "fds_peak", "cpu_percent"];
+const BACKGROUND: [&str; 6] = [
+    "pending_end",
+    "pending_later",
+    "pending_peak",
+    "drain",
+    "refused",
+    "completed",
+];
+const BULKHEAD: [&str; 5] = [
+    "capacity",
+    "busy_peak",
+    "queued_peak",
+    "refused",
+    "queue_wait_max",
+];
+const SERVER: [&str; 5] = [
+    "rss_peak_bytes",
+    "rss_end_bytes",
+    "threads_peak",
+    "fds_peak",
+    "cpu_percent",
+];
 
 /// Whether `name` is a metric of `cell`; if not, which there are.
 ///
@@ -94,13 +116,15 @@ pub fn is_known(name: &str, cell: &Cell) -> Result<(), String> {
         Some(("streams", _)) => &STREAMS,
         Some(("ttft" | "gap" | "max_gap", _)) => &DISTRIBUTION,
         Some(("pool", _)) => &POOL,
+        Some(("background", _)) => &BACKGROUND,
+        Some(("bulkhead", _)) => &BULKHEAD,
         Some(("server", _)) => &SERVER,
         Some(("requests", rest)) => return is_known_of_class(name, rest, cell),
         Some((endpoint, _)) if cell.probe.endpoints.contains_key(endpoint) => &PROBE,
         _ => {
             return Err(format!(
                 "\"{name}\" is no metric: there are <endpoint>.*, requests.<class>.*, streams.*, ttft.*, gap.*, \
-                 max_gap.*, pool.*, server.*, recovery.time, diagnosis, inferred_capacity and \
+                 max_gap.*, pool.*, background.*, bulkhead.*, server.*, recovery.time, diagnosis, inferred_capacity and \
                  forecast.<name>.error"
             ));
         }
@@ -169,7 +193,10 @@ pub(super) fn metric(name: &str, summary: &Summary) -> Option<Measured> {
                 _ => None,
             }
         }
+        "background" => background(field, summary.server.background.as_ref()?),
+        "bulkhead" => bulkhead(field, summary.server.bulkhead.as_ref()?),
         "server" => match field {
+            "rss_end_bytes" => summary.server.rss_end_bytes.map(Measured::number),
             "rss_peak_bytes" => summary.server.rss_peak_bytes.map(Measured::number),
             "threads_peak" => summary.server.threads_peak.map(Measured::number),
             "fds_peak" => summary.server.fds_peak.map(Measured::number),
@@ -266,7 +293,35 @@ fn requests(field: &str, class: &Requests) -> Option<Measured> {
             .as_ref()
             .map(|little| Measured::exact(Value::Percent(little.error_percent.abs()))),
         "ok_p50" => distribution("p50", &outcomes.response_ok_us),
+        "ok_mean" => distribution("mean", &outcomes.response_ok_us),
         _ => distribution(field, &outcomes.response_us),
+    }
+}
+
+fn background(field: &str, background: &Background) -> Option<Measured> {
+    let count = match field {
+        "pending_end" => background.pending_end?,
+        "pending_later" => background.pending_later?,
+        "pending_peak" => background.pending_peak,
+        "completed" => background.completed,
+        "refused" => background.refused,
+        "drain" => {
+            let drain = background.drain_us?;
+            return Some(Measured::exact(Value::Time(drain)));
+        }
+        _ => return None,
+    };
+    Some(Measured::number(count))
+}
+
+fn bulkhead(field: &str, bulkhead: &Bulkhead) -> Option<Measured> {
+    match field {
+        "capacity" => Some(Measured::number(bulkhead.capacity)),
+        "busy_peak" => Some(Measured::number(bulkhead.busy_peak)),
+        "queued_peak" => Some(Measured::number(bulkhead.queued_peak)),
+        "refused" => Some(Measured::number(bulkhead.refused)),
+        "queue_wait_max" => Some(Measured::exact(Value::Time(bulkhead.oldest_wait_us_peak))),
+        _ => None,
     }
 }
 

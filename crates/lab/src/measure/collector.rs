@@ -59,7 +59,12 @@ pub enum Event {
     /// A look at the processes and the machine.
     Resources(Resources),
     /// A look at the server's gauges.
-    Gauges(ServerGauges),
+    Gauges {
+        /// When they were answered, on the cell's clock.
+        at_us: u64,
+        /// What they said.
+        gauges: ServerGauges,
+    },
     /// A look at the upstream's ledger.
     Upstream {
         /// When it was answered, on the cell's clock.
@@ -356,13 +361,12 @@ impl Worker {
                 }
                 recorded.host_cpu.add(resources.host, in_hold);
             }
-            Event::Gauges(gauges) => {
-                let now = self.setup.segments.now_us();
-                let segment = self.setup.segments.at(now);
+            Event::Gauges { at_us, gauges } => {
+                let segment = self.setup.segments.at(at_us);
                 let under_load = matches!(segment, Segment::Ramp | Segment::Hold | Segment::Tail);
                 recorded
                     .gauges
-                    .add(now, gauges, segment == Segment::Hold, under_load);
+                    .add(at_us, gauges, segment == Segment::Hold, under_load);
             }
             Event::Upstream { at_us, stats } => {
                 if self.setup.segments.at(at_us) < Segment::Recovery {

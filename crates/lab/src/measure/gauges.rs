@@ -3,8 +3,9 @@
 
 use serde::Deserialize;
 
+use super::backlog::Backlog;
 use super::resources::tenths;
-use crate::summary::Pool;
+use crate::summary::{Background, Bulkhead, Pool};
 
 /// The watchdog's `/gauges` of a server under test.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -109,6 +110,8 @@ pub struct GaugeUsage {
     last: Option<ServerGauges>,
     loop_lag_us_peak: Option<u64>,
     hold: Option<((u64, u64), (u64, u64))>,
+    backlog: Backlog,
+    bulkhead: Option<Bulkhead>,
 }
 
 impl GaugeUsage {
@@ -122,7 +125,30 @@ impl GaugeUsage {
             let lag = event_loop.last_us.max(event_loop.overdue_us);
             self.loop_lag_us_peak = Some(self.loop_lag_us_peak.unwrap_or(0).max(lag));
         }
+        if let Some(background) = gauges.background {
+            self.backlog.add(at_us, background);
+        }
+        if let Some(now) = gauges.bulkhead {
+            let seen = self.bulkhead.get_or_insert_default();
+            seen.capacity = now.capacity;
+            seen.refused = now.refused;
+            seen.busy_peak = seen.busy_peak.max(now.busy);
+            seen.queued_peak = seen.queued_peak.max(now.queued);
+            seen.oldest_wait_us_peak = seen.oldest_wait_us_peak.max(now.oldest_wait_us);
+        }
         self.last = Some(gauges);
+    }
+
+    /// The figures of the background tasks; the load ended at `load_end_us`, if it has.
+    #[must_use]
+    pub fn background(&self, load_end_us: Option<u64>) -> Option<Background> {
+        self.backlog.figures(load_end_us)
+    }
+
+    /// The figures of the bulkhead.
+    #[must_use]
+    pub fn bulkhead(&self) -> Option<Bulkhead> {
+        self.bulkhead.clone()
     }
 
     /// The last look.

@@ -1,5 +1,6 @@
 //! Measures: an open-loop probe, what it records, the log of intervals, the resources of processes.
 
+mod backlog;
 mod collector;
 mod distribution;
 pub mod gauges;
@@ -17,6 +18,7 @@ mod stream;
 mod tick;
 mod timeline;
 
+pub use backlog::LATER;
 pub use collector::{Collector, Event, Pids, Recorded, Resources, Setup};
 pub use distribution::{Censored, distribution, histogram, lateness, record};
 pub use local::is_local;

@@ -171,9 +171,11 @@ impl ClassRecorder {
             Arrivals::Users(users) => (Some(u64::from(users)), None),
             Arrivals::Rate(rate) => (None, Some(rate)),
         };
+        let path = spec.path.split('?').next().unwrap_or_default();
         Requests {
             outcomes,
             unanswered: series.count(Outcome::Unanswered),
+            path: path.to_owned(),
             arrivals: if users.is_some() {
                 Loop::Closed
             } else {
@@ -222,6 +224,12 @@ impl ClassRecorder {
         let throughput = responses.len() as f64 / seconds;
         let response_us = responses.iter().sum::<u64>() as f64 / responses.len() as f64;
         let product = throughput * (response_us + think_us as f64) / 1e6;
+        let waiting = self.waiting(window) / seconds;
+        let ended = self.ended.iter().filter(|one| {
+            one.outcome != Outcome::Unanswered
+                && (window.hold_us..window.end_us).contains(&one.done_us)
+        });
+        let thinking = ended.count() as f64 / seconds * think_us as f64 / 1e6;
         Some(Little {
             throughput_per_second: throughput,
             response_us: response_us.round() as u64,
@@ -229,7 +237,19 @@ impl ClassRecorder {
             users,
             product,
             error_percent: 100.0 * (product - users as f64) / users as f64,
+            waiting,
+            whole_response_us: (1e6 * waiting / throughput).round() as u64,
+            whole_error_percent: 100.0 * (waiting + thinking - users as f64) / users as f64,
         })
+    }
+
+    /// Time that requests were in flight in the hold, in seconds, summed over all of them.
+    fn waiting(&self, window: Window) -> f64 {
+        let in_hold = |one: &RequestRecord| {
+            let end = one.done_us.min(window.end_us);
+            end.saturating_sub(one.due_us.max(window.hold_us))
+        };
+        self.ended.iter().map(in_hold).sum::<u64>() as f64 / 1e6
     }
 }
 
@@ -305,7 +325,16 @@ mod tests {
         for n in 0..20 {
             one(&mut censored, n * 500_000, 499_000, Outcome::Ok);
         }
+        for _ in 0..9 {
+            one(&mut censored, 0, 10_000_000, Outcome::Unanswered);
+        }
         let little = censored.figures(&spec(), WINDOW).little.expect("completed");
-        assert!(little.error_percent < -85.0, "{little:?}");
+        assert!(
+            little.error_percent < -85.0 && little.is_missed(),
+            "{little:?}"
+        );
+        // Counted with those who wait in vain, the same run meets the law: 10 users, 2 answers a second.
+        assert!(little.whole_error_percent.abs() < 1.0, "{little:?}");
+        assert!((4_900_000..=5_000_000).contains(&little.whole_response_us));
     }
 }

@@ -61,6 +61,7 @@ impl ProcessUsage {
         Process {
             pid: self.pid,
             rss_peak_bytes: seen.map(|_| self.peak.rss_bytes),
+            rss_end_bytes: self.last.map(|(_, last)| last.rss_bytes),
             cpu_us: seen.map(|((_, first), (_, last))| last.cpu_us.saturating_sub(first.cpu_us)),
             cpu_percent: self.hold.and_then(|((start, cpu_start), (end, cpu_end))| {
                 (end > start)
@@ -70,6 +71,8 @@ impl ProcessUsage {
             fds_peak: seen.map(|_| self.peak.fds),
             pool: None,
             loop_lag_us_peak: None,
+            background: None,
+            bulkhead: None,
         }
     }
 }

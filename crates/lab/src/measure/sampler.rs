@@ -59,11 +59,11 @@ impl Sources {
             get(&self.client, format!("{}/gauges", self.gauges)),
             get(&self.client, format!("{}/stats", self.upstream))
         );
+        let at_us = self.segments.now_us();
         if let Some(gauges) = gauges {
-            let _ = results.send(Event::Gauges(gauges));
+            let _ = results.send(Event::Gauges { at_us, gauges });
         }
         if let Some(stats) = stats {
-            let at_us = self.segments.now_us();
             let _ = results.send(Event::Upstream { at_us, stats });
         }
     }

@@ -16,7 +16,7 @@ const LEAD: Duration = Duration::from_millis(100);
 /// How often the phases look at what has been recorded.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Least time in recovery, so that its figures mean something.
+/// Least time in recovery, so that its figures mean something, unless its limit is shorter.
 const LEAST_RECOVERY: Duration = Duration::from_secs(2);
 
 /// One cell of one variant.
@@ -263,13 +263,13 @@ impl<'a> Experiment<'a> {
         let load_end_us = self.frame.segments.begin(Segment::Recovery);
         self.end_load().await;
         let load_end = Duration::from_micros(load_end_us);
-        let limit = load_end + cell.phases.recovery.max(LEAST_RECOVERY);
+        let limit = load_end + cell.phases.recovery;
         self.pass("recovery", limit, directory, name, |this| {
             let now = this.frame.segments.now_us();
+            let recorded = this.collector.recorded();
             Duration::from_micros(now) >= load_end + LEAST_RECOVERY
-                && this
-                    .frame
-                    .has_recovered(&this.collector.recorded(), load_end_us)
+                && Frame::has_drained(&recorded)
+                && this.frame.has_recovered(&recorded, load_end_us)
         })
         .await
     }

@@ -84,6 +84,9 @@ impl<'a> Frame<'a> {
         };
         summary.server.pool = recorded.gauges.pool();
         summary.server.loop_lag_us_peak = recorded.gauges.loop_lag_us_peak();
+        let load_end = self.segments.span(Segment::Recovery, end_us);
+        summary.server.background = recorded.gauges.background(load_end.map(|(start, _)| start));
+        summary.server.bulkhead = recorded.gauges.bulkhead();
         let mut rows = std::mem::take(&mut summary.forecast);
         forecast::settle(&mut rows, &summary);
         summary.forecast = rows;
@@ -212,6 +215,12 @@ impl<'a> Frame<'a> {
         let baseline = self.phase(recorded, Segment::Baseline, load_end_us).probes;
         self.time_to_recover(recorded, &baseline, load_end_us)
             .is_some()
+    }
+
+    /// Whether no background task is pending, as far as the server tells.
+    pub(super) fn has_drained(recorded: &Recorded) -> bool {
+        let background = recorded.gauges.last().and_then(|last| last.background);
+        background.is_none_or(|background| background.pending == 0)
     }
 
     /// Whether every check that was due in the hold has its outcome.

@@ -136,7 +136,8 @@ pub struct Phases {
     /// The whole load; what is judged.
     #[serde(deserialize_with = "time")]
     pub hold: Duration,
-    /// After the load, at most; it ends when health is back to baseline.
+    /// After the load, at most; it ends when health is back to baseline and no background task is
+    /// pending, though not within 2 s.
     #[serde(deserialize_with = "time")]
     pub recovery: Duration,
 }
@@ -181,6 +182,11 @@ impl Cell {
                 Arrivals::Rate(rate) => add(&format!("{class}_per_second"), rate.round() as u64),
             };
             add(&format!("{class}_timeout_us"), us(requests.timeout));
+            for name in requests.query.keys() {
+                if let Some(time) = requests.query_time(name) {
+                    add(&format!("{class}_{name}_us"), us(time));
+                }
+            }
             if let Some(bytes) = requests.body_bytes {
                 add(&format!("{class}_body_bytes"), bytes);
             }

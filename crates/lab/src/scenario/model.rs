@@ -8,4 +8,8 @@ pub enum Model {
     ThreadPerStream,
     /// Nothing: a task on the event loop.
     Async,
+    /// What the path says, of one pool shared by all and of the event loop.
+    Routes,
+    /// What the path says, of bulkheads; nothing of the event loop.
+    RoutesCured,
 }

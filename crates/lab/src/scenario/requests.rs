@@ -20,6 +20,10 @@ pub struct Requests {
     pub method: Method,
     /// Route that is asked, with its query.
     pub path: String,
+    /// Parameters of the path by name, such as `inner = "200ms"`: apart from it, so that a cell can
+    /// choose the one and `[quick]` the other.
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
     /// Further headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
@@ -96,6 +100,29 @@ fn unit(key: u64) -> f64 {
 }
 
 impl Requests {
+    /// What is asked for: the path with all its parameters.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let mut target = self.path.clone();
+        for (name, value) in &self.query {
+            let separator = if target.contains('?') { '&' } else { '?' };
+            target.push_str(&format!("{separator}{name}={value}"));
+        }
+        target
+    }
+
+    /// The parameter of this name, if it is there and a time.
+    #[must_use]
+    pub fn query_time(&self, name: &str) -> Option<Duration> {
+        let in_path = || {
+            let (_, query) = self.path.split_once('?')?;
+            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs.find(|&(key, _)| key == name).map(|(_, value)| value)
+        };
+        let value = self.query.get(name).map(String::as_str).or_else(in_path)?;
+        humantime::parse_duration(value).ok()
+    }
+
     /// When they come. A class that was validated has exactly one of rate and users.
     #[must_use]
     pub fn arrivals(&self) -> Arrivals {
@@ -141,6 +168,13 @@ impl Requests {
                 "a path that starts with /",
             ),
             range(
+                key("query"),
+                self.query
+                    .iter()
+                    .all(|(name, value)| is_plain(name) && is_plain(value)),
+                "names and values of letters, digits and . _ -",
+            ),
+            range(
                 key("rate"),
                 self.rate.is_some() != self.users.is_some(),
                 "either `rate` (open loop) or `users` (closed loop), and not both",
@@ -181,9 +215,32 @@ impl Requests {
     }
 }
 
+/// Text that a URL takes as it is.
+fn is_plain(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !text.is_empty() && text.chars().all(fits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_may_stand_in_the_path_or_beside_it() {
+        let class = |text: &str| {
+            let text = format!("users = 1\ntimeout = \"1s\"\n{text}");
+            toml::from_str::<Requests>(&text).expect("a class")
+        };
+        let inline = class("path = \"/x?inner=1s\"\nquery = { background = \"2s\" }");
+        assert_eq!(inline.target(), "/x?inner=1s&background=2s");
+        assert_eq!(inline.query_time("inner"), Some(Duration::from_secs(1)));
+        assert_eq!(
+            inline.query_time("background"),
+            Some(Duration::from_secs(2))
+        );
+        assert_eq!(inline.query_time("work"), None);
+        assert_eq!(class("path = \"/x\"").target(), "/x");
+    }
 
     #[test]
     fn think_times_are_uniform_and_the_same_for_the_same_seed() {

@@ -2,7 +2,10 @@ use std::collections::BTreeSet;
 
 use super::table::Table;
 use super::{Row, RowUnit};
-use crate::summary::{Distribution, Forecast, Kind, Probe, State, Summary, Verdict, probe_rank};
+use crate::summary::{
+    Distribution, Forecast, Kind, Little, Probe, State, Summary, Verdict, probe_rank,
+};
+use crate::units::time;
 
 /// Every row that the runs have figures for.
 pub(super) fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<Row> {
@@ -24,6 +27,15 @@ pub(super) fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<Row> {
     }
     streams(&mut table);
     requests(&mut table);
+    if columns
+        .iter()
+        .copied()
+        .flatten()
+        .any(|run| has_background(run))
+    {
+        background(&mut table);
+    }
+    bulkhead(&mut table);
     server(&mut table);
     verdict(&mut table);
     table.rows
@@ -123,6 +135,69 @@ fn requests(table: &mut Table<'_>) {
                 &format!("requests.{class}.{field}"),
             );
         }
+        let little = |summary: &Summary| summary.phases.load.requests.get(class)?.little.clone();
+        table.text(&format!("{class} Little's law"), |summary| {
+            little(summary).map(|little| lint(&little).to_owned())
+        });
+        table.drop_if_missing();
+    }
+}
+
+/// What Little's law says of a row.
+pub(super) fn lint(little: &Little) -> &'static str {
+    if little.is_missed() {
+        "transient or censored"
+    } else {
+        "met"
+    }
+}
+
+/// A server has the gauge whether the cell has to do with it or not.
+fn has_background(summary: &Summary) -> bool {
+    let background = summary.server.background.as_ref();
+    background.is_some_and(|seen| seen.pending_peak + seen.completed + seen.refused > 0)
+}
+
+fn background(table: &mut Table<'_>) {
+    table.group = "background tasks";
+    for (label, unit, field) in [
+        ("pending at the end", RowUnit::Count, "pending_end"),
+        ("pending later", RowUnit::Count, "pending_later"),
+        ("pending at most", RowUnit::Count, "pending_peak"),
+        ("completed", RowUnit::Count, "completed"),
+        ("refused", RowUnit::Count, "refused"),
+        ("until drained", RowUnit::Us, "drain"),
+    ] {
+        table.metric(label, unit, &format!("background.{field}"));
+    }
+    let background = |summary: &Summary| summary.server.background.clone();
+    table.text("looked at again after", |summary| {
+        Some(time(background(summary)?.later_us? as f64))
+    });
+    table.drop_if_missing();
+    table.text("drain", |summary| {
+        let background = background(summary)?;
+        background.drain_us?;
+        let how = if background.drain_extrapolated {
+            "extrapolated"
+        } else {
+            "watched"
+        };
+        Some(how.to_owned())
+    });
+    table.drop_if_missing();
+}
+
+fn bulkhead(table: &mut Table<'_>) {
+    table.group = "bulkhead";
+    for (label, unit, field) in [
+        ("threads", RowUnit::Count, "capacity"),
+        ("busy at most", RowUnit::Count, "busy_peak"),
+        ("queued at most", RowUnit::Count, "queued_peak"),
+        ("refused", RowUnit::Count, "refused"),
+        ("longest queue wait", RowUnit::Us, "queue_wait_max"),
+    ] {
+        table.metric(label, unit, &format!("bulkhead.{field}"));
     }
 }
 
@@ -155,6 +230,7 @@ fn server(table: &mut Table<'_>) {
     table.number("RSS", RowUnit::Bytes, &|summary| {
         Some((summary.server.rss_peak_bytes? as f64, false))
     });
+    table.metric("RSS at the end", RowUnit::Bytes, "server.rss_end_bytes");
     table.number("CPU, of one core", RowUnit::Percent, &|summary| {
         Some((summary.server.cpu_percent?, false))
     });

@@ -86,6 +86,11 @@ impl Table<'_> {
             };
             Some((value, measured.censored))
         });
+        self.drop_if_missing();
+    }
+
+    /// Takes the last row back if no run has it.
+    pub fn drop_if_missing(&mut self) {
         let is_missing = |row: &Row| row.values.iter().all(|value| *value == Figure::Missing);
         if self.rows.last().is_some_and(is_missing) {
             self.rows.pop();

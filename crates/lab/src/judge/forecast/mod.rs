@@ -1,5 +1,6 @@
 //! What theory says of a cell, before it is run, and how far off it was. One file for each kind of load.
 
+mod routes;
 mod streams;
 
 use super::metric::metric;
@@ -25,6 +26,8 @@ pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
     match model {
         Model::ThreadPerStream => streams.map(|streams| streams::thread_per_stream(cell, streams)),
         Model::Async => streams.map(streams::event_loop),
+        Model::Routes => Some(routes::broken(question)),
+        Model::RoutesCured => Some(routes::cured(question)),
     }
     .unwrap_or_default()
 }
@@ -37,6 +40,7 @@ fn row(name: &str, metric: &str, unit: Unit, predicted: f64, formula: String) ->
         formula,
         unit,
         predicted,
+        limit: None,
         bound: Bound::Exact,
         measured: None,
         measured_censored: false,
