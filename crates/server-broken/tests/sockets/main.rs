@@ -1,0 +1,6 @@
+//! The broken server as its clients see it: each failure is there, and seen on the watchdog's port.
+
+mod liveness;
+mod support;
+
+const SERVER: &str = env!("CARGO_BIN_EXE_server-broken");

@@ -1,0 +1,7 @@
+//! The fixed server as its clients see it: who is served, who is refused, and that nobody else waits.
+
+mod liveness;
+#[path = "../../../server-broken/tests/sockets/support.rs"]
+mod support;
+
+const SERVER: &str = env!("CARGO_BIN_EXE_server-fixed");
