@@ -5,6 +5,7 @@ mod blocking;
 mod liveness;
 mod liveness_dedicated;
 mod liveness_inline;
+mod route_matrix;
 mod stream;
 
 use axum::Router;
@@ -31,6 +32,11 @@ const FAILURES: &[Failure] = &[
         name: "liveness",
         variant: "dedicated",
         routes: liveness_dedicated::routes,
+    },
+    Failure {
+        name: "route-matrix",
+        variant: "",
+        routes: route_matrix::routes,
     },
 ];
 

@@ -2,6 +2,7 @@
 //! difference is the lesson.
 
 mod liveness;
+mod route_matrix;
 mod stream;
 
 use axum::Router;
@@ -18,6 +19,11 @@ const FAILURES: &[Failure] = &[
         name: "liveness",
         variant: "",
         routes: liveness::routes,
+    },
+    Failure {
+        name: "route-matrix",
+        variant: "",
+        routes: route_matrix::routes,
     },
 ];
 

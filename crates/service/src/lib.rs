@@ -6,6 +6,7 @@
 
 mod announce;
 mod args;
+mod background;
 mod bulkhead_args;
 mod error;
 mod failure;
@@ -20,6 +21,7 @@ mod shutdown;
 
 pub use announce::announce;
 pub use args::{ServerArgs, duration};
+pub use background::{Background, BackgroundSnapshot, MatrixAnswer, MatrixQuery, Task};
 pub use bulkhead_args::BulkheadArgs;
 pub use error::{EnvironmentError, exit};
 pub use failure::{Failure, UnknownVariant};
