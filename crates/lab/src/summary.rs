@@ -56,6 +56,9 @@ pub struct Summary {
     pub diagnosis: Diagnosis,
     /// What had to hold, and whether it did.
     pub expectations: Vec<Outcome>,
+    /// What others reported of their systems, judged by this run.
+    #[serde(default)]
+    pub claims: Vec<Claim>,
 }
 
 /// How far a cell or a run came.
@@ -652,6 +655,51 @@ pub struct Outcome {
     pub measured: String,
     /// Whether it held. What was not measured does not hold.
     pub held: bool,
+}
+
+/// A figure that others reported of their system, beside this run's own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// The metric.
+    pub metric: String,
+    /// What was reported.
+    pub reported: String,
+    /// What this run shows; `null` if it was not measured.
+    pub measured: Option<String>,
+    /// How the two are related; `null` if it was not measured.
+    pub verdict: Option<ClaimVerdict>,
+    /// The figures that decide it.
+    pub because: String,
+}
+
+/// How a reported figure is related to this lab's own run of the same row.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimVerdict {
+    /// Within 15 %.
+    Agrees,
+    /// What one sees on the way to the steady state, which is another figure.
+    Transient,
+    /// It leaves out those who were not answered.
+    Censored,
+    /// None of these.
+    Disagrees,
+}
+
+impl ClaimVerdict {
+    /// As it stands in JSON and in tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Agrees => "agrees",
+            Self::Transient => "transient",
+            Self::Censored => "censored",
+            Self::Disagrees => "disagrees",
+        }
+    }
 }
 
 /// The shape of `index.json`: a run and its cells.

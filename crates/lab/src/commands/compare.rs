@@ -5,8 +5,9 @@ use anyhow::Context;
 
 use super::print;
 use crate::exit::Usage;
-use crate::judge::comparison::{Comparison, compare};
+use crate::judge::comparison::{CellRuns, compare, is_matrix, matrix};
 use crate::run::{Run, newest};
+use crate::show;
 use crate::show::comparison::{Format, render};
 use crate::summary::{State, Summary};
 
@@ -24,6 +25,10 @@ pub struct Args {
     /// Put the Markdown table between the two "generated" comments of this file instead of printing it
     #[arg(long, value_name = "FILE")]
     into: Option<PathBuf>,
+    /// How to lay the cells out [default: a matrix for many cells of one closed loop, which JSON has
+    /// only if asked for, else cells]
+    #[arg(long, value_enum)]
+    table: Option<Layout>,
     /// Only these cells; may be given several times
     #[arg(long, value_name = "CELL")]
     cell: Vec<String>,
@@ -49,15 +54,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         args.runs.clone()
     };
-    let mut comparisons = of_folders(&folders)?;
-    comparisons.retain(|comparison| args.cell.is_empty() || args.cell.contains(&comparison.cell));
-    if comparisons.is_empty() {
+    let mut gathered = Gathered::of_folders(&folders)?;
+    let is_wanted = |cell: &String| args.cell.is_empty() || args.cell.contains(cell);
+    gathered.cells.retain(|cell| is_wanted(&cell.cell));
+    if gathered.cells.is_empty() {
         let problem = "these runs have no such cell, or none yet".to_owned();
         return Err(Usage(problem).into());
     }
     match &args.into {
-        Some(file) => replace_generated(file, &render(&comparisons, Format::Markdown))?,
-        None => print(&render(&comparisons, args.format)),
+        Some(file) => replace_generated(file, &gathered.render(args.table, Format::Markdown))?,
+        None => print(&gathered.render(args.table, args.format)),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -83,50 +89,91 @@ fn replace_generated(file: &Path, table: &str) -> anyhow::Result<()> {
     std::fs::write(file, replaced).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// Compares the runs in these folders, cell by cell in the order in which they were run.
-pub(super) fn of_folders(folders: &[PathBuf]) -> anyhow::Result<Vec<Comparison>> {
-    let mut cells: Vec<(String, String)> = Vec::new();
-    let mut variants: Vec<(String, Vec<Summary>)> = Vec::new();
-    let mut remarks = Vec::new();
-    for folder in folders {
-        let run = Run::read(folder)?;
-        if run.index.state == State::Running {
-            let what = if run.is_under_way() {
-                "is still under way"
-            } else {
-                "was killed; this is what it had recorded"
-            };
-            remarks.push(format!("the run in {} {what}.", folder.display()));
-        }
-        for summary in &run.summaries {
-            let cell = (summary.scenario.clone(), summary.cell.clone());
-            if !cells.contains(&cell) {
-                cells.push(cell);
+/// How the cells of a scenario are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Layout {
+    /// A table for each cell, with everything that is known of it.
+    Cells,
+    /// One table with a row for each cell.
+    Matrix,
+}
+
+/// The runs in some folders, by cell and variant.
+pub(super) struct Gathered {
+    cells: Vec<CellRuns>,
+    remarks: Vec<String>,
+}
+
+impl Gathered {
+    /// Reads them, cells in the order in which they were run.
+    pub(super) fn of_folders(folders: &[PathBuf]) -> anyhow::Result<Self> {
+        let mut cells: Vec<CellRuns> = Vec::new();
+        let mut remarks = Vec::new();
+        for folder in folders {
+            let run = Run::read(folder)?;
+            if run.index.state == State::Running {
+                let what = if run.is_under_way() {
+                    "is still under way"
+                } else {
+                    "was killed; this is what it had recorded"
+                };
+                remarks.push(format!("the run in {} {what}.", folder.display()));
+            }
+            for summary in run.summaries {
+                let variant = &run.index.variant;
+                let runs = &mut of_cell(&mut cells, &summary).runs;
+                match runs.iter_mut().find(|(name, _)| name == variant) {
+                    Some((_, summaries)) => summaries.push(summary),
+                    None => runs.push((variant.clone(), vec![summary])),
+                }
             }
         }
-        match variants
-            .iter_mut()
-            .find(|(variant, _)| *variant == run.index.variant)
-        {
-            Some((_, summaries)) => summaries.extend(run.summaries),
-            None => variants.push((run.index.variant, run.summaries)),
+        Ok(Self { cells, remarks })
+    }
+
+    /// Whether [`render`](Self::render) shows a matrix.
+    pub(super) fn is_matrix(&self, layout: Option<Layout>) -> bool {
+        match layout {
+            Some(layout) => layout == Layout::Matrix,
+            None => is_matrix(&self.cells),
         }
     }
-    let compared = cells.into_iter().map(|(scenario, cell)| {
-        let runs: Vec<_> = variants
+
+    /// The tables. For programs there is a comparison of each cell, unless a matrix is asked for.
+    pub(super) fn render(&self, layout: Option<Layout>, format: Format) -> String {
+        if self.is_matrix(layout) && (format != Format::Json || layout.is_some()) {
+            let mut matrix = matrix(&self.cells);
+            matrix.remarks.extend(self.remarks.iter().cloned());
+            return match format {
+                Format::Text => show::matrix::text(&matrix),
+                Format::Markdown => show::matrix::markdown(&matrix),
+                // Its keys are strings, so it always serializes.
+                Format::Json => serde_json::to_string_pretty(&matrix).unwrap_or_default() + "\n",
+            };
+        }
+        let comparisons: Vec<_> = self
+            .cells
             .iter()
-            .map(|(variant, summaries)| {
-                let of_cell = summaries
-                    .iter()
-                    .filter(|summary| summary.scenario == scenario && summary.cell == cell)
-                    .cloned();
-                (variant.clone(), of_cell.collect::<Vec<_>>())
+            .map(|cell| {
+                let mut comparison = compare(&cell.scenario, &cell.cell, &cell.runs);
+                comparison.remarks.extend(self.remarks.iter().cloned());
+                comparison
             })
-            .filter(|(_, summaries)| !summaries.is_empty())
             .collect();
-        let mut comparison = compare(&scenario, &cell, &runs);
-        comparison.remarks.extend(remarks.iter().cloned());
-        comparison
+        render(&comparisons, format)
+    }
+}
+
+/// The place of the cell that `summary` is of.
+fn of_cell<'a>(cells: &'a mut Vec<CellRuns>, summary: &Summary) -> &'a mut CellRuns {
+    let is_it = |cell: &CellRuns| cell.scenario == summary.scenario && cell.cell == summary.cell;
+    let at = cells.iter().position(is_it).unwrap_or_else(|| {
+        cells.push(CellRuns {
+            scenario: summary.scenario.clone(),
+            cell: summary.cell.clone(),
+            runs: Vec::new(),
+        });
+        cells.len() - 1
     });
-    Ok(compared.collect())
+    &mut cells[at]
 }

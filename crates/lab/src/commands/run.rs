@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{compare, print};
+use super::compare::Gathered;
+use super::print;
 use crate::exit::{self, Usage};
 use crate::judge::is_known_metric;
 use crate::run::{Finished, Interrupt, Plan};
@@ -9,7 +10,7 @@ use crate::scenario::{self, Cell, Expectation, Scenario, Value};
 use crate::show;
 use crate::show::comparison::Format;
 use crate::show::progress::Progress;
-use crate::summary::{Kind, State};
+use crate::summary::{Kind, State, Summary};
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
@@ -44,12 +45,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let interrupt = Interrupt::listen()?;
         anyhow::Ok(crate::run::run(&plan, &Progress::default(), &interrupt).await?)
     })?;
+    let gathered = Gathered::of_folders(&finished.folders)?;
+    let is_matrix = gathered.is_matrix(None);
     for summary in &finished.summaries {
-        print(&show::summary::render(summary));
+        // A matrix has a row for each cell; beside it stands what went wrong.
+        if !is_matrix || is_remarkable(summary) {
+            print(&show::summary::render(summary));
+        }
     }
     print("\n");
-    let comparisons = compare::of_folders(&finished.folders)?;
-    print(&show::comparison::render(&comparisons, Format::Text));
+    print(&gathered.render(None, Format::Text));
+    if is_matrix {
+        print("All of a cell: lab compare --cell NAME\n");
+    }
     for folder in &finished.folders {
         print(&format!("Saved in {}\n", folder.display()));
     }
@@ -58,6 +66,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Some(error) => Err(error.into()),
         None => Ok(ExitCode::from(code)),
     }
+}
+
+/// Whether an expectation failed, the measurement is invalid, or the cell did not come to its end.
+fn is_remarkable(summary: &Summary) -> bool {
+    let failed = summary.expectations.iter().any(|outcome| !outcome.held);
+    failed || !summary.quality.valid || summary.state != State::Complete
 }
 
 fn plan(args: Args) -> anyhow::Result<Plan> {

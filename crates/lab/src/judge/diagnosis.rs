@@ -18,6 +18,10 @@ use crate::units::time;
 /// Above this share of the machine's cores, in percent, the CPU itself is what is short.
 const CPU_SATURATED_PERCENT: f64 = 90.0;
 
+/// A server that used less than this, in percent of one core, did not want to run: one that does gets
+/// its share, however busy the machine is.
+const IDLE_PERCENT: f64 = 3.0;
+
 /// A TTFT beyond this many times the upstream's own means that streams wait somewhere.
 const TTFT_GROWN: u64 = 3;
 
@@ -161,7 +165,8 @@ impl<'a> Facts<'a> {
             ]),
             (server, machine) => {
                 let by_server = server.is_some_and(|cpu| cpu > CPU_SATURATED_PERCENT * cores);
-                let by_machine = machine.is_some_and(|cpu| cpu > CPU_SATURATED_PERCENT);
+                let by_machine = machine.is_some_and(|cpu| cpu > CPU_SATURATED_PERCENT)
+                    && server.is_none_or(|cpu| cpu > IDLE_PERCENT);
                 if by_server || by_machine {
                     let reason = "async health hurts and the cores are busy".to_owned();
                     self.verdict(Kind::CpuSaturated, vec![reason])
@@ -497,6 +502,9 @@ mod tests {
         assert_eq!(diagnose(&summary).kind, Kind::EventLoopBlocked);
         summary.quality.host_cpu_percent = Some(99.0);
         assert_eq!(diagnose(&summary).kind, Kind::CpuSaturated);
+        // Others make the machine busy; the server does not even ask for its share.
+        summary.server.cpu_percent = Some(0.5);
+        assert_eq!(diagnose(&summary).kind, Kind::EventLoopBlocked);
         summary.server.cpu_percent = None;
         summary.quality.host_cpu_percent = None;
         let diagnosis = diagnose(&summary);

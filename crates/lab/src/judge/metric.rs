@@ -53,7 +53,7 @@ const STREAMS: [&str; 13] = [
     "chunks",
     "sequence_errors",
 ];
-const REQUESTS: [&str; 19] = [
+const REQUESTS: [&str; 20] = [
     "p50",
     "p90",
     "p95",
@@ -62,6 +62,7 @@ const REQUESTS: [&str; 19] = [
     "max",
     "mean",
     "ok_p50",
+    "ok_p95",
     "ok_mean",
     "failed",
     "unanswered",
@@ -228,6 +229,22 @@ pub(super) fn metric(name: &str, summary: &Summary) -> Option<Measured> {
     }
 }
 
+/// The metric as a number, times in microseconds, and whether it is a lower bound; `None` if it was
+/// not measured or is no number.
+pub(super) fn number(name: &str, summary: &Summary) -> Option<(f64, bool)> {
+    let measured = metric(name, summary)?;
+    as_number(&measured.value).map(|value| (value, measured.censored))
+}
+
+/// A time in microseconds, a percentage or a plain number; nothing else is one.
+pub(super) fn as_number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Time(us) => Some(*us as f64),
+        Value::Percent(value) | Value::Number(value) => Some(*value),
+        Value::Flag(_) | Value::Word(_) => None,
+    }
+}
+
 fn streams(field: &str, summary: &Summary) -> Option<Measured> {
     let streams = &summary.phases.load.streams;
     let count = match field {
@@ -292,9 +309,10 @@ fn requests(field: &str, class: &Requests) -> Option<Measured> {
             .little
             .as_ref()
             .map(|little| Measured::exact(Value::Percent(little.error_percent.abs()))),
-        "ok_p50" => distribution("p50", &outcomes.response_ok_us),
-        "ok_mean" => distribution("mean", &outcomes.response_ok_us),
-        _ => distribution(field, &outcomes.response_us),
+        _ => match field.strip_prefix("ok_") {
+            Some(field) => distribution(field, &outcomes.response_ok_us),
+            None => distribution(field, &outcomes.response_us),
+        },
     }
 }
 

@@ -4,6 +4,7 @@ pub mod closed_loop;
 pub mod comparison;
 pub mod diagnosis;
 pub mod expectations;
+pub mod field;
 pub mod flat;
 pub mod forecast;
 mod metric;

@@ -114,5 +114,6 @@ pub(super) fn summary() -> Summary {
             inferred_capacity: None,
         },
         expectations: Vec::new(),
+        claims: Vec::new(),
     }
 }

@@ -5,7 +5,7 @@ use super::{Interrupt, RunDirectory};
 use crate::drive::Load;
 use crate::measure::{Collector, Endpoint, Pids, Prober, Segment, Segments, Setup, Sources};
 use crate::scenario::{Cell, Scenario, Variant};
-use crate::show::progress::{Progress, View};
+use crate::show::progress::{Place, Progress, View};
 use crate::stage::{Child, Records, Spec, StageError};
 use crate::summary::{Forecast, State, Summary, probe_rank};
 use crate::units::us;
@@ -17,7 +17,7 @@ const LEAD: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Least time in recovery, so that its figures mean something, unless its limit is shorter.
-const LEAST_RECOVERY: Duration = Duration::from_secs(2);
+pub(super) const LEAST_RECOVERY: Duration = Duration::from_secs(2);
 
 /// One cell of one variant.
 pub struct Task<'a> {
@@ -28,6 +28,7 @@ pub struct Task<'a> {
     pub repeats: u32,
     pub command: &'a str,
     pub forecast: Vec<Forecast>,
+    pub place: Place,
     pub interrupt: &'a Interrupt,
 }
 
@@ -66,6 +67,7 @@ pub async fn run(
         &task.cell.name,
         task.repeat,
         task.repeats,
+        task.place,
     );
     view.phase("start", None);
     let stage = tokio::select! {

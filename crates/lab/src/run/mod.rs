@@ -4,18 +4,21 @@
 mod cell;
 mod directory;
 mod interrupt;
+mod schedule;
 mod summarise;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use crate::judge::forecast::{Question, forecast};
 use crate::scenario::{Cell, Scenario, Variant};
-use crate::show::progress::Progress;
+use crate::show::progress::{Place, Progress};
 use crate::stage::{Records, StageError, provide_open_files};
 use crate::summary::{State, Summary};
 
 pub use directory::{Run, RunDirectory, newest};
 pub use interrupt::Interrupt;
+use schedule::Schedule;
 
 /// What is to be run, and how often.
 #[derive(Clone, Debug)]
@@ -78,7 +81,10 @@ pub async fn run(
     let mut summaries = Vec::new();
     let mut state = State::Complete;
     let mut error = None;
+    let mut schedule = Schedule::new(turns(plan).map(|turn| turn.cell));
     for turn in turns(plan) {
+        let (number, of) = schedule.begin();
+        let begun = Instant::now();
         let (variant, directory) = (&plan.variants[turn.variant], &mut directories[turn.variant]);
         let task = cell::Task {
             scenario: &plan.scenario,
@@ -92,6 +98,11 @@ pub async fn run(
                 model: variant.model,
                 seed: plan.scenario.seed,
             }),
+            place: Place {
+                number,
+                of,
+                run_ends: begun + schedule.left(),
+            },
             interrupt,
         };
         match cell::run(task, directory, &records, progress).await {
@@ -108,6 +119,7 @@ pub async fn run(
         if state != State::Complete {
             break;
         }
+        schedule.end(begun.elapsed());
     }
     for directory in &mut directories {
         let finished = directory.finish(state);

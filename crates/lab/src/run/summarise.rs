@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::cell::Task;
-use crate::judge::{closed_loop, diagnosis, expectations, flat, forecast, quality, recovery};
+use crate::judge::{
+    closed_loop, diagnosis, expectations, field, flat, forecast, quality, recovery,
+};
 use crate::measure::{
     Censored, ClassRecorder, Plan, Recorded, Segment, Segments, Tick, Window, distribution, host,
     lateness,
@@ -81,6 +83,7 @@ impl<'a> Frame<'a> {
                 inferred_capacity: None,
             },
             expectations: Vec::new(),
+            claims: Vec::new(),
         };
         summary.server.pool = recorded.gauges.pool();
         summary.server.loop_lag_us_peak = recorded.gauges.loop_lag_us_peak();
@@ -106,6 +109,9 @@ impl<'a> Frame<'a> {
         summary.diagnosis = diagnosis::diagnose(&summary);
         summary.expectations =
             expectations::judge(&task.variant.expectations(&task.cell.name), &summary);
+        if !task.cell.shortened {
+            summary.claims = field::judge(&task.variant.field_reports(&task.cell.name), &summary);
+        }
         summary
     }
 

@@ -14,9 +14,13 @@ use crate::units::us;
 pub struct Cell {
     /// Name, as in the file.
     pub name: String,
-    /// Run with `--quick`, and only then.
+    /// Run with `--quick`, and only then. In a file it may also be `false`, to be left out of the quick
+    /// form, or a table that is laid over the cell in it.
     #[serde(default)]
     pub quick: bool,
+    /// Whether it is the short form of a cell, of which no field report was made.
+    #[serde(skip)]
+    pub shortened: bool,
     /// The variants it is run with; all of them if absent.
     pub variants: Option<BTreeSet<String>>,
     /// Flags of the server.

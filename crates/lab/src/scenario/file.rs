@@ -34,7 +34,7 @@ pub(super) struct File {
     pub probe: Table,
     #[serde(default)]
     pub phases: Table,
-    /// What `--quick` lays over every cell, if no cell is marked as quick.
+    /// What `--quick` lays over every cell, and under what a cell has in a `quick` of its own.
     pub quick: Option<Table>,
     /// What is run against what: at least one.
     pub variant: Vec<Variant>,

@@ -251,6 +251,27 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_may_leave_the_quick_form_or_have_its_own() {
+        let quick = "\n[quick]\nphases.hold = \"1s\"\nload.streams.count = 9\n";
+        let text = GOOD.replacen("quick = true\n", "quick.phases.hold = \"3s\"\n", 1);
+        let text = text.replacen("name = \"1000\"\n", "name = \"1000\"\nquick = false\n", 1);
+        let scenario = parse(Path::new("s.toml"), &format!("{text}{quick}")).expect("valid");
+        assert_eq!(scenario.cells.len(), 4);
+        let quick: Vec<_> = scenario
+            .quick_cells
+            .iter()
+            .map(|cell| {
+                let streams = cell.load.streams.as_ref().map(|streams| streams.count);
+                (cell.name.as_str(), cell.phases.hold.as_secs(), streams)
+            })
+            .collect();
+        assert_eq!(
+            quick,
+            [("8", 1, Some(9)), ("100", 1, Some(9)), ("demo", 3, Some(9))]
+        );
+    }
+
+    #[test]
     fn a_setting_reaches_the_cells_too() {
         let mut table: toml::Table = toml::from_str(GOOD).expect("toml");
         apply(&mut table, "load.streams.count=17").expect("applied");

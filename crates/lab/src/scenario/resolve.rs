@@ -158,20 +158,42 @@ pub(super) fn resolve(file: &File, text: String) -> Result<Scenario, Invalid> {
     })
 }
 
+/// What `--quick` runs. A cell's own `quick` is `true` (only then), `false` (never then), or a table
+/// that is laid over it last.
 fn quick_cells(file: &File, cells: &[Cell]) -> Result<Vec<Cell>, Invalid> {
-    let Some(quick) = &file.quick else {
-        return Ok(cells.iter().filter(|cell| cell.quick).cloned().collect());
-    };
-    if cells.iter().any(|cell| cell.quick) {
+    if file.quick.is_some() && cells.iter().any(|cell| cell.quick) {
         return invalid(
             "[quick]",
             "[quick] shortens every cell, so no cell can be marked as quick",
         );
     }
-    file.cell
-        .iter()
-        .map(|cell| resolve_cell(file, &[cell, quick]))
-        .collect()
+    let mut quick_cells = Vec::new();
+    for (own, cell) in file.cell.iter().zip(cells) {
+        match (own.get("quick"), &file.quick) {
+            (Some(Toml::Boolean(true)), _) => quick_cells.push(cell.clone()),
+            (Some(Toml::Boolean(false)), _) | (None, None) => {}
+            (Some(Toml::Table(last)), common) => {
+                let tables: Vec<_> = [Some(own), common.as_ref(), Some(last)]
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                quick_cells.push(shortened(resolve_cell(file, &tables)?));
+            }
+            (_, Some(common)) => {
+                quick_cells.push(shortened(resolve_cell(file, &[own, common])?));
+            }
+            // Not a value that a cell can have: reading it has said so.
+            (Some(_), None) => {}
+        }
+    }
+    Ok(quick_cells)
+}
+
+fn shortened(cell: Cell) -> Cell {
+    Cell {
+        shortened: true,
+        ..cell
+    }
 }
 
 /// Reads a cell from the file's tables with `own` laid over them in turn.
@@ -188,6 +210,9 @@ fn resolve_cell(file: &File, own: &[&Table]) -> Result<Cell, Invalid> {
     }
     for &table in own {
         lay_over(&mut merged, table);
+    }
+    if merged.get("quick").is_some_and(Toml::is_table) {
+        merged.remove("quick");
     }
     let name = merged
         .get("name")

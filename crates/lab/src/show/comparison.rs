@@ -2,6 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
+use super::claims;
 use crate::judge::comparison::{Comparison, Figure, Provenance, Row, RowUnit, Spread};
 use crate::units::{WIDTH, bytes, count, per_second, percent, time, wrapped};
 
@@ -45,7 +46,10 @@ fn text(comparison: &Comparison) -> String {
         .collect();
     let tables: Vec<_> = parts.iter().map(text_of_columns).collect();
     let mut text = tables.join("\n");
-    for line in footer(comparison) {
+    for line in footer(comparison)
+        .into_iter()
+        .chain(claims::sentences(&comparison.claims))
+    {
         text.push_str(&wrapped("", "  ", &line));
     }
     text
@@ -153,8 +157,11 @@ fn markdown(comparison: &Comparison) -> String {
         text.push('\n');
     }
     text.push('\n');
-    for line in footer(comparison) {
-        text.push_str(&line);
+    for line in footer(comparison)
+        .into_iter()
+        .chain([claims::markdown(&comparison.claims)])
+    {
+        text.push_str(line.trim_end());
         text.push_str("\n\n");
     }
     for made in &comparison.made_by {
@@ -164,7 +171,7 @@ fn markdown(comparison: &Comparison) -> String {
     text.trim_end().to_owned() + "\n"
 }
 
-fn provenance(made: &Provenance) -> String {
+pub(super) fn provenance(made: &Provenance) -> String {
     let cpu = made.cpu.as_deref().unwrap_or("unknown processor");
     let memory = made
         .memory_bytes
@@ -203,7 +210,7 @@ fn ratio_of(row: &Row, show: impl Fn(Spread) -> String) -> String {
         .unwrap_or_default()
 }
 
-fn value(figure: &Figure, unit: RowUnit) -> String {
+pub(super) fn value(figure: &Figure, unit: RowUnit) -> String {
     match figure {
         Figure::Missing => "n/a".to_owned(),
         Figure::Text(text) => text.clone(),

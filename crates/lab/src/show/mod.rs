@@ -1,6 +1,8 @@
 //! Prints: tables, a live view, JSON. Knows how things look, decides nothing.
 
+mod claims;
 pub mod comparison;
 pub mod forecast;
+pub mod matrix;
 pub mod progress;
 pub mod summary;

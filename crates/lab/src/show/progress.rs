@@ -28,10 +28,44 @@ impl Default for Progress {
     }
 }
 
+/// Where in a run a cell stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its number, from 1.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+    /// About when the run ends.
+    pub run_ends: Instant,
+}
+
+impl Place {
+    /// Number and time left of a run of several cells.
+    fn shown(&self, now: Instant) -> String {
+        if self.of < 2 {
+            return String::new();
+        }
+        let left = roughly(self.run_ends.saturating_duration_since(now));
+        format!(" · cell {} of {}, {left} left", self.number, self.of)
+    }
+}
+
+/// An estimate for people: `~40 s`, `~12 min`, `~1 h 05 min`.
+fn roughly(left: Duration) -> String {
+    match left.as_secs() {
+        seconds @ ..=90 => format!("~{} s", seconds.div_ceil(10) * 10),
+        seconds @ ..=3_569 => format!("~{} min", (seconds + 30) / 60),
+        seconds => {
+            let minutes = (seconds + 30) / 60;
+            format!("~{} h {:02} min", minutes / 60, minutes % 60)
+        }
+    }
+}
+
 impl Progress {
     /// The view of one cell of one variant.
     #[must_use]
-    pub fn cell(&self, variant: &str, cell: &str, repeat: u32, repeats: u32) -> View {
+    pub fn cell(&self, variant: &str, cell: &str, repeat: u32, repeats: u32, place: Place) -> View {
         let title = if repeats > 1 {
             format!("{variant}/{cell} {repeat} of {repeats}")
         } else {
@@ -50,6 +84,7 @@ impl Progress {
         };
         View {
             title,
+            place,
             bar,
             phase: "start",
             end: None,
@@ -62,6 +97,7 @@ impl Progress {
 #[derive(Debug)]
 pub struct View {
     title: String,
+    place: Place,
     bar: Option<ProgressBar>,
     phase: &'static str,
     end: Option<Instant>,
@@ -77,8 +113,8 @@ impl View {
         self.next_plain = Instant::now();
         match (&self.bar, phase) {
             (Some(bar), "finish") => bar.finish_and_clear(),
-            (Some(bar), _) => bar.set_message(format!("{} · {phase}", self.title)),
-            (None, "start") => say(&format!("{} · start", self.title)),
+            (Some(bar), _) => bar.set_message(format!("{} · {phase}", self.heading())),
+            (None, "start") => say(&format!("{} · start", self.heading())),
             (None, _) => {}
         }
     }
@@ -97,6 +133,10 @@ impl View {
                 self.next_plain = Instant::now() + PLAIN_EVERY;
             }
         }
+    }
+
+    fn heading(&self) -> String {
+        format!("{}{}", self.title, self.place.shown(Instant::now()))
     }
 
     fn line(&self, recorded: &Recorded, endpoints: &[String], now_us: u64) -> String {
@@ -135,7 +175,7 @@ impl View {
         load.push(health.join(" "));
         format!(
             "{} · {}{left} · {}",
-            self.title,
+            self.heading(),
             self.phase,
             load.join(" · ")
         )
@@ -163,4 +203,27 @@ fn health_now(recorded: &Recorded, endpoint: usize, now_us: u64) -> String {
 /// A standard error that nobody reads must not end a run.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_is_as_coarse_as_it_is_sure() {
+        let shown = |seconds| roughly(Duration::from_secs(seconds));
+        assert_eq!(shown(34), "~40 s");
+        assert_eq!(shown(725), "~12 min");
+        assert_eq!(shown(3_900), "~1 h 05 min");
+        let place = |of| Place {
+            number: 1,
+            of,
+            run_ends: Instant::now(),
+        };
+        assert_eq!(place(1).shown(Instant::now()), "");
+        assert_eq!(
+            place(42).shown(Instant::now()),
+            " · cell 1 of 42, ~0 s left"
+        );
+    }
 }

@@ -1,7 +1,7 @@
 //! What is printed when a cell is over: forecast and its error, diagnosis with its evidence,
 //! expectations, and whether the measurement can be trusted.
 
-use super::forecast;
+use super::{claims, forecast};
 use crate::summary::{State, Summary};
 use crate::units::wrapped;
 
@@ -53,6 +53,7 @@ pub fn render(summary: &Summary) -> String {
         );
         text.push_str(&wrapped("   FAILED ", "          ", &line));
     }
+    text.push_str(&claims::of_cell(&summary.claims));
     if let Some(failure) = &summary.failure {
         text.push_str(&wrapped(" FAILED: ", "   ", failure));
     }

@@ -1,5 +1,7 @@
 //! Runs side by side. The run is the sample: repeats enter as their own figures, never pooled.
 
+mod claims;
+mod matrix;
 mod rows;
 mod table;
 
@@ -8,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::summary::{State, Summary};
+
+pub use claims::Reported;
+pub use matrix::{CellRuns, Entry, Mark, Matrix, MatrixRow, MatrixVariant, is_matrix, matrix};
 
 /// One cell of the scenario in every variant.
 #[derive(Clone, Debug, Serialize)]
@@ -22,6 +27,8 @@ pub struct Comparison {
     pub repeats: Vec<Repeats>,
     /// What is compared.
     pub rows: Vec<Row>,
+    /// What others reported, judged by these runs.
+    pub claims: Vec<Reported>,
     /// What a reader must know, for instance that a run was interrupted.
     pub remarks: Vec<String>,
     /// How and where the runs were made, each different way once.
@@ -163,6 +170,33 @@ impl Spread {
 /// Invalid runs are left out, unless a variant has no other: then they stand, with a remark.
 #[must_use]
 pub fn compare(scenario: &str, cell: &str, runs: &[(String, Vec<Summary>)]) -> Comparison {
+    let Chosen {
+        used,
+        repeats,
+        mut remarks,
+    } = choose(runs);
+    remarks.extend(differing_parameters(&used));
+    let columns: Vec<&[&Summary]> = used.iter().map(Vec::as_slice).collect();
+    Comparison {
+        scenario: scenario.to_owned(),
+        cell: cell.to_owned(),
+        variants: runs.iter().map(|(variant, _)| variant.clone()).collect(),
+        rows: rows::rows(&columns, repeats.iter().any(|repeats| repeats.is_invalid)),
+        claims: claims::claims(runs, &used),
+        repeats,
+        remarks,
+        made_by: made_by(used.iter().flatten().copied()),
+    }
+}
+
+/// What stands for each variant.
+struct Chosen<'a> {
+    used: Vec<Vec<&'a Summary>>,
+    repeats: Vec<Repeats>,
+    remarks: Vec<String>,
+}
+
+fn choose(runs: &[(String, Vec<Summary>)]) -> Chosen<'_> {
     let mut remarks = Vec::new();
     let mut repeats = Vec::new();
     let mut used = Vec::new();
@@ -191,24 +225,23 @@ pub fn compare(scenario: &str, cell: &str, runs: &[(String, Vec<Summary>)]) -> C
         });
         used.push(chosen);
     }
-    remarks.extend(differing_parameters(&used));
+    Chosen {
+        used,
+        repeats,
+        remarks,
+    }
+}
+
+/// How and where runs were made, each different way once.
+fn made_by<'a>(summaries: impl Iterator<Item = &'a Summary>) -> Vec<Provenance> {
     let mut made_by: Vec<Provenance> = Vec::new();
-    for summary in used.iter().flatten() {
+    for summary in summaries {
         let provenance = Provenance::of(summary);
         if !made_by.contains(&provenance) {
             made_by.push(provenance);
         }
     }
-    let columns: Vec<&[&Summary]> = used.iter().map(Vec::as_slice).collect();
-    Comparison {
-        scenario: scenario.to_owned(),
-        cell: cell.to_owned(),
-        variants: runs.iter().map(|(variant, _)| variant.clone()).collect(),
-        rows: rows::rows(&columns, repeats.iter().any(|repeats| repeats.is_invalid)),
-        repeats,
-        remarks,
-        made_by,
-    }
+    made_by
 }
 
 fn remark(variant: &str, summary: &Summary, shown: bool) -> String {

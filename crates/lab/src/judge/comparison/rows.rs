@@ -35,7 +35,14 @@ pub(super) fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<Row> {
     {
         background(&mut table);
     }
-    bulkhead(&mut table);
+    if columns
+        .iter()
+        .copied()
+        .flatten()
+        .any(|run| has_bulkhead(run))
+    {
+        bulkhead(&mut table);
+    }
     server(&mut table);
     verdict(&mut table);
     table.rows
@@ -156,6 +163,11 @@ pub(super) fn lint(little: &Little) -> &'static str {
 fn has_background(summary: &Summary) -> bool {
     let background = summary.server.background.as_ref();
     background.is_some_and(|seen| seen.pending_peak + seen.completed + seen.refused > 0)
+}
+
+fn has_bulkhead(summary: &Summary) -> bool {
+    let bulkhead = summary.server.bulkhead.as_ref();
+    bulkhead.is_some_and(|seen| seen.busy_peak + seen.queued_peak + seen.refused > 0)
 }
 
 fn background(table: &mut Table<'_>) {

@@ -1,6 +1,5 @@
 use super::{Figure, Row, RowUnit, Spread};
-use crate::judge::metric::metric;
-use crate::scenario::Value;
+use crate::judge::metric;
 use crate::summary::Summary;
 
 /// Reads one figure of one run, and whether it is a lower bound.
@@ -77,15 +76,7 @@ impl Table<'_> {
 
     /// A row of the metric called `name`, unless no run has it.
     pub fn metric(&mut self, label: impl Into<String>, unit: RowUnit, name: &str) {
-        self.number(label, unit, &|summary| {
-            let measured = metric(name, summary)?;
-            let value = match measured.value {
-                Value::Time(us) => us as f64,
-                Value::Percent(value) | Value::Number(value) => value,
-                Value::Flag(_) | Value::Word(_) => return None,
-            };
-            Some((value, measured.censored))
-        });
+        self.number(label, unit, &|summary| metric::number(name, summary));
         self.drop_if_missing();
     }
 

@@ -3,8 +3,8 @@
 mod routes;
 mod streams;
 
-use super::metric::metric;
-use crate::scenario::{Cell, Model, Value};
+use super::metric::number;
+use crate::scenario::{Cell, Model};
 use crate::summary::{Bound, Forecast, Summary, Unit, Verdict};
 
 /// What a forecast is asked for.
@@ -56,7 +56,7 @@ fn bounded(bound: Bound, row: Forecast) -> Forecast {
 /// Fills in what was measured and by how much the prediction was off.
 pub fn settle(rows: &mut [Forecast], summary: &Summary) {
     for row in rows {
-        let Some((measured, censored)) = measured(&row.metric, summary) else {
+        let Some((measured, censored)) = number(&row.metric, summary) else {
             continue;
         };
         row.measured = Some(measured);
@@ -89,17 +89,6 @@ fn verdict(row: &Forecast, measured: f64, measured_censored: bool) -> Verdict {
     } else {
         Verdict::Refuted
     }
-}
-
-/// The metric as a number in the unit of forecasts, and whether it is a lower bound.
-fn measured(name: &str, summary: &Summary) -> Option<(f64, bool)> {
-    let measured = metric(name, summary)?;
-    let value = match measured.value {
-        Value::Time(us) => us as f64,
-        Value::Percent(value) | Value::Number(value) => value,
-        Value::Flag(_) | Value::Word(_) => return None,
-    };
-    Some((value, measured.censored))
 }
 
 #[cfg(test)]

@@ -1,0 +1,150 @@
+//! The closed loop of users against a target whose latency is known: what it measures must be what
+//! the closed formulas say of such a target.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use lab::drive::RequestLoad;
+use lab::measure::{ClassRecorder, Event, RequestRecord, Segment, Segments, Window};
+use lab::scenario::Requests;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// What the target takes for a request.
+const SERVICE: Duration = Duration::from_millis(50);
+
+/// How long the load is, and how long its hold: the first second is for coming into step.
+const LOAD: Duration = Duration::from_secs(5);
+const HOLD: Duration = Duration::from_secs(4);
+
+/// A target that works on `at_once` requests at a time, first come, first served.
+async fn target(at_once: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let places = Arc::new(Semaphore::new(at_once));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let places = Arc::clone(&places);
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
+                        return;
+                    }
+                }
+                let place = places.acquire().await;
+                tokio::time::sleep(SERVICE).await;
+                drop(place);
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+                let _ = stream.write_all(answer).await;
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+fn users(count: u32) -> Requests {
+    let text = format!(
+        "path = \"/\"\nusers = {count}\ntimeout = \"10s\"\nthink = {{ min = \"50ms\", max = \"150ms\" }}"
+    );
+    toml::from_str(&text).expect("a class")
+}
+
+/// Lets `spec` ask `base` and returns what was recorded.
+async fn load(spec: &Requests, base: &str, seed: u64) -> Vec<Event> {
+    let (results, received): (_, Receiver<Event>) = channel();
+    let segments = Segments::new(Instant::now() + Duration::from_millis(50));
+    segments.plan(Segment::Hold, 0);
+    let load = RequestLoad::start(0, spec, base, seed, Duration::ZERO, &segments, results);
+    let mut load = load.expect("starts");
+    tokio::time::sleep_until((segments.origin() + LOAD).into()).await;
+    tokio::task::spawn_blocking(move || load.end())
+        .await
+        .expect("ended");
+    received.try_iter().collect()
+}
+
+/// X and R over the hold, and by how much they miss Little's law.
+async fn measure(count: u32, at_once: usize) -> (f64, f64, f64) {
+    let spec = users(count);
+    let mut recorder = ClassRecorder::default();
+    for event in load(&spec, &target(at_once).await, 1).await {
+        match event {
+            Event::RequestStarted {
+                due_us, late_us, ..
+            } => recorder.started(due_us, late_us),
+            Event::RequestEnded(record) => recorder.ended(record),
+            other => panic!("{other:?}"),
+        }
+    }
+    let us = |time: Duration| u64::try_from(time.as_micros()).expect("in range");
+    let figures = recorder.figures(
+        &spec,
+        Window {
+            start_us: 0,
+            hold_us: us(LOAD - HOLD),
+            end_us: us(LOAD),
+        },
+    );
+    assert_eq!(
+        figures.outcomes.due,
+        figures.outcomes.ok + figures.unanswered,
+        "{figures:?}"
+    );
+    let little = figures.little.expect("answers");
+    (
+        little.throughput_per_second,
+        little.response_us as f64 / 1e6,
+        little.error_percent,
+    )
+}
+
+fn assert_near(what: &str, measured: f64, expected: f64, tolerance: f64) {
+    assert!(
+        (measured / expected - 1.0).abs() <= tolerance,
+        "{what}: {measured}, not {expected}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_of_a_target_with_room_for_all_wait_for_its_service_only() {
+    let (throughput, response, little) = measure(20, 1_000).await;
+    // X = N/(S + Z), R = S; the timers of both sides round up to a millisecond.
+    assert_near("X", throughput, 20.0 / 0.150, 0.06);
+    assert_near("R", response, 0.050, 0.10);
+    assert!(little.abs() < 5.0, "{little}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_of_a_target_that_is_full_wait_for_each_other() {
+    let (throughput, response, little) = measure(20, 4).await;
+    // X = c/S, R = N/X − Z.
+    assert_near("X", throughput, 4.0 / 0.050, 0.06);
+    assert_near("R", response, 20.0 / 80.0 - 0.100, 0.10);
+    assert!(little.abs() < 5.0, "{little}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_thinks_as_long_as_the_forecast_has_it() {
+    let spec = users(1);
+    let seed = 7;
+    let events = load(&spec, &target(1).await, seed).await;
+    let ended: Vec<RequestRecord> = events
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::RequestEnded(record) => Some(record),
+            _ => None,
+        })
+        .collect();
+    assert!(ended.len() > 20, "{}", ended.len());
+    for (n, pair) in ended.windows(2).enumerate() {
+        let thought = Duration::from_micros(pair[1].due_us - pair[0].done_us);
+        let planned = spec.think.nth(seed, 0, n as u64);
+        assert!(
+            thought.abs_diff(planned) < Duration::from_micros(5),
+            "{thought:?} after request {n}, not {planned:?}"
+        );
+    }
+}
