@@ -47,6 +47,11 @@ pub(super) fn print_all<'a>(
             print(&show::forecast::before(&rows));
         }
     }
+    print_unforecast(scenario);
+}
+
+/// What a scenario says that no forecast can hold for.
+pub(super) fn print_unforecast(scenario: &Scenario) {
     for NoForecast { what, because } in &scenario.no_forecast {
         print(&wrapped(
             "\nNot forecast: ",

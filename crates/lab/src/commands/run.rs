@@ -5,7 +5,7 @@ use super::{compare, print};
 use crate::exit::{self, Usage};
 use crate::judge::is_known_metric;
 use crate::run::{Finished, Interrupt, Plan};
-use crate::scenario::{self, Cell, Expectation, Scenario, Value};
+use crate::scenario::{self, Cell, Expectation, Scenario, Value, Variant};
 use crate::show;
 use crate::show::comparison::Format;
 use crate::show::progress::Progress;
@@ -63,9 +63,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn plan(args: Args) -> anyhow::Result<Plan> {
     let scenario = scenario::load(&args.scenario, &args.set)?;
     check_metrics(&scenario)?;
-    let variants = select(&scenario.variants, &args.variant, "variant", |variant| {
-        &variant.name
-    })?;
+    let variants = select_variants(&scenario, &args.variant)?;
     let cells = if args.cell.is_empty() {
         let cells: Vec<Cell> = if args.quick {
             scenario.quick_cells.clone()
@@ -93,16 +91,22 @@ fn plan(args: Args) -> anyhow::Result<Plan> {
         variants,
         cells,
         repeats: args.repeat,
+        retries: 0,
         out: args.out,
-        command: std::env::args()
-            .enumerate()
-            .map(shown_argument)
-            .collect::<Vec<_>>()
-            .join(" "),
+        command: command_line(),
     })
 }
 
-/// The command line as a reader would type it: the binary without its folder.
+/// The command line as a reader would type it.
+pub(super) fn command_line() -> String {
+    std::env::args()
+        .enumerate()
+        .map(shown_argument)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The binary without its folder.
 fn shown_argument((position, argument): (usize, String)) -> String {
     if position == 0 {
         "lab".to_owned()
@@ -112,7 +116,7 @@ fn shown_argument((position, argument): (usize, String)) -> String {
 }
 
 /// An expectation of a metric that does not exist would only fail after the run.
-fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
+pub(super) fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
     for variant in &scenario.variants {
         for cell in &scenario.cells {
             if !cell.has_variant(&variant.name) {
@@ -157,6 +161,22 @@ fn check_diagnosis(scenario: &str, expectation: &Expectation) -> Result<(), Usag
     }
 }
 
+/// The variants that are named. Where none is called just `broken` or `fixed`, the word means all whose
+/// names begin with it.
+fn select_variants(scenario: &Scenario, names: &[String]) -> Result<Vec<Variant>, Usage> {
+    let all = &scenario.variants;
+    let is_group = |name: &String| {
+        matches!(name.as_str(), "broken" | "fixed") && all.iter().all(|one| one.name != *name)
+    };
+    let (groups, exact): (Vec<_>, Vec<_>) = names.iter().cloned().partition(is_group);
+    let of_groups = all
+        .iter()
+        .filter(|one| groups.iter().any(|group| one.name.starts_with(group)))
+        .map(|one| one.name.clone());
+    let names: Vec<_> = exact.into_iter().chain(of_groups).collect();
+    select(all, &names, "variant", |variant| &variant.name)
+}
+
 fn select<T: Clone>(
     all: &[T],
     names: &[String],
@@ -192,7 +212,24 @@ fn print_forecasts(plan: &Plan) {
     print("\n");
 }
 
-fn code(finished: &Finished) -> u8 {
+/// The worse of two exit codes: interrupted, failed, invalid, an expectation, none.
+pub(super) fn worse(a: u8, b: u8) -> u8 {
+    const ORDER: [u8; 4] = [
+        exit::INTERRUPTED,
+        exit::ENVIRONMENT,
+        exit::INVALID,
+        exit::EXPECTATION,
+    ];
+    let rank = |code: u8| ORDER.iter().position(|&one| one == code);
+    match (rank(a), rank(b)) {
+        (Some(of_a), Some(of_b)) if of_a <= of_b => a,
+        (_, Some(_)) => b,
+        (_, None) => a,
+    }
+}
+
+/// The exit code of a run.
+pub(super) fn code(finished: &Finished) -> u8 {
     match finished.state {
         State::Interrupted => return exit::INTERRUPTED,
         State::Failed => return exit::ENVIRONMENT,

@@ -33,7 +33,7 @@ pub struct Task<'a> {
 
 impl Task<'_> {
     /// Name of the cell's folder.
-    fn folder(&self) -> String {
+    pub(super) fn folder(&self) -> String {
         if self.repeats == 1 {
             self.cell.name.clone()
         } else {
@@ -54,7 +54,7 @@ enum Stop {
 /// # Errors
 /// [`StageError`] if the environment fails; what was measured until then is saved if it can be.
 pub async fn run(
-    task: Task<'_>,
+    task: &Task<'_>,
     directory: &mut RunDirectory,
     records: &Records,
     progress: &Progress,
@@ -69,11 +69,11 @@ pub async fn run(
     );
     view.phase("start", None);
     let stage = tokio::select! {
-        stage = start(&task, &folder, records) => stage?,
+        stage = start(task, &folder, records) => stage?,
         () = task.interrupt.requested() => return Err(StageError::Interrupted),
     };
     let mut experiment =
-        Experiment::begin(&task, &folder, stage, view).map_err(|error| StageError::NotReady {
+        Experiment::begin(task, &folder, stage, view).map_err(|error| StageError::NotReady {
             name: "the lab".to_owned(),
             reason: format!("{error:#}"),
         })?;

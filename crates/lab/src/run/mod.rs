@@ -28,6 +28,8 @@ pub struct Plan {
     pub cells: Vec<Cell>,
     /// How often.
     pub repeats: u32,
+    /// How often a cell that turns out invalid is measured again.
+    pub retries: u32,
     /// Where the runs' folders go.
     pub out: PathBuf,
     /// The command line, for the record.
@@ -94,7 +96,7 @@ pub async fn run(
             }),
             interrupt,
         };
-        match cell::run(task, directory, &records, progress).await {
+        match measure(task, plan.retries, directory, &records, progress).await {
             Ok(summary) => {
                 state = summary.state;
                 summaries.push(summary);
@@ -122,6 +124,30 @@ pub async fn run(
         state,
         error,
     })
+}
+
+/// Runs a cell, and again while it is invalid. Such a run claims nothing; that it was made is said.
+async fn measure(
+    task: cell::Task<'_>,
+    retries: u32,
+    directory: &mut RunDirectory,
+    records: &Records,
+    progress: &Progress,
+) -> Result<Summary, StageError> {
+    let mut discarded = Vec::new();
+    loop {
+        let mut summary = cell::run(&task, directory, records, progress).await?;
+        let is_over = summary.quality.valid || summary.state != State::Complete;
+        if is_over || discarded.len() == retries as usize {
+            if !discarded.is_empty() {
+                summary.quality.remarks.extend(discarded);
+                directory.record(&task.folder(), &summary)?;
+            }
+            return Ok(summary);
+        }
+        let why = summary.quality.reasons.join("; ");
+        discarded.push(format!("measured again, because it was invalid: {why}"));
+    }
 }
 
 /// One cell of one variant, once.
@@ -176,6 +202,7 @@ mod tests {
             variants: scenario.variants.clone(),
             cells: scenario.cells[..2].to_vec(),
             repeats: 2,
+            retries: 0,
             scenario,
             out: PathBuf::new(),
             command: String::new(),

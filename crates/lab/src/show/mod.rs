@@ -3,4 +3,5 @@
 pub mod comparison;
 pub mod forecast;
 pub mod progress;
+pub mod scenarios;
 pub mod summary;
