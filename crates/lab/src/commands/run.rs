@@ -173,7 +173,13 @@ fn select_variants(scenario: &Scenario, names: &[String]) -> Result<Vec<Variant>
         .iter()
         .filter(|one| groups.iter().any(|group| one.name.starts_with(group)))
         .map(|one| one.name.clone());
-    let names: Vec<_> = exact.into_iter().chain(of_groups).collect();
+    let found: Vec<_> = exact.into_iter().chain(of_groups).collect();
+    // A group without members is a name that does not exist.
+    let names = if found.is_empty() {
+        names.to_vec()
+    } else {
+        found
+    };
     select(all, &names, "variant", |variant| &variant.name)
 }
 

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 pub enum Model {
     /// A thread of the blocking pool, for the whole stream.
     ThreadPerStream,
+    /// A thread of the blocking pool, for each chunk.
+    ThreadPerChunk,
+    /// A client that is built for the request, on the event loop; then nothing.
+    ClientPerRequest,
     /// Nothing: a task on the event loop.
     Async,
 }

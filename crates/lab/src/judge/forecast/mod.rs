@@ -1,5 +1,6 @@
 //! What theory says of a cell, before it is run, and how far off it was. One file for each kind of load.
 
+mod chunks;
 mod streams;
 
 use super::metric::metric;
@@ -24,6 +25,8 @@ pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
     let streams = cell.load.streams.as_ref();
     match model {
         Model::ThreadPerStream => streams.map(|streams| streams::thread_per_stream(cell, streams)),
+        Model::ThreadPerChunk => streams.map(|streams| chunks::thread_per_chunk(cell, streams)),
+        Model::ClientPerRequest => streams.map(streams::client_per_request),
         Model::Async => streams.map(streams::event_loop),
     }
     .unwrap_or_default()
