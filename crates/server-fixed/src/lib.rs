@@ -1,17 +1,32 @@
 //! Every failure cured. `diff` a file with the one of the same name in `server-broken`: the
 //! difference is the lesson.
 
+mod disconnect;
+mod disconnect_aborted_pump;
+mod disconnect_app;
 mod stream;
 
 use axum::Router;
 use service::{Failure, Services};
 
 /// Every failure, and every variant of one: a file and a line here.
-const FAILURES: &[Failure] = &[Failure {
-    name: "stream",
-    variant: "",
-    routes: stream::routes,
-}];
+const FAILURES: &[Failure] = &[
+    Failure {
+        name: "stream",
+        variant: "",
+        routes: stream::routes,
+    },
+    Failure {
+        name: "disconnect",
+        variant: "",
+        routes: disconnect::routes,
+    },
+    Failure {
+        name: "disconnect",
+        variant: "aborted-pump",
+        routes: disconnect_aborted_pump::routes,
+    },
+];
 
 /// The routes of every failure.
 ///
