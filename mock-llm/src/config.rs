@@ -84,6 +84,10 @@ pub struct Config {
     #[arg(long, env = "SEND_BUFFER", value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
     pub send_buffer: Option<u32>,
 
+    /// How long a client may take nothing of what is written to it [default: for ever]
+    #[arg(long, env = "WRITE_TIMEOUT", value_name = "TIME", value_parser = service::duration)]
+    pub write_timeout: Option<Duration>,
+
     /// Models that are listed; others are answered as well
     #[arg(
         long,

@@ -28,7 +28,8 @@ fn start(config: Config) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let listener = Listener::bind(config.listen, "--listen", config.send_buffer)?;
+    let listener = Listener::bind(config.listen, "--listen", config.send_buffer)?
+        .with_write_timeout(config.write_timeout);
     let drain = Drain::new(config.drain);
     let signalled = drain.clone();
     tokio::spawn(async move {

@@ -107,9 +107,11 @@ impl Drop for Guard {
 fn verdict(ending: Ending, left: Option<HowLeft>) -> Cause {
     match (ending, left) {
         (Ending::Declared(cause), _) => cause,
+        // Written to the connection, which could not pass it on.
+        (_, Some(HowLeft::TookNothing)) => Cause::WriteTimeout,
         (Ending::TerminalWritten, _) => Cause::ClosedAfterLastContent,
         (Ending::Unfinished, Some(HowLeft::Fin)) => Cause::ClientFin,
-        (Ending::Unfinished, Some(_)) => Cause::ClientRst,
+        (Ending::Unfinished, Some(HowLeft::Reset)) => Cause::ClientRst,
         (Ending::Unfinished, None) => Cause::ServerClosed,
     }
 }
@@ -129,6 +131,12 @@ mod tests {
             Cause::ClientRst
         );
         assert_eq!(verdict(Ending::Unfinished, None), Cause::ServerClosed);
+        for ending in [Ending::Unfinished, Ending::TerminalWritten] {
+            assert_eq!(
+                verdict(ending, Some(HowLeft::TookNothing)),
+                Cause::WriteTimeout
+            );
+        }
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub enum Cause {
     ClientFin,
     /// The client reset the connection, as a close with unread data does.
     ClientRst,
+    /// The client took nothing of what was written to it for as long as the write timeout allows.
+    WriteTimeout,
     /// The mock itself went away, or the connection ended for a reason that the peer did not give.
     ServerClosed,
 }
@@ -125,7 +127,7 @@ impl Phase {
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Completed,
         Self::ClosedAfterLastContent,
         Self::Refused,
@@ -136,6 +138,7 @@ impl Cause {
         Self::Reset,
         Self::ClientFin,
         Self::ClientRst,
+        Self::WriteTimeout,
         Self::ServerClosed,
     ];
 
@@ -150,7 +153,9 @@ impl Cause {
             | Self::Eof
             | Self::Cut
             | Self::Reset => Class::Errored,
-            Self::ClientFin | Self::ClientRst | Self::ServerClosed => Class::Aborted,
+            Self::ClientFin | Self::ClientRst | Self::WriteTimeout | Self::ServerClosed => {
+                Class::Aborted
+            }
         }
     }
 }

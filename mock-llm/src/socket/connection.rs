@@ -4,9 +4,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 use super::peer::{HowLeft, Peer};
 
@@ -16,15 +18,25 @@ pub struct Connection {
     stream: TcpStream,
     peer: Peer,
     open: Arc<AtomicUsize>,
+    write_timeout: Option<Duration>,
+    /// Runs while a write waits for the peer.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection {
     /// The connection that `stream` is; `open` is lowered when it is gone.
-    pub(super) fn new(stream: TcpStream, address: SocketAddr, open: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        address: SocketAddr,
+        open: Arc<AtomicUsize>,
+        write_timeout: Option<Duration>,
+    ) -> Self {
         Self {
             stream,
             peer: Peer::new(address),
             open,
+            write_timeout,
+            stalled: None,
         }
     }
 
@@ -33,9 +45,27 @@ impl Connection {
         &self.peer
     }
 
-    fn written(&self, result: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Err(error)) = result {
-            self.peer.note_error(error);
+    fn written(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match (&result, self.write_timeout) {
+            (Poll::Ready(outcome), _) => {
+                self.stalled = None;
+                if let Err(error) = outcome {
+                    self.peer.note_error(error);
+                }
+                result
+            }
+            (Poll::Pending, None) => result,
+            (Poll::Pending, Some(limit)) => {
+                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
+                stalled.as_mut().poll(cx).map(|()| {
+                    self.peer.note(HowLeft::TookNothing);
+                    Err(io::ErrorKind::TimedOut.into())
+                })
+            }
         }
     }
 }
@@ -76,8 +106,7 @@ impl AsyncWrite for Connection {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(cx, data);
-        self.written(&result);
-        result
+        self.written(cx, result)
     }
 
     fn poll_write_vectored(
@@ -86,8 +115,7 @@ impl AsyncWrite for Connection {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.written(&result);
-        result
+        self.written(cx, result)
     }
 
     fn is_write_vectored(&self) -> bool {

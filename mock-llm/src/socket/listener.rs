@@ -21,6 +21,7 @@ const BACKLOG: u32 = 4096;
 pub struct Listener {
     inner: TcpListener,
     open: Arc<AtomicUsize>,
+    write_timeout: Option<Duration>,
 }
 
 impl Listener {
@@ -60,7 +61,16 @@ impl Listener {
         Ok(Self {
             inner,
             open: Arc::default(),
+            write_timeout: None,
         })
+    }
+
+    /// Ends a connection whose peer takes nothing of what is written to it for `limit`, if there is
+    /// one.
+    #[must_use]
+    pub fn with_write_timeout(mut self, limit: Option<Duration>) -> Self {
+        self.write_timeout = limit;
+        self
     }
 
     /// The address it is bound to.
@@ -90,7 +100,8 @@ impl axum::serve::Listener for Listener {
                     let _ = stream.set_nodelay(true);
                     self.open.fetch_add(1, Ordering::Relaxed);
                     let open = Arc::clone(&self.open);
-                    return (Connection::new(stream, address, open), address);
+                    let connection = Connection::new(stream, address, open, self.write_timeout);
+                    return (connection, address);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection; trying again in 100 ms");

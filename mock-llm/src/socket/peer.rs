@@ -1,7 +1,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
@@ -9,13 +9,16 @@ use axum::serve::IncomingStream;
 use super::Listener;
 use crate::clock::unix_us;
 
-/// How a peer left a connection.
+/// How a peer left a connection. The later in the list, the stronger the news: a reset may follow a
+/// FIN, and not the other way round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HowLeft {
     /// The peer sent FIN: it closed, or shut down its writing half.
     Fin,
     /// The peer sent RST: it closed with unread data, or on purpose.
     Reset,
+    /// The peer took nothing for as long as the write timeout allows, and was left.
+    TookNothing,
 }
 
 /// That a peer left, as the connection noticed it.
@@ -35,11 +38,11 @@ pub struct Peer {
     state: Arc<State>,
 }
 
-/// What is known of a peer; times are 0 until something happens.
+/// What is known of a peer; the time is 0 until something happens.
 #[derive(Debug, Default)]
 struct State {
     noticed_us: AtomicU64,
-    was_reset: AtomicBool,
+    how: AtomicU8,
     reset_on_close: AtomicBool,
 }
 
@@ -56,10 +59,10 @@ impl Peer {
     pub fn hang_up(&self) -> Option<HangUp> {
         let noticed_us = self.state.noticed_us.load(Ordering::Acquire);
         (noticed_us > 0).then(|| HangUp {
-            how: if self.state.was_reset.load(Ordering::Relaxed) {
-                HowLeft::Reset
-            } else {
-                HowLeft::Fin
+            how: match self.state.how.load(Ordering::Relaxed) {
+                0 => HowLeft::Fin,
+                1 => HowLeft::Reset,
+                _ => HowLeft::TookNothing,
             },
             noticed_us,
         })
@@ -75,10 +78,7 @@ impl Peer {
     }
 
     pub(super) fn note(&self, how: HowLeft) {
-        if how == HowLeft::Reset {
-            // A reset after a FIN is the stronger news; a FIN after a reset does not happen.
-            self.state.was_reset.store(true, Ordering::Relaxed);
-        }
+        self.state.how.fetch_max(how as u8, Ordering::Relaxed);
         // Only the first notice gives the time.
         let noticed_us = &self.state.noticed_us;
         let _ = noticed_us.compare_exchange(0, unix_us(), Ordering::Release, Ordering::Relaxed);

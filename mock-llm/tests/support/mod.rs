@@ -50,7 +50,8 @@ pub async fn served_with(change: impl FnOnce(&mut Config)) -> Served {
         "--listen",
         config.send_buffer,
     )
-    .unwrap();
+    .unwrap()
+    .with_write_timeout(config.write_timeout);
     let address = listener.address().unwrap();
     let mock = Mock::new(config, &listener);
     let serving = mock.clone();
