@@ -3,16 +3,31 @@
 
 mod blocking;
 mod stream;
+mod stream_client_per_request;
+mod stream_per_chunk;
+mod stream_routes;
 
 use axum::Router;
 use service::{Failure, Services};
 
 /// Every failure, and every variant of one: a file and a line here.
-const FAILURES: &[Failure] = &[Failure {
-    name: "stream",
-    variant: "",
-    routes: stream::routes,
-}];
+const FAILURES: &[Failure] = &[
+    Failure {
+        name: "stream",
+        variant: "",
+        routes: stream::routes,
+    },
+    Failure {
+        name: "stream",
+        variant: "per-chunk",
+        routes: stream_per_chunk::routes,
+    },
+    Failure {
+        name: "stream",
+        variant: "client-per-request",
+        routes: stream_client_per_request::routes,
+    },
+];
 
 /// The routes of every failure.
 ///
