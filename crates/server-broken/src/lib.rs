@@ -14,6 +14,9 @@ mod liveness_dedicated;
 mod liveness_inline;
 mod route_matrix;
 mod stream;
+mod stream_client_per_request;
+mod stream_per_chunk;
+mod stream_routes;
 
 use axum::Router;
 use service::{Failure, Services};
@@ -21,6 +24,12 @@ use service::{Failure, Services};
 /// Every failure, and every variant of one: a file and a line here.
 const FAILURES: &[Failure] = &[
     Failure::new("stream", "", stream::routes),
+    Failure::new("stream", "per-chunk", stream_per_chunk::routes),
+    Failure::new(
+        "stream",
+        "client-per-request",
+        stream_client_per_request::routes,
+    ),
     Failure::new("liveness", "", liveness::routes),
     Failure::new("liveness", "inline", liveness_inline::routes),
     Failure::new("liveness", "dedicated", liveness_dedicated::routes),

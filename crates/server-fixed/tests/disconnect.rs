@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mock_llm::ledger::unix_us;
+use mock_llm::clock::unix_us;
 use support::{FLOWS, Flow, PATIENCE, Request, STAGES, STUCK, Stage, Stand, eventually};
 
 const FIXED: &str = env!("CARGO_BIN_EXE_server-fixed");
@@ -107,7 +107,7 @@ async fn releases(stand: &Stand, flow: Flow, clients: usize) -> Vec<f64> {
         drop(client);
     }
     eventually("all released", async || stand.open() == 0).await;
-    let ended = stand.mock.ledger().ended_streams();
+    let ended = stand.mock.ledger().ended_streams(0);
     let releases = ended.iter().filter_map(|stream| {
         let left = left.get(&stream.request_id)?;
         Some(stream.ended_us?.saturating_sub(*left) as f64 / 1e3)
@@ -223,7 +223,7 @@ async fn both_forms_relay_the_whole_stream() {
         let mut chat = stand.send(&Request::chat(5).with(&quick)).await;
         let text = chat.read_until(|seen| seen.contains("[DONE]")).await;
         assert!(text.contains("chat.completion.chunk"), "{text}");
-        let ended = stand.mock.ledger().ended_streams();
+        let ended = stand.mock.ledger().ended_streams(0);
         assert_eq!(ended[0].chunks, 50);
     }
 }

@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use mock_llm::Mock;
 use mock_llm::config::Config;
+use mock_llm::socket::Listener;
 use serde_json::Value;
-use service::{Drain, Listener};
+use service::Drain;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
@@ -32,7 +33,7 @@ pub const STUCK: Duration = Duration::from_millis(1500);
 /// A mock upstream on a free port, served by the test's own runtime.
 pub fn upstream(config: Config) -> (Mock, SocketAddr) {
     let loopback = "127.0.0.1:0".parse().expect("an address");
-    let listener = Listener::bind(loopback, "--listen").expect("a free port");
+    let listener = Listener::bind(loopback, "--listen", None).expect("a free port");
     let address = listener.address().expect("its address");
     let mock = Mock::new(config, &listener);
     let serving = mock.clone();
