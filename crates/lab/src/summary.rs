@@ -355,6 +355,23 @@ pub struct Process {
     pub pool: Option<Pool>,
     /// Longest lag of its event loop during the load, if it has gauges.
     pub loop_lag_us_peak: Option<u64>,
+    /// How long the parts of a request took, by the server's own clock and by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub timings: BTreeMap<String, Timing>,
+    /// How large the bodies of each client were: bucket to count.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sizes: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// How long a part of a request took, over the whole cell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Timing {
+    pub count: u64,
+    pub mean_us: u64,
+    pub p50_us: u64,
+    pub p99_us: u64,
+    pub max_us: u64,
 }
 
 /// A blocking pool under load, by the server's own gauges.

@@ -73,6 +73,7 @@ const REQUESTS: [&str; 18] = [
     "throughput",
     "little_error",
 ];
+const TIMINGS: [&str; 5] = ["count", "mean", "p50", "p99", "max"];
 const POOL: [&str; 5] = [
     "capacity",
     "busy_peak",
@@ -95,12 +96,17 @@ pub fn is_known(name: &str, cell: &Cell) -> Result<(), String> {
         Some(("ttft" | "gap" | "max_gap", _)) => &DISTRIBUTION,
         Some(("pool", _)) => &POOL,
         Some(("server", _)) => &SERVER,
+        // Which parts a server times is its own affair.
+        Some(("timings", rest)) if rest.contains('.') => {
+            let field = rest.rsplit('.').next().unwrap_or_default();
+            return check_field(name, field, &TIMINGS);
+        }
         Some(("requests", rest)) => return is_known_of_class(name, rest, cell),
         Some((endpoint, _)) if cell.probe.endpoints.contains_key(endpoint) => &PROBE,
         _ => {
             return Err(format!(
-                "\"{name}\" is no metric: there are <endpoint>.*, requests.<class>.*, streams.*, ttft.*, gap.*, \
-                 max_gap.*, pool.*, server.*, recovery.time, diagnosis, inferred_capacity and \
+                "\"{name}\" is no metric: there are <endpoint>.*, requests.<class>.*, timings.<part>.*, streams.*, \
+                 ttft.*, gap.*, max_gap.*, pool.*, server.*, recovery.time, diagnosis, inferred_capacity and \
                  forecast.<name>.error"
             ));
         }
@@ -168,6 +174,19 @@ pub(super) fn metric(name: &str, summary: &Summary) -> Option<Measured> {
                 "queue_wait_max" => Some(Measured::exact(Value::Time(pool.oldest_wait_us_peak))),
                 _ => None,
             }
+        }
+        "timings" => {
+            let (part, field) = field.split_once('.')?;
+            let timing = summary.server.timings.get(part)?;
+            let us = match field {
+                "count" => return Some(Measured::number(timing.count)),
+                "mean" => timing.mean_us,
+                "p50" => timing.p50_us,
+                "p99" => timing.p99_us,
+                "max" => timing.max_us,
+                _ => return None,
+            };
+            (timing.count > 0).then(|| Measured::exact(Value::Time(us)))
         }
         "server" => match field {
             "rss_peak_bytes" => summary.server.rss_peak_bytes.map(Measured::number),

@@ -1,10 +1,12 @@
 //! What the processes of a run tell of themselves, as far as the lab reads it. Unknown keys are ignored:
 //! a service may publish more, and a foreign one publishes something else.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::resources::tenths;
-use crate::summary::Pool;
+use crate::summary::{Pool, Timing};
 
 /// The watchdog's `/gauges` of a server under test.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -23,6 +25,12 @@ pub struct ServerGauges {
     pub background: Option<BackgroundGauges>,
     /// A bounded pool of its own for one class of work.
     pub bulkhead: Option<BulkheadGauges>,
+    /// How long the parts of a request took, by name.
+    #[serde(default)]
+    pub timings: BTreeMap<String, Timing>,
+    /// How large the bodies of each client were: upper bound of a bucket to count.
+    #[serde(default)]
+    pub sizes: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 /// Work that goes on after its response.

@@ -68,8 +68,7 @@ impl ProcessUsage {
             }),
             threads_peak: seen.map(|_| self.peak.threads),
             fds_peak: seen.map(|_| self.peak.fds),
-            pool: None,
-            loop_lag_us_peak: None,
+            ..Process::default()
         }
     }
 }

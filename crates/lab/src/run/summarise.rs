@@ -84,6 +84,10 @@ impl<'a> Frame<'a> {
         };
         summary.server.pool = recorded.gauges.pool();
         summary.server.loop_lag_us_peak = recorded.gauges.loop_lag_us_peak();
+        if let Some(last) = recorded.gauges.last() {
+            summary.server.timings = last.timings.clone();
+            summary.server.sizes = last.sizes.clone();
+        }
         let mut rows = std::mem::take(&mut summary.forecast);
         forecast::settle(&mut rows, &summary);
         summary.forecast = rows;

@@ -10,6 +10,12 @@ pub enum Model {
     ThreadPerChunk,
     /// A client that is built for the request, on the event loop; then nothing.
     ClientPerRequest,
+    /// The worker that read a body, while it is parsed.
+    ParseOnWorker,
+    /// A thread for computing, while a large body is parsed.
+    ParseOnPool,
     /// Nothing: a task on the event loop.
     Async,
+    /// There is no law for it: the scenario says why, under `no_forecast`.
+    None,
 }

@@ -24,6 +24,7 @@ pub(super) fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<Row> {
     }
     streams(&mut table);
     requests(&mut table);
+    parts_and_sizes(&mut table);
     server(&mut table);
     verdict(&mut table);
     table.rows
@@ -122,6 +123,36 @@ fn requests(table: &mut Table<'_>) {
                 unit,
                 &format!("requests.{class}.{field}"),
             );
+        }
+    }
+}
+
+/// By the server's own clock and count, where it has gauges for them.
+fn parts_and_sizes(table: &mut Table<'_>) {
+    table.group = "parts of a request, by the server's own clock";
+    for part in names_of(table.columns, |summary| summary.server.timings.keys()) {
+        for field in ["p50", "p99", "max"] {
+            let name = format!("timings.{part}.{field}");
+            table.metric(format!("{part} {field}"), RowUnit::Us, &name);
+        }
+    }
+    table.group = "sizes of request bodies, by client";
+    for client in names_of(table.columns, |summary| summary.server.sizes.keys()) {
+        let buckets: BTreeSet<&str> = table
+            .columns
+            .iter()
+            .copied()
+            .flatten()
+            .filter_map(|summary| summary.server.sizes.get(client))
+            .flat_map(|sizes| sizes.iter().filter(|&(_, &count)| count > 0))
+            .map(|(bucket, _)| bucket.as_str())
+            .filter(|&bucket| bucket != "count")
+            .collect();
+        for bucket in buckets {
+            table.number(format!("{client} {bucket}"), RowUnit::Count, &|summary| {
+                let count = *summary.server.sizes.get(client)?.get(bucket)?;
+                Some((count as f64, false))
+            });
         }
     }
 }

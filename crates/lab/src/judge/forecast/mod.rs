@@ -1,7 +1,12 @@
 //! What theory says of a cell, before it is run, and how far off it was. One file for each kind of load.
 
+mod bodies;
 mod chunks;
 mod streams;
+
+use std::time::Duration;
+
+pub use bodies::largest_body;
 
 use super::metric::metric;
 use crate::scenario::{Cell, Model, Value};
@@ -16,6 +21,8 @@ pub struct Question<'a> {
     pub model: Model,
     /// Of the scenario: think times depend on it.
     pub seed: u64,
+    /// How long the lab took to parse the largest body of the cell, if it was asked to.
+    pub parse: Option<Duration>,
 }
 
 /// The forecast of one cell of a variant; empty if the cell has no load that the model speaks of.
@@ -26,8 +33,11 @@ pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
     match model {
         Model::ThreadPerStream => streams.map(|streams| streams::thread_per_stream(cell, streams)),
         Model::ThreadPerChunk => streams.map(|streams| chunks::thread_per_chunk(cell, streams)),
+        Model::ParseOnWorker => question.parse.map(|parse| bodies::on_worker(cell, parse)),
+        Model::ParseOnPool => Some(bodies::on_cpu_pool(cell)),
         Model::ClientPerRequest => streams.map(streams::client_per_request),
         Model::Async => streams.map(streams::event_loop),
+        Model::None => None,
     }
     .unwrap_or_default()
 }
