@@ -4,6 +4,7 @@
 mod cell;
 mod directory;
 mod interrupt;
+mod server;
 mod summarise;
 
 use std::path::PathBuf;
