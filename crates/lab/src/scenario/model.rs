@@ -8,4 +8,12 @@ pub enum Model {
     ThreadPerStream,
     /// Nothing: a task on the event loop.
     Async,
+    /// A thread of the pool that the liveness probe shares.
+    SharedPool,
+    /// The event loop itself.
+    OnLoop,
+    /// The one thread of a pool of its own, whose queue has no bound.
+    DedicatedThread,
+    /// A thread of a pool of its own, whose queue has a bound.
+    Bulkhead,
 }

@@ -1,5 +1,6 @@
 //! What theory says of a cell, before it is run, and how far off it was. One file for each kind of load.
 
+mod liveness;
 mod streams;
 
 use super::metric::metric;
@@ -22,9 +23,14 @@ pub struct Question<'a> {
 pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
     let Question { cell, model, .. } = question;
     let streams = cell.load.streams.as_ref();
+    let predictions = || liveness::Setting::of(cell);
     match model {
         Model::ThreadPerStream => streams.map(|streams| streams::thread_per_stream(cell, streams)),
         Model::Async => streams.map(streams::event_loop),
+        Model::SharedPool => predictions().map(|setting| liveness::shared_pool(&setting)),
+        Model::OnLoop => predictions().map(|setting| liveness::on_loop(&setting)),
+        Model::DedicatedThread => predictions().map(|setting| liveness::dedicated_thread(&setting)),
+        Model::Bulkhead => predictions().map(|setting| liveness::bulkhead(&setting)),
     }
     .unwrap_or_default()
 }
