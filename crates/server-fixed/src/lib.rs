@@ -1,17 +1,31 @@
 //! Every failure cured. `diff` a file with the one of the same name in `server-broken`: the
 //! difference is the lesson.
 
+mod liveness;
+mod route_matrix;
 mod stream;
 
 use axum::Router;
 use service::{Failure, Services};
 
 /// Every failure, and every variant of one: a file and a line here.
-const FAILURES: &[Failure] = &[Failure {
-    name: "stream",
-    variant: "",
-    routes: stream::routes,
-}];
+const FAILURES: &[Failure] = &[
+    Failure {
+        name: "stream",
+        variant: "",
+        routes: stream::routes,
+    },
+    Failure {
+        name: "liveness",
+        variant: "",
+        routes: liveness::routes,
+    },
+    Failure {
+        name: "route-matrix",
+        variant: "",
+        routes: route_matrix::routes,
+    },
+];
 
 /// The routes of every failure.
 ///

@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::BulkheadArgs;
+
 /// The flags of both servers; each is an environment variable as well.
 #[derive(Args, Clone, Debug)]
 pub struct ServerArgs {
@@ -68,6 +70,19 @@ pub struct ServerArgs {
     /// How long live streams may go on after SIGTERM
     #[arg(long, env = "DRAIN", default_value = "10s", value_name = "TIME", value_parser = duration)]
     pub drain: Duration,
+
+    /// Bulkheads. The last, because their heading would hold for what follows.
+    #[command(flatten)]
+    pub bulkheads: BulkheadArgs,
+}
+
+impl ServerArgs {
+    /// Places in the queue of a bulkhead that has as many threads as the pool: `--queue`, or one for
+    /// each thread.
+    #[must_use]
+    pub fn queue(&self) -> usize {
+        self.bulkheads.queue.unwrap_or(self.pool_threads) as usize
+    }
 }
 
 /// Parses a time such as `250ms` or `1m 30s`, for clap.

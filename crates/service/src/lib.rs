@@ -6,19 +6,28 @@
 
 mod announce;
 mod args;
+mod background;
+mod bulkhead_args;
 mod error;
 mod failure;
 pub mod lifeline;
 mod listener;
 mod log;
+mod micros;
+mod predictions;
+mod query_time;
 mod run;
 mod shutdown;
 
 pub use announce::announce;
 pub use args::{ServerArgs, duration};
+pub use background::{Background, BackgroundSnapshot, MatrixAnswer, MatrixQuery, Task};
+pub use bulkhead_args::BulkheadArgs;
 pub use error::{EnvironmentError, exit};
 pub use failure::{Failure, UnknownVariant};
 pub use listener::{Connection, HangUp, Listener, Peer};
 pub use log::init as init_log;
+pub use predictions::{Liveness, LivezQuery, Pending, PredictQuery, Prediction, Predictions};
+pub use query_time::QueryTime;
 pub use run::{Services, run, serve};
 pub use shutdown::{Drain, on_signal};

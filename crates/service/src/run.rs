@@ -110,7 +110,7 @@ async fn serve_app(
         }),
     ));
     let app = failures
-        .merge(vitals.routes())
+        .merge(vitals.health_routes())
         .merge(vitals::metrics_routes(Arc::clone(&registry)));
     let beside = Router::new()
         .route("/gauges", get(read_gauges))

@@ -1,5 +1,5 @@
-//! What is queued and what runs: the arithmetic behind [`BlockingPool`](crate::BlockingPool), with
-//! the time handed in and no clock inside.
+//! What is queued and what runs: the arithmetic behind [`BlockingPool`](crate::BlockingPool) and
+//! [`Bulkhead`](crate::Bulkhead), with the time handed in and no clock inside.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -40,6 +40,11 @@ impl Ledger {
             busy_total: Duration::ZERO,
             summed_until: now,
         }
+    }
+
+    /// Jobs that hold a thread.
+    pub(crate) fn busy(&self) -> usize {
+        self.busy
     }
 
     pub(crate) fn enqueue(&mut self, now: Instant) -> Ticket {

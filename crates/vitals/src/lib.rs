@@ -31,23 +31,33 @@
 //! - [`LoopLag`] shows a loop that wakes late, or not at all.
 //! - [`Watchdog`] serves gauges from an OS thread and a port of its own.
 //! - [`Exhaustion`] decides when to say so in the log.
+//! - [`Bulkhead`] keeps one kind of blocking work from starving the rest, and refuses what is too much.
+//! - [`Readiness`] tells a load balancer of a saturation that lasts.
 
+mod bulkhead;
 mod canary;
+mod crew;
+mod error_response;
 mod exhaustion;
+mod job_queue;
 mod ledger;
 mod loop_lag;
 mod metrics;
 mod micros;
+mod panic_message;
 mod pool;
+mod readiness;
 mod routes;
 mod vitals;
 mod watchdog;
 
+pub use bulkhead::{Bulkhead, BulkheadError, BulkheadFull, BulkheadSnapshot};
 pub use canary::{CANARY_TIMEOUT, Canary, CanaryReport, DEGRADED_ABOVE, Health};
 pub use exhaustion::{Exhaustion, Transition};
 pub use loop_lag::{LAG_INTERVAL, LoopLag, LoopLagSnapshot};
 pub use metrics::metrics_routes;
 pub use pool::{BlockingPool, PoolError, PoolSnapshot};
+pub use readiness::{READINESS_HOLD, Readiness, ReadinessSnapshot, ReadinessWatch};
 pub use routes::{DebugHealth, HealthReport};
 pub use vitals::{Vitals, VitalsSnapshot};
 pub use watchdog::Watchdog;

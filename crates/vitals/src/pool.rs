@@ -9,6 +9,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::ledger::{Ledger, Ticket};
 use crate::micros;
+use crate::panic_message::panic_message;
 
 /// Runs blocking jobs on the runtime's own blocking pool and counts them.
 ///
@@ -55,6 +56,14 @@ pub struct PoolSnapshot {
     /// Between two snapshots, busy percent is `Δbusy_total / (capacity · Δt)`.
     #[serde(rename = "busy_us_total", with = "micros")]
     pub busy_total: Duration,
+}
+
+impl PoolSnapshot {
+    /// Whether every thread is busy and a job waits for one: what [`Readiness`](crate::Readiness) is
+    /// to be shown.
+    pub fn is_backed_up(&self) -> bool {
+        self.busy >= self.capacity && self.queued > 0
+    }
 }
 
 /// Why a job gave no result.
@@ -148,14 +157,9 @@ impl BlockingPool {
 impl From<JoinError> for PoolError {
     fn from(error: JoinError) -> Self {
         match error.try_into_panic() {
-            Ok(panic) => {
-                let message = panic
-                    .downcast_ref::<&str>()
-                    .map(|text| (*text).to_owned())
-                    .or_else(|| panic.downcast_ref::<String>().cloned())
-                    .unwrap_or_else(|| "no message".to_owned());
-                Self::Panicked { message }
-            }
+            Ok(panic) => Self::Panicked {
+                message: panic_message(panic.as_ref()),
+            },
             Err(_cancelled) => Self::ShuttingDown,
         }
     }

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use crate::canary::{CanaryReport, DEGRADED_ABOVE, Health};
 use crate::micros;
-use crate::pool::PoolSnapshot;
+use crate::pool::{PoolError, PoolSnapshot};
 use crate::vitals::Vitals;
 
 /// The body of `GET /health`.
@@ -39,15 +38,24 @@ pub struct DebugHealth {
 }
 
 impl Vitals {
-    /// The health routes:
+    /// All routes for health: [`health_routes`](Self::health_routes), and `GET /livez`, which answers
+    /// on the loop. Saturation is no reason to be killed.
+    pub fn routes<S>(&self) -> Router<S>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        self.health_routes()
+            .route("/livez", get(|| async { "ok\n" }))
+    }
+
+    /// The routes that tell how the pool and the loop are, for an app with a liveness probe of its own:
     ///
     /// | route | what it does |
     /// |---|---|
     /// | `GET /debug/health-sync` | a trivial job in the pool, as a synchronous route would be; waits as long as it takes, without a limit |
     /// | `GET /debug/health-async` | answers on the loop |
     /// | `GET /health` | the canary: 200 for healthy and degraded, 503 for unhealthy, in bounded time |
-    /// | `GET /livez` | answers on the loop, for a liveness probe: saturation is no reason to be killed |
-    pub fn routes<S>(&self) -> Router<S>
+    pub fn health_routes<S>(&self) -> Router<S>
     where
         S: Clone + Send + Sync + 'static,
     {
@@ -56,7 +64,6 @@ impl Vitals {
             .route("/debug/health-sync", get(move || health_sync(sync.clone())))
             .route("/debug/health-async", get(|| async { ok(Duration::ZERO) }))
             .route("/health", get(move || health(canary.clone())))
-            .route("/livez", get(|| async { "ok\n" }))
     }
 }
 
@@ -72,12 +79,9 @@ where
     )
 }
 
-async fn health_sync(vitals: Vitals) -> Response {
-    match vitals.pool.spawn_timed(|wait| wait).await {
-        Ok(wait) => ok(wait).into_response(),
-        // Only a runtime that is shutting down drops the job.
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-    }
+async fn health_sync(vitals: Vitals) -> Result<Json<DebugHealth>, PoolError> {
+    let wait = vitals.pool.spawn_timed(|wait| wait).await?;
+    Ok(ok(wait))
 }
 
 fn ok(wait: Duration) -> Json<DebugHealth> {

@@ -1,0 +1,46 @@
+//! The probe shares the pool with the work: a server that is merely full does not answer whether it is
+//! alive, and is killed for it, with all the work that it has.
+
+use axum::extract::{Query, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use service::{Liveness, LivezQuery, PredictQuery, Prediction, Predictions, Services};
+use vitals::{BlockingPool, PoolError};
+
+#[derive(Clone)]
+struct App {
+    predictions: Predictions,
+    pool: BlockingPool,
+}
+
+pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
+    let app = App {
+        predictions: Predictions::default(),
+        pool: services.vitals.pool().clone(),
+    };
+    Ok(Router::new()
+        .route("/predict", post(predict))
+        .route("/livez", get(livez))
+        .route("/readyz", get(predict))
+        .with_state(app))
+}
+
+/// `POST /predict`, on the pool that is shared by all, behind all that was queued before. And
+/// `GET /readyz`: a server that can make a prediction is ready, so each probe makes one more.
+async fn predict(
+    State(app): State<App>,
+    Query(query): Query<PredictQuery>,
+) -> Result<Json<Prediction>, PoolError> {
+    let prediction = app.pool.run(app.predictions.job(query.work)).await?;
+    Ok(Json(prediction))
+}
+
+/// `GET /livez`: whether predictions make progress. The answer takes no time, and waits for a thread
+/// of the pool as long as a prediction does.
+async fn livez(
+    State(app): State<App>,
+    Query(query): Query<LivezQuery>,
+) -> Result<Liveness, PoolError> {
+    let recent = query.recent.get();
+    app.pool.run(move || app.predictions.liveness(recent)).await
+}

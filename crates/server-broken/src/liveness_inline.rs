@@ -1,0 +1,38 @@
+//! The work runs in the handlers themselves, on the event loop: while a prediction is made, nothing
+//! else on that loop is answered, the liveness probe included.
+
+use std::thread;
+
+use axum::extract::{Query, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use service::{Liveness, LivezQuery, PredictQuery, Prediction, Predictions, Services};
+
+pub(crate) fn routes(_services: &mut Services) -> anyhow::Result<Router> {
+    Ok(Router::new()
+        .route("/predict", post(predict))
+        .route("/livez", get(livez))
+        .route("/readyz", get(predict))
+        .with_state(Predictions::default()))
+}
+
+/// `POST /predict` and `GET /readyz`: a prediction, here and now.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the failure on purpose: the loop makes the prediction and does nothing else meanwhile"
+)]
+async fn predict(
+    State(predictions): State<Predictions>,
+    Query(query): Query<PredictQuery>,
+) -> Json<Prediction> {
+    let work = query.work.get();
+    Json(predictions.begin().run(|| thread::sleep(work)))
+}
+
+/// `GET /livez`: whether predictions make progress. It holds no thread, and needs the loop.
+async fn livez(
+    State(predictions): State<Predictions>,
+    Query(query): Query<LivezQuery>,
+) -> Liveness {
+    predictions.liveness(query.recent.get())
+}

@@ -1,0 +1,93 @@
+//! Seven ways to mix sync and async: what the inner work of a request holds, and what is held by the
+//! background task that it leaves behind.
+
+use std::thread;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::Query;
+use axum::routing::get;
+use service::{Background, MatrixAnswer, MatrixQuery, Services};
+use tokio::time::sleep;
+use vitals::{BlockingPool, PoolError};
+
+/// What a piece of work holds while it lasts.
+#[derive(Clone, Copy)]
+enum Holds {
+    /// A thread of the pool that is shared by all.
+    Pool,
+    /// The event loop.
+    Loop,
+    /// Nothing: it awaits.
+    Nothing,
+}
+
+/// Path, inner work, background task. A `sync-route` runs on the pool as a whole.
+#[rustfmt::skip]
+const ROUTES: [(&str, Holds, Holds); 7] = {
+    use Holds::{Loop, Nothing, Pool};
+    [
+        ("/sync-route-sync-inner-async-bg-sync-task", Pool, Pool),
+        ("/sync-route-sync-inner-async-bg-async-task", Pool, Nothing),
+        ("/sync-route-sync-inner-sync-bg-sync-task", Pool, Pool),
+        ("/async-route-sync-inner-async-bg-async-task", Loop, Nothing),
+        ("/async-route-async-inner-async-bg-async-task", Nothing, Nothing),
+        ("/async-route-async-inner-async-bg-sync-task", Nothing, Loop),
+        ("/async-route-async-inner-sync-bg-sync-task", Nothing, Pool),
+    ]
+};
+
+#[derive(Clone)]
+struct App {
+    pool: BlockingPool,
+    account: Background,
+}
+
+pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
+    let app = App {
+        pool: services.vitals.pool().clone(),
+        account: Background::default(),
+    };
+    let account = app.account.clone();
+    services.gauge("background", move || account.snapshot());
+    let mut router = Router::new();
+    for (path, inner, background) in ROUTES {
+        let app = app.clone();
+        let handler = move |Query(query)| respond(app, inner, background, query);
+        router = router.route(path, get(handler));
+    }
+    Ok(router)
+}
+
+/// The inner work, then the background task is handed over as the last act of the handler, then the
+/// response leaves. A task on the loop begins once the loop has written the response; one on the pool
+/// does not wait for that.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the failure on purpose: two of the seven block the loop"
+)]
+async fn respond(
+    app: App,
+    inner: Holds,
+    background: Holds,
+    query: MatrixQuery,
+) -> Result<MatrixAnswer, PoolError> {
+    let started = Instant::now();
+    match inner {
+        Holds::Pool => app.pool.run(query.inner.blocking_work()).await?,
+        Holds::Loop => thread::sleep(query.inner.get()),
+        Holds::Nothing => sleep(query.inner.get()).await,
+    }
+    let inner = started.elapsed();
+    let task = app.account.task();
+    let time = query.background;
+    match background {
+        Holds::Pool => drop(app.pool.spawn(move || task.run(time.blocking_work()))),
+        Holds::Loop => drop(tokio::spawn(async move {
+            task.run(|| thread::sleep(time.get()));
+        })),
+        Holds::Nothing => drop(tokio::spawn(task.run_async(sleep(time.get())))),
+    }
+    let accepted = true;
+    Ok(MatrixAnswer { inner, accepted })
+}

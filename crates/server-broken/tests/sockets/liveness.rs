@@ -1,0 +1,95 @@
+//! Full of predictions, in each of the three broken ways.
+
+use crate::support::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_just_started_is_alive_in_every_variant() {
+    for flags in ["", "--variant inline", "--variant dedicated"] {
+        let answer = Server::start(flags).get("/livez").await;
+        assert_eq!(answer.status, 200, "{flags}: {answer:?}");
+        assert_eq!(answer.json()["progress_us"], serde_json::Value::Null);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_the_shared_pool_the_probe_waits_behind_the_predictions() {
+    let server = Server::start("--pool-threads 2");
+    let predictions = server.clients(6, "POST", "/predict?work=2s");
+    server.until("pool", |pool| pool["queued"] == 4).await;
+    let loop_answers = server.get("/debug/health-async").await;
+    let probe = server.get("/livez").await;
+    assert!(loop_answers.took < 1000 * MS, "the loop is free");
+    assert!(probe.took > 2500 * MS, "two rounds and more: {probe:?}");
+    assert_eq!(probe.status, 200, "it was alive all the time: {probe:?}");
+
+    let predictions = all(predictions).await;
+    assert!(predictions.iter().all(|answer| answer.status == 200));
+    let longest = predictions
+        .iter()
+        .map(|answer| answer.json()["wait_us"].as_u64());
+    assert!(longest.max().flatten() > Some(2_500_000), "{predictions:?}");
+    assert!(
+        server.get("/livez").await.took < 1000 * MS,
+        "it is idle again"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inline_the_loop_is_blocked_and_the_watchdog_shows_it() {
+    let server = Server::start("--variant inline --worker-threads 1");
+    let prediction = server.clients(1, "POST", "/predict?work=3s");
+    let overdue = |lag: &serde_json::Value| lag["overdue_us"].as_u64() > Some(300_000);
+    server.until("event_loop", overdue).await;
+    let probe = server.get("/livez").await;
+    assert!(probe.took > 500 * MS, "{probe:?}");
+    assert_eq!(all(prediction).await[0].status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dedicated_thread_saves_the_probe_and_its_queue_grows_though_clients_leave() {
+    let server = Server::start("--variant dedicated --pool-threads 40");
+    let clients = server.clients(30, "POST", "/predict?work=10s");
+    let bulkhead = server.until("bulkhead", |it| it["queued"] == 29).await;
+    assert_eq!(bulkhead["queue_limit"], serde_json::Value::Null);
+    assert_eq!(
+        (&bulkhead["capacity"], &bulkhead["busy"]),
+        (&1.into(), &1.into())
+    );
+    for client in clients {
+        client.abort();
+    }
+    // Clients that left are noticed at once where they are noticed at all.
+    tokio::time::sleep(300 * MS).await;
+    let left = server.gauge("bulkhead").await["queued"].as_u64();
+    assert!(left > Some(20), "{left:?}");
+    let probe = server.get("/livez").await;
+    assert!(probe.status == 200 && probe.took < 1000 * MS, "{probe:?}");
+    let stuck = server.get("/livez?recent=1ms").await;
+    assert_eq!(
+        stuck.status, 500,
+        "no prediction in the last millisecond: {stuck:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn being_asked_whether_it_is_ready_makes_a_prediction() {
+    for flags in ["", "--variant inline", "--variant dedicated"] {
+        let answer = Server::start(flags).get("/readyz?work=400ms").await;
+        assert_eq!(answer.status, 200, "{flags}: {answer:?}");
+        assert!(answer.has_header("content-type: application/json"));
+        assert!(
+            answer.json()["work_us"].as_u64() >= Some(400_000),
+            "{flags}: {answer:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_holds_a_thread_for_longer_than_a_minute() {
+    let server = Server::start("");
+    for query in ["work=61s", "work=1"] {
+        let path = format!("/predict?{query}");
+        let answers = all(server.clients(1, "POST", &path)).await;
+        assert_eq!(answers[0].status, 400, "{answers:?}");
+    }
+}

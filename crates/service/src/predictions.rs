@@ -1,0 +1,216 @@
+//! The predictions of the `liveness` failure: their account, and what their routes take and answer.
+//! Nothing of the lesson: on which threads they run, and on which the probes, is.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::QueryTime;
+use crate::micros::micros;
+
+/// The query of `POST /predict` and `GET /readyz`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct PredictQuery {
+    /// How long the prediction takes; 1 s unless given.
+    #[serde(default = "PredictQuery::work")]
+    pub work: QueryTime,
+}
+
+impl PredictQuery {
+    fn work() -> QueryTime {
+        QueryTime::from_millis(1000)
+    }
+}
+
+/// The query of `GET /livez`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct LivezQuery {
+    /// How long predictions may make no progress; 10 s unless given.
+    #[serde(default = "LivezQuery::recent")]
+    pub recent: QueryTime,
+}
+
+impl LivezQuery {
+    fn recent() -> QueryTime {
+        QueryTime::from_millis(10_000)
+    }
+}
+
+/// The account of all predictions. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Predictions {
+    progress: Arc<Mutex<Progress>>,
+}
+
+/// A prediction, as its client sees it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Prediction {
+    /// From when the handler asked for it until it ran, in microseconds.
+    pub wait_us: u64,
+    /// How long it ran, in microseconds.
+    pub work_us: u64,
+}
+
+/// What `GET /livez` answers: 200 when alive, 500 when not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Liveness {
+    /// Whether a prediction finished recently, or none is pending.
+    pub alive: bool,
+    /// Predictions that were asked for and have not finished.
+    pub pending: usize,
+    /// Since a prediction last finished, or the first of those pending was asked for, in microseconds;
+    /// null if none was ever asked for.
+    pub progress_us: Option<u64>,
+}
+
+impl Predictions {
+    /// A prediction is asked for. It is pending until it ran, or is dropped.
+    #[must_use]
+    pub fn begin(&self) -> Pending {
+        let begun = Instant::now();
+        self.lock().begin(begun);
+        Pending {
+            of: self.clone(),
+            begun,
+        }
+    }
+
+    /// A prediction that takes `work`, pending from now on, to be handed to a pool.
+    pub fn job(&self, work: QueryTime) -> impl FnOnce() -> Prediction + Send + 'static {
+        let pending = self.begin();
+        move || pending.run(work.blocking_work())
+    }
+
+    /// Whether predictions make progress. A server that has none to make is alive, one that was just
+    /// started included.
+    #[must_use]
+    pub fn liveness(&self, recent: Duration) -> Liveness {
+        self.lock().liveness(recent, Instant::now())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A prediction that has not run.
+#[derive(Debug)]
+pub struct Pending {
+    of: Predictions,
+    begun: Instant,
+}
+
+impl Pending {
+    /// Runs it here and now.
+    pub fn run(self, work: impl FnOnce()) -> Prediction {
+        let started = Instant::now();
+        work();
+        let finished = Instant::now();
+        self.of.lock().progress(finished);
+        Prediction {
+            wait_us: micros(started - self.begun),
+            work_us: micros(finished - started),
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.of.lock().pending -= 1;
+    }
+}
+
+impl IntoResponse for Liveness {
+    fn into_response(self) -> Response {
+        let status = match self.alive {
+            true => StatusCode::OK,
+            false => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(self)).into_response()
+    }
+}
+
+/// The arithmetic, with the time handed in.
+#[derive(Debug, Default)]
+struct Progress {
+    pending: usize,
+    last: Option<Instant>,
+}
+
+impl Progress {
+    fn begin(&mut self, now: Instant) {
+        if self.pending == 0 {
+            // What was idle for long has not been stuck for long.
+            self.progress(now);
+        }
+        self.pending += 1;
+    }
+
+    fn progress(&mut self, now: Instant) {
+        self.last = self.last.max(Some(now));
+    }
+
+    fn liveness(&self, recent: Duration, now: Instant) -> Liveness {
+        let since = self.last.map(|last| now.saturating_duration_since(last));
+        Liveness {
+            alive: self.pending == 0 || since.is_some_and(|since| since <= recent),
+            pending: self.pending,
+            progress_us: since.map(micros),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECENT: Duration = Duration::from_secs(10);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn an_idle_server_is_alive_however_long_it_has_been_idle() {
+        let t0 = Instant::now();
+        let mut progress = Progress::default();
+        assert!(progress.liveness(RECENT, t0 + 100 * RECENT).alive);
+        progress.begin(t0);
+        progress.pending -= 1;
+        assert!(progress.liveness(RECENT, t0 + 100 * RECENT).alive);
+    }
+
+    #[test]
+    fn it_is_dead_when_what_is_pending_made_no_progress_for_a_while() {
+        let t0 = Instant::now();
+        let mut progress = Progress::default();
+        progress.begin(t0);
+        progress.begin(t0 + 5 * SECOND);
+        assert!(progress.liveness(RECENT, t0 + RECENT).alive);
+        assert!(!progress.liveness(RECENT, t0 + 11 * SECOND).alive);
+        progress.progress(t0 + 12 * SECOND);
+        progress.pending -= 1;
+        let liveness = progress.liveness(RECENT, t0 + 15 * SECOND);
+        assert_eq!((liveness.alive, liveness.pending), (true, 1));
+        assert_eq!(liveness.progress_us, Some(3_000_000));
+    }
+
+    #[test]
+    fn the_first_prediction_after_a_long_pause_has_its_time() {
+        let t0 = Instant::now();
+        let mut progress = Progress::default();
+        progress.progress(t0);
+        progress.begin(t0 + 100 * RECENT);
+        assert!(progress.liveness(RECENT, t0 + 100 * RECENT + SECOND).alive);
+    }
+
+    #[test]
+    fn a_prediction_that_is_dropped_unrun_is_not_pending_for_ever() {
+        let predictions = Predictions::default();
+        let job = predictions.job(QueryTime::from_millis(1));
+        assert_eq!(predictions.liveness(RECENT).pending, 1);
+        drop(job);
+        assert_eq!(predictions.liveness(RECENT).pending, 0);
+    }
+}

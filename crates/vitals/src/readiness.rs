@@ -1,0 +1,269 @@
+//! Whether a server should be given work, told slowly enough that one burst decides nothing.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::task::AbortHandle;
+
+/// How long a server is backed up before it is not ready, unless the caller says otherwise.
+pub const READINESS_HOLD: Duration = Duration::from_secs(1);
+
+/// Looks that a [`ReadinessWatch`] takes in a hold time.
+const LOOKS: u32 = 20;
+
+/// Decides when a server is not ready and when it is again; fed with looks, with no clock inside.
+///
+/// Saturation is a matter of readiness (send the next request elsewhere) and never of liveness (kill
+/// the process, with all the work that it has). It is fed with whether work is *backed up*: every
+/// thread busy **and** a job waiting ([`BulkheadSnapshot::is_backed_up`](crate::BulkheadSnapshot::is_backed_up),
+/// [`PoolSnapshot::is_backed_up`](crate::PoolSnapshot::is_backed_up)); threads that are merely all busy
+/// are well used.
+///
+/// Time backed up counts up and time at ease counts down, between zero and the hold time; it is not
+/// ready from when the count is full until it is empty. So it turns after one hold time at the
+/// earliest, in both directions, and neither an instant at which a thread is free between two jobs nor
+/// a short burst makes it flicker. What is backed up about half of the time stays as it is.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use vitals::Readiness;
+///
+/// let (start, second) = (Instant::now(), Duration::from_secs(1));
+/// let mut readiness = Readiness::new(second);
+/// for look in 0..=20 {
+///     readiness.observe(true, start + look * second / 20);
+/// }
+/// assert!(!readiness.is_ready());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    hold: Duration,
+    count: Duration,
+    last: Option<Look>,
+    state: ReadinessSnapshot,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    is_backed_up: bool,
+    when: Instant,
+}
+
+/// A server's readiness at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadinessSnapshot {
+    /// Whether it should be given work.
+    pub ready: bool,
+    /// How often that changed.
+    pub transitions: u64,
+}
+
+impl Readiness {
+    /// Ready, and not so after `hold` of being backed up.
+    pub fn new(hold: Duration) -> Self {
+        Self {
+            hold,
+            count: Duration::ZERO,
+            last: None,
+            state: ReadinessSnapshot {
+                ready: true,
+                transitions: 0,
+            },
+        }
+    }
+
+    /// Takes one look at `now` and says whether it is ready.
+    ///
+    /// The time since the look before counts as what was seen then, and as a tenth of the hold time at
+    /// most: one look decides nothing, however long the pause before it. So look at least ten times
+    /// in a hold time.
+    pub fn observe(&mut self, is_backed_up: bool, now: Instant) -> bool {
+        let last = self.last.replace(Look {
+            is_backed_up,
+            when: now,
+        });
+        if let Some(last) = last {
+            let since = now.saturating_duration_since(last.when).min(self.hold / 10);
+            self.count = if last.is_backed_up {
+                (self.count + since).min(self.hold)
+            } else {
+                self.count.saturating_sub(since)
+            };
+            // Ready => (Ready | NotReady), NotReady => (NotReady | Ready)
+            let turns = match self.state.ready {
+                true => last.is_backed_up && self.count == self.hold,
+                false => !last.is_backed_up && self.count.is_zero(),
+            };
+            if turns {
+                self.state.ready = !self.state.ready;
+                self.state.transitions += 1;
+            }
+        }
+        self.state.ready
+    }
+
+    /// What the last look left it at.
+    pub fn is_ready(&self) -> bool {
+        self.state.ready
+    }
+
+    /// What the last look left it at, for a gauge.
+    pub fn snapshot(&self) -> ReadinessSnapshot {
+        self.state
+    }
+}
+
+/// A task that feeds a [`Readiness`], twenty looks in a hold time.
+///
+/// ```
+/// use vitals::{Bulkhead, READINESS_HOLD, ReadinessWatch};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let reports = Bulkhead::new("reports", 4, Some(8));
+/// let readiness = ReadinessWatch::spawn(READINESS_HOLD, move || reports.snapshot().is_backed_up());
+/// assert!(readiness.is_ready()); // what `GET /readyz` is to ask
+/// # }
+/// ```
+///
+/// Clones share the task; it stops when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct ReadinessWatch {
+    task: Arc<Task>,
+}
+
+#[derive(Debug)]
+struct Task {
+    readiness: Arc<Mutex<Readiness>>,
+    ticker: AbortHandle,
+}
+
+impl ReadinessWatch {
+    /// Starts looking on the current runtime.
+    ///
+    /// # Panics
+    /// If called outside a runtime, or within one that has its timer disabled.
+    pub fn spawn(hold: Duration, is_backed_up: impl Fn() -> bool + Send + 'static) -> Self {
+        let readiness = Arc::new(Mutex::new(Readiness::new(hold)));
+        let shared = Arc::clone(&readiness);
+        let pause = (hold / LOOKS).max(Duration::from_millis(1));
+        let ticker = tokio::spawn(async move {
+            loop {
+                lock(&shared).observe(is_backed_up(), Instant::now());
+                tokio::time::sleep(pause).await;
+            }
+        });
+        let ticker = ticker.abort_handle();
+        Self {
+            task: Arc::new(Task { readiness, ticker }),
+        }
+    }
+
+    /// What the last look left it at; may be called from any thread.
+    pub fn is_ready(&self) -> bool {
+        self.snapshot().ready
+    }
+
+    /// The same, for a gauge.
+    pub fn snapshot(&self) -> ReadinessSnapshot {
+        lock(&self.task.readiness).snapshot()
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.ticker.abort();
+    }
+}
+
+fn lock(readiness: &Mutex<Readiness>) -> MutexGuard<'_, Readiness> {
+    readiness.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const HOLD: Duration = Duration::from_secs(1);
+
+    /// Looks every 50 ms, and the time until it turned.
+    struct Bench {
+        readiness: Readiness,
+        now: Instant,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self {
+                readiness: Readiness::new(HOLD),
+                now: Instant::now(),
+            }
+        }
+
+        fn look(&mut self, is_backed_up: bool) -> bool {
+            self.now += 50 * MS;
+            self.readiness.observe(is_backed_up, self.now)
+        }
+
+        fn look_for(&mut self, time: Duration, is_backed_up: impl Fn(u32) -> bool) -> bool {
+            let looks = u32::try_from(time.as_millis() / 50).unwrap();
+            (0..looks).fold(true, |_, look| self.look(is_backed_up(look)))
+        }
+    }
+
+    #[test]
+    fn it_turns_after_the_hold_time_and_not_before_and_back_likewise() {
+        let mut bench = Bench::new();
+        assert!(bench.look_for(HOLD, |_| true), "a look is missing yet");
+        assert!(!bench.look(true));
+        // The look before was still one of being backed up.
+        assert!(!bench.look_for(HOLD, |_| false));
+        assert!(bench.look(false));
+        assert_eq!(bench.readiness.snapshot().transitions, 2);
+    }
+
+    #[test]
+    fn a_burst_shorter_than_the_hold_time_changes_nothing() {
+        let mut bench = Bench::new();
+        for _ in 0..10 {
+            assert!(bench.look_for(800 * MS, |_| true));
+            assert!(bench.look_for(900 * MS, |_| false));
+        }
+        assert_eq!(bench.readiness.snapshot().transitions, 0);
+    }
+
+    #[test]
+    fn a_thread_that_is_free_for_an_instant_does_not_start_the_count_anew() {
+        let mut bench = Bench::new();
+        assert!(!bench.look_for(2 * HOLD, |look| look % 5 != 0));
+        assert!(
+            !bench.look_for(10 * HOLD, |look| look % 2 == 0),
+            "it stays as it is at half of the time"
+        );
+        assert_eq!(bench.readiness.snapshot().transitions, 1);
+    }
+
+    #[test]
+    fn one_look_after_a_long_pause_decides_nothing() {
+        let mut readiness = Readiness::new(HOLD);
+        let t0 = Instant::now();
+        readiness.observe(true, t0);
+        assert!(readiness.observe(true, t0 + 60 * HOLD));
+    }
+
+    #[tokio::test]
+    async fn dropping_the_last_watch_stops_the_task() {
+        let watched = Arc::new(());
+        let held = Arc::clone(&watched);
+        let watch = ReadinessWatch::spawn(20 * MS, move || Arc::strong_count(&held) > 0);
+        let clone = watch.clone();
+        drop(watch);
+        tokio::time::sleep(300 * MS).await;
+        assert!(!clone.is_ready(), "a clone keeps it running");
+        drop(clone);
+        tokio::time::sleep(50 * MS).await;
+        assert_eq!(Arc::strong_count(&watched), 1);
+    }
+}
