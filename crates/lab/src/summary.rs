@@ -381,7 +381,7 @@ pub struct Pool {
     pub busy_percent: Option<f64>,
 }
 
-/// A bounded pool of its own for one class of work, under load, by the server's own gauges.
+/// A bounded pool of its own for one class of work, by looks at the server's own gauges in the hold.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bulkhead {

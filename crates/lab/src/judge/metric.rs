@@ -64,7 +64,7 @@ const REQUESTS: [&str; 19] = [
     "max",
     "mean",
     "ok_p50",
-    "ok_max",
+    "ok_p99",
     "failed",
     "unanswered",
     "due",
@@ -273,7 +273,7 @@ fn requests(field: &str, class: &Requests) -> Option<Measured> {
             .as_ref()
             .map(|little| Measured::exact(Value::Percent(little.error_percent.abs()))),
         "ok_p50" => distribution("p50", &outcomes.response_ok_us),
-        "ok_max" => distribution("max", &outcomes.response_ok_us),
+        "ok_p99" => distribution("p99", &outcomes.response_ok_us),
         _ => distribution(field, &outcomes.response_us),
     }
 }

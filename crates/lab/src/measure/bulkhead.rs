@@ -26,8 +26,6 @@ struct Look {
 impl BulkheadUsage {
     /// Adds a look at `at_us` at the gauges of process `pid`.
     pub(super) fn add(&mut self, at_us: u64, pid: u32, gauges: BulkheadGauges, in_hold: bool) {
-        self.queued_peak = self.queued_peak.max(gauges.queued);
-        self.oldest_wait_us_peak = self.oldest_wait_us_peak.max(gauges.oldest_wait_us);
         self.refused_total = self.refused.add(pid, gauges.refused);
         let now = Look {
             at_us,
@@ -35,6 +33,8 @@ impl BulkheadUsage {
             queued: gauges.queued,
         };
         if in_hold {
+            self.queued_peak = self.queued_peak.max(gauges.queued);
+            self.oldest_wait_us_peak = self.oldest_wait_us_peak.max(gauges.oldest_wait_us);
             self.hold = Some((self.hold.map_or(now, |(first, _)| first), now));
         }
         self.last = Some(gauges);

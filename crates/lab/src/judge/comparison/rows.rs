@@ -115,6 +115,7 @@ fn requests(table: &mut Table<'_>) {
             ("p95", RowUnit::Us, "p95"),
             ("p99", RowUnit::Us, "p99"),
             ("max", RowUnit::Us, "max"),
+            ("p99 of the answered", RowUnit::Us, "ok_p99"),
             ("failed", RowUnit::Percent, "failed"),
             ("unanswered", RowUnit::Percent, "unanswered"),
             ("lost", RowUnit::Count, "lost"),

@@ -123,7 +123,8 @@ pub(super) fn shared_pool(setting: &Setting<'_>) -> Vec<Forecast> {
     rows
 }
 
-/// Predictions run on the loop: one at a time, and nothing else meanwhile, SIGTERM included.
+/// Predictions run on the loop: one at a time, and nothing else meanwhile. Even SIGTERM may wait until
+/// SIGKILL, so that of further kills there is only a least number.
 pub(super) fn on_loop(setting: &Setting<'_>) -> Vec<Forecast> {
     let kubelet = setting.cell.kubelet.as_ref();
     let alone = Setting {
@@ -132,6 +133,9 @@ pub(super) fn on_loop(setting: &Setting<'_>) -> Vec<Forecast> {
         ..setting.clone()
     };
     let mut rows = kills(&alone, &simulate(&alone));
+    for row in rows.iter_mut().filter(|row| row.name == "kills") {
+        row.bound = Bound::AtLeast;
+    }
     rows.push(bounded(
         Bound::AtMost,
         row(
@@ -201,6 +205,7 @@ pub(super) fn bulkhead(setting: &Setting<'_>) -> Vec<Forecast> {
     let is_full = rate > capacity;
     let queue = f64::from(queue(setting.cell));
     let wait = if is_full { queue / capacity } else { 0.0 };
+    let longest = format!("Q·S/c with Q = {queue}");
     let mut rows = never_killed(setting);
     rows.extend([
         row(
@@ -218,13 +223,26 @@ pub(super) fn bulkhead(setting: &Setting<'_>) -> Vec<Forecast> {
             "1 − c/(λS): what no thread is left for is refused at once".to_owned(),
         ),
         row(
-            "longest_answer",
-            &setting.metric("ok_max"),
+            "answer_p99",
+            &setting.metric("ok_p99"),
             Unit::Us,
             (wait + service) * 1e6,
-            format!("Q·S/c + S with Q = {queue}"),
+            if is_full {
+                format!("{longest}, + S")
+            } else {
+                "S: none waits".to_owned()
+            },
         ),
     ]);
+    if is_full {
+        rows.push(row(
+            "queue_wait_max",
+            "bulkhead.queue_wait_max",
+            Unit::Us,
+            wait * 1e6,
+            longest,
+        ));
+    }
     rows
 }
 
@@ -300,7 +318,7 @@ fn kills(setting: &Setting<'_>, run: &Simulated) -> Vec<Forecast> {
             Unit::Us,
             (first - setting.load_start) * 1e6,
             format!(
-                "{wait}: over the timeout of {} from {crossed} on; the {}. probe that fails, + the timeout",
+                "{wait}: over the timeout of {} from {crossed} on; killed after {} failures in a row",
                 shown(timeout),
                 rules.failure_threshold
             ),
@@ -440,10 +458,40 @@ mod tests {
         assert_eq!(predicted(&rows, "restarts"), Some(0.0));
         assert_eq!(predicted(&rows, "throughput"), Some(40.0));
         assert!((predicted(&rows, "refused").expect("forecast") - 20.0).abs() < 1e-9);
-        assert_eq!(predicted(&rows, "longest_answer"), Some(2e6));
+        assert_eq!(predicted(&rows, "answer_p99"), Some(2e6));
+        assert_eq!(predicted(&rows, "queue_wait_max"), Some(1e6));
         cell.server.args = vec!["--queue".to_owned(), "8".to_owned()];
         let rows = bulkhead(&Setting::of(&cell).expect("predictions"));
-        assert_eq!(predicted(&rows, "longest_answer"), Some(1.2e6));
+        assert_eq!(predicted(&rows, "answer_p99"), Some(1.2e6));
+    }
+
+    #[test]
+    fn no_published_cell_starts_where_milliseconds_decide_between_two_kills() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/liveness.toml");
+        let scenario = crate::scenario::load(path, &[]).expect("valid");
+        let mut killed = 0;
+        for cell in &scenario.cells {
+            let setting = Setting::of(cell).expect("predictions");
+            let capacity = f64::from(setting.threads) / setting.service;
+            let kill = |wrong: f64| {
+                let rate = setting.rate + wrong * (setting.offered() - capacity);
+                let other = Setting {
+                    rate,
+                    ..setting.clone()
+                };
+                predicted(&shared_pool(&other), "first_kill")
+            };
+            let Some(forecast) = kill(0.0) else {
+                continue;
+            };
+            killed += 1;
+            // Waits that are wrong by 4 % fail the same probes.
+            for wrong in [-0.04, 0.04] {
+                let other = kill(wrong).expect("killed");
+                assert!((other - forecast).abs() < 1e4, "{}: {other}", cell.name);
+            }
+        }
+        assert!(killed >= 4, "{killed}");
     }
 
     #[test]
