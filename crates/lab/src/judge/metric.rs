@@ -1,3 +1,5 @@
+mod kubelet;
+
 use super::flat;
 use crate::scenario::{Cell, Value};
 use crate::summary::{Distribution, Probe, Requests, Summary};
@@ -53,7 +55,7 @@ const STREAMS: [&str; 13] = [
     "chunks",
     "sequence_errors",
 ];
-const REQUESTS: [&str; 18] = [
+const REQUESTS: [&str; 19] = [
     "p50",
     "p90",
     "p95",
@@ -62,6 +64,7 @@ const REQUESTS: [&str; 18] = [
     "max",
     "mean",
     "ok_p50",
+    "ok_p99",
     "failed",
     "unanswered",
     "due",
@@ -101,13 +104,15 @@ pub fn is_known(name: &str, cell: &Cell) -> Result<(), String> {
             let field = rest.rsplit('.').next().unwrap_or_default();
             return check_field(name, field, &TIMINGS);
         }
+        Some(("bulkhead", _)) => &kubelet::BULKHEAD,
+        Some(("kubelet", _)) if cell.kubelet.is_some() => &kubelet::KUBELET,
         Some(("requests", rest)) => return is_known_of_class(name, rest, cell),
         Some((endpoint, _)) if cell.probe.endpoints.contains_key(endpoint) => &PROBE,
         _ => {
             return Err(format!(
                 "\"{name}\" is no metric: there are <endpoint>.*, requests.<class>.*, timings.<part>.*, streams.*, \
-                 ttft.*, gap.*, max_gap.*, pool.*, server.*, recovery.time, diagnosis, inferred_capacity and \
-                 forecast.<name>.error"
+                 ttft.*, gap.*, max_gap.*, pool.*, bulkhead.*, server.*, recovery.time, diagnosis, \
+                 inferred_capacity and forecast.<name>.error, and kubelet.* of cells with a [kubelet]"
             ));
         }
     };
@@ -198,6 +203,8 @@ pub(super) fn metric(name: &str, summary: &Summary) -> Option<Measured> {
                 .map(|percent| Measured::exact(Value::Percent(percent))),
             _ => None,
         },
+        "kubelet" => kubelet::kubelet(field, summary),
+        "bulkhead" => kubelet::bulkhead(field, summary.server.bulkhead.as_ref()?),
         "recovery" => summary
             .phases
             .recovery
@@ -285,6 +292,7 @@ fn requests(field: &str, class: &Requests) -> Option<Measured> {
             .as_ref()
             .map(|little| Measured::exact(Value::Percent(little.error_percent.abs()))),
         "ok_p50" => distribution("p50", &outcomes.response_ok_us),
+        "ok_p99" => distribution("p99", &outcomes.response_ok_us),
         _ => distribution(field, &outcomes.response_us),
     }
 }

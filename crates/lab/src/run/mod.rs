@@ -5,6 +5,7 @@ mod calibration;
 mod cell;
 mod directory;
 mod interrupt;
+mod server;
 mod summarise;
 
 use std::path::PathBuf;

@@ -9,8 +9,8 @@ use crate::measure::{
 };
 use crate::scenario;
 use crate::summary::{
-    ClosedLoop, Diagnosis, Host, Kind, Lateness, Ledger, LoadPhase, Phase, Phases, Probe, Quality,
-    Recovery, Requests, SCHEMA, State, Summary, Upstream,
+    ClosedLoop, Diagnosis, Host, Kind, Kubelet, Lateness, Ledger, LoadPhase, Phase, Phases, Probe,
+    Quality, Recovery, Requests, SCHEMA, State, Summary, Upstream,
 };
 
 /// What does not change while a cell runs.
@@ -72,6 +72,7 @@ impl<'a> Frame<'a> {
             closed_loop: self.closed_loop(recorded),
             server: recorded.server.figures(),
             upstream: upstream(recorded),
+            kubelet: None,
             forecast: task.forecast.clone(),
             quality: self.quality(recorded),
             diagnosis: Diagnosis {
@@ -82,7 +83,9 @@ impl<'a> Frame<'a> {
             },
             expectations: Vec::new(),
         };
+        summary.kubelet = self.kubelet(recorded, &summary.phases.load);
         summary.server.pool = recorded.gauges.pool();
+        summary.server.bulkhead = recorded.gauges.bulkhead();
         summary.server.loop_lag_us_peak = recorded.gauges.loop_lag_us_peak();
         if let Some(last) = recorded.gauges.last() {
             summary.server.timings = last.timings.clone();
@@ -162,6 +165,16 @@ impl<'a> Frame<'a> {
         self.classes(recorded)
             .map(|(name, spec, class)| (name.clone(), class.figures(spec, window)))
             .collect()
+    }
+
+    fn kubelet(&self, recorded: &Recorded, load: &LoadPhase) -> Option<Kubelet> {
+        let window = Window {
+            start_us: load.started_us,
+            hold_us: load.hold_started_us,
+            end_us: load.hold_started_us + load.hold_us,
+        };
+        let kubelet = recorded.kubelet.as_ref();
+        kubelet.map(|kubelet| kubelet.figures(window))
     }
 
     fn classes<'r>(

@@ -18,4 +18,12 @@ pub enum Model {
     Async,
     /// There is no law for it: the scenario says why, under `no_forecast`.
     None,
+    /// A thread of the pool that the liveness probe shares.
+    SharedPool,
+    /// The event loop itself.
+    OnLoop,
+    /// The one thread of a pool of its own, whose queue has no bound.
+    DedicatedThread,
+    /// A thread of a pool of its own, whose queue has a bound.
+    Bulkhead,
 }

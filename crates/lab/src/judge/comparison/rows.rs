@@ -25,6 +25,8 @@ pub(super) fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<Row> {
     streams(&mut table);
     requests(&mut table);
     parts_and_sizes(&mut table);
+    bulkhead(&mut table);
+    kubelet(&mut table);
     server(&mut table);
     verdict(&mut table);
     table.rows
@@ -114,8 +116,10 @@ fn requests(table: &mut Table<'_>) {
             ("p95", RowUnit::Us, "p95"),
             ("p99", RowUnit::Us, "p99"),
             ("max", RowUnit::Us, "max"),
+            ("p99 of the answered", RowUnit::Us, "ok_p99"),
             ("failed", RowUnit::Percent, "failed"),
             ("unanswered", RowUnit::Percent, "unanswered"),
+            ("lost", RowUnit::Count, "lost"),
             ("misses Little's law by", RowUnit::Percent, "little_error"),
         ] {
             table.metric(
@@ -154,6 +158,28 @@ fn parts_and_sizes(table: &mut Table<'_>) {
                 Some((count as f64, false))
             });
         }
+    }
+}
+
+fn bulkhead(table: &mut Table<'_>) {
+    table.group = "bulkhead, by the server's own count";
+    table.metric("jobs, per s", RowUnit::PerSecond, "bulkhead.throughput");
+    table.metric("jobs refused", RowUnit::Count, "bulkhead.refused");
+    table.metric("most queued", RowUnit::Count, "bulkhead.queued_peak");
+    table.metric("longest wait", RowUnit::Us, "bulkhead.queue_wait_max");
+}
+
+fn kubelet(table: &mut Table<'_>) {
+    table.group = "kubelet";
+    for (label, unit, field) in [
+        ("restarts", RowUnit::Count, "restarts"),
+        ("first kill after", RowUnit::Us, "first_kill"),
+        ("down, in all", RowUnit::Us, "down"),
+        ("liveness failed", RowUnit::Count, "liveness_failed"),
+        ("readiness failed", RowUnit::Count, "readiness_failed"),
+        ("not ready", RowUnit::Percent, "unready"),
+    ] {
+        table.metric(label, unit, &format!("kubelet.{field}"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod chunks;
+mod liveness;
 mod streams;
 
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub struct Question<'a> {
 pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
     let Question { cell, model, .. } = question;
     let streams = cell.load.streams.as_ref();
+    let predictions = || liveness::Setting::of(cell);
     match model {
         Model::ThreadPerStream => streams.map(|streams| streams::thread_per_stream(cell, streams)),
         Model::ThreadPerChunk => streams.map(|streams| chunks::thread_per_chunk(cell, streams)),
@@ -38,6 +40,10 @@ pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
         Model::ClientPerRequest => streams.map(streams::client_per_request),
         Model::Async => streams.map(streams::event_loop),
         Model::None => None,
+        Model::SharedPool => predictions().map(|setting| liveness::shared_pool(&setting)),
+        Model::OnLoop => predictions().map(|setting| liveness::on_loop(&setting)),
+        Model::DedicatedThread => predictions().map(|setting| liveness::dedicated_thread(&setting)),
+        Model::Bulkhead => predictions().map(|setting| liveness::bulkhead(&setting)),
     }
     .unwrap_or_default()
 }
