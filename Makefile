@@ -5,19 +5,22 @@ SCENARIO ?= stream
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-broken demo-fixed compare install up-broken up-fixed stop clean test fmt clippy unit docs \
-        test-openai reference
+        test-openai reference scenarios
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: install ## Run both variants in their short form and compare them (under 90 s)
+demo: install ## Run all variants of SCENARIO in their short form and compare them
 	@$(LAB) run $(SCENARIO) --quick
 
-demo-broken: install ## Run the broken variant in its short form (under 45 s)
+demo-broken: install ## Run the broken variant of SCENARIO (default stream) in its short form
 	@$(LAB) run $(SCENARIO) --quick --variant broken
 
-demo-fixed: install ## Run the fixed variant in its short form (under 45 s)
+demo-fixed: install ## Run the fixed variant of SCENARIO (default stream) in its short form
 	@$(LAB) run $(SCENARIO) --quick --variant fixed
+
+scenarios: install ## Run every scenario in its short form and print one table (under 12 min)
+	@$(LAB) scenarios
 
 compare: install ## Compare the newest run of each variant; FORMAT=text, markdown or json
 	@$(LAB) compare --format $(or $(FORMAT),text)

@@ -5,15 +5,20 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
-use service::Peer;
 use tokio::time::Instant;
 
 use crate::Mock;
+use crate::clock::unix_us;
 use crate::dice::mix;
-use crate::ledger::unix_us;
+use crate::ledger::{Kind, Opening};
+use crate::socket::Peer;
 
 /// The header that names a request, in both directions.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Which attempt a request is, from 0, by the clients that OpenAI and Anthropic publish: they repeat a
+/// request that failed, by themselves.
+const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
 
 /// A longer request id is replaced: the history keeps thousands of them.
 const LONGEST_ID: usize = 256;
@@ -27,8 +32,24 @@ pub struct Call {
     pub arrived: Instant,
     /// When it arrived, for the ledger.
     pub started_us: u64,
+    /// Which attempt it is, from 0.
+    pub retry: u32,
     /// Who sent it.
     pub peer: Peer,
+}
+
+impl Call {
+    /// What the ledger needs to know of it.
+    #[must_use]
+    pub fn opening(&self, kind: Kind) -> Opening {
+        Opening {
+            kind,
+            request_id: Arc::clone(&self.request_id),
+            started_us: self.started_us,
+            retry: self.retry,
+            peer: Some(self.peer.clone()),
+        }
+    }
 }
 
 /// Notes the arrival of a request before any handler runs, and echoes its id in the response.
@@ -42,6 +63,7 @@ pub async fn note(
         arrived: Instant::now(),
         started_us: unix_us(),
         request_id: given_id(request.headers()).unwrap_or_else(|| mock.names().next()),
+        retry: retry_count(request.headers()),
         peer,
     };
     let echo = HeaderValue::from_str(&call.request_id);
@@ -79,4 +101,11 @@ impl Names {
 fn given_id(headers: &HeaderMap) -> Option<Arc<str>> {
     let id = headers.get(REQUEST_ID)?.to_str().ok()?;
     (!id.is_empty() && id.len() <= LONGEST_ID).then(|| id.into())
+}
+
+fn retry_count(headers: &HeaderMap) -> u32 {
+    let count = headers
+        .get(RETRY_COUNT)
+        .and_then(|count| count.to_str().ok());
+    count.and_then(|count| count.parse().ok()).unwrap_or(0)
 }

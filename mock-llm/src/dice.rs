@@ -1,5 +1,6 @@
 /// Randomness that depends on who asks and never on when: the draw for token `k` of a request is a
-/// hash of (seed, request id, `k`), so the same run comes out the same in any order of arrival.
+/// hash of (seed, request id, `k`), and that for the request itself likewise, so the same run comes
+/// out the same in any order of arrival.
 #[derive(Clone, Copy, Debug)]
 pub struct Dice {
     key: u64,
@@ -30,7 +31,20 @@ impl Dice {
         }
     }
 
-    /// The draw for number `k`.
+    /// The draw for the request as a whole: whether it is among the degraded ones.
+    #[must_use]
+    pub fn request(self) -> Draw {
+        // No answer has as many tokens as would reach these numbers.
+        self.draw(u64::MAX)
+    }
+
+    /// The draw for whether a fault befalls the request.
+    #[must_use]
+    pub fn fault(self) -> Draw {
+        self.draw(u64::MAX - 1)
+    }
+
+    /// The draw for token `k`.
     #[must_use]
     pub fn draw(self, k: u64) -> Draw {
         let first = mix(self.key ^ mix(k));

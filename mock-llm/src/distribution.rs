@@ -1,6 +1,9 @@
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
+
+use serde::{Serialize, Serializer};
 
 use crate::dice::Draw;
 
@@ -9,10 +12,11 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// How long something takes: always the same, or drawn anew each time.
 ///
-/// Written as `200ms`, `normal:MEAN,DEVIATION` (`normal:200ms,20ms`; never below zero) or
+/// Written as `200ms`, `normal:MEAN,DEVIATION` (`normal:200ms,20ms`; never below zero),
 /// `lognormal:MEDIAN,SIGMA[,cap=LIMIT]` (`lognormal:200ms,0.5,cap=2s`; sigma is that of the
-/// logarithm). Times are those of humantime: `400us`, `1s 500ms`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// logarithm) or `degraded:SHARE,FACTOR,DISTRIBUTION` (`degraded:0.05,10,normal:200ms,20ms`: one
+/// request in twenty is ten times as slow). Times are those of humantime: `400us`, `1s 500ms`.
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Distribution {
     /// Always the same time.
@@ -33,26 +37,46 @@ pub enum Distribution {
         /// What a draw is at most.
         cap: Duration,
     },
+    /// A mixture: some requests are slower as a whole, as behind a degraded replica.
+    Degraded {
+        /// The share of requests that are slow, from 0 to 1.
+        share: f64,
+        /// How many times as slow.
+        factor: f64,
+        /// What the others get.
+        of: Box<Distribution>,
+    },
 }
 
 /// A distribution that cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}; write 200ms, normal:200ms,20ms or lognormal:200ms,0.5,cap=2s")]
+#[error(
+    "{reason}; write 200ms, normal:200ms,20ms, lognormal:200ms,0.5,cap=2s or \
+     degraded:0.05,10,normal:200ms,20ms"
+)]
 pub struct BadDistribution {
     reason: String,
 }
 
 impl Distribution {
-    /// The time for one draw.
+    /// The time of one token, by the draw of the token and that of its request.
     #[must_use]
-    pub fn sample(&self, draw: Draw) -> Duration {
-        match *self {
-            Self::Constant(time) => time,
+    pub fn sample(&self, token: Draw, request: Draw) -> Duration {
+        match self {
+            Self::Constant(time) => *time,
             Self::Normal { mean, deviation } => {
-                seconds(mean.as_secs_f64() + deviation.as_secs_f64() * draw.normal())
+                seconds(mean.as_secs_f64() + deviation.as_secs_f64() * token.normal())
             }
             Self::LogNormal { median, sigma, cap } => {
-                seconds(median.as_secs_f64() * (sigma * draw.normal()).exp()).min(cap)
+                seconds(median.as_secs_f64() * (sigma * token.normal()).exp()).min(*cap)
+            }
+            Self::Degraded { share, factor, of } => {
+                let time = of.sample(token, request);
+                if request.u < *share {
+                    scaled(time, *factor)
+                } else {
+                    time
+                }
             }
         }
     }
@@ -65,6 +89,9 @@ impl FromStr for Distribution {
         let Some((name, arguments)) = text.split_once(':') else {
             return time(text).map(Self::Constant);
         };
+        if name == "degraded" {
+            return degraded(arguments);
+        }
         let arguments: Vec<&str> = arguments.split(',').map(str::trim).collect();
         match (name, arguments.as_slice()) {
             ("constant", [value]) => time(value).map(Self::Constant),
@@ -74,7 +101,7 @@ impl FromStr for Distribution {
             }),
             ("lognormal", [median, sigma, rest @ ..]) => Ok(Self::LogNormal {
                 median: time(median)?,
-                sigma: parse_sigma(sigma)?,
+                sigma: number("sigma", sigma, 0.0..=10.0)?,
                 cap: parse_cap(rest)?,
             }),
             ("constant" | "normal" | "lognormal", _) => {
@@ -96,7 +123,25 @@ impl fmt::Display for Distribution {
             Self::LogNormal { median, sigma, cap } => {
                 write!(f, "lognormal:{},{sigma},cap={}", time(*median), time(*cap))
             }
+            Self::Degraded { share, factor, of } => write!(f, "degraded:{share},{factor},{of}"),
         }
+    }
+}
+
+impl Serialize for Distribution {
+    /// As it is written.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// `factor` times as long, a day at most; exactly the same time for a factor of 1.
+#[must_use]
+pub fn scaled(time: Duration, factor: f64) -> Duration {
+    if factor == 1.0 {
+        time
+    } else {
+        seconds(time.as_secs_f64() * factor)
     }
 }
 
@@ -114,11 +159,32 @@ fn time(text: &str) -> Result<Duration, BadDistribution> {
     Ok(time)
 }
 
-fn parse_sigma(text: &str) -> Result<f64, BadDistribution> {
+fn degraded(arguments: &str) -> Result<Distribution, BadDistribution> {
+    let parts: Vec<&str> = arguments.splitn(3, ',').map(str::trim).collect();
+    let [share, factor, of] = parts[..] else {
+        return Err(bad(format!("too few arguments in 'degraded:{arguments}'")));
+    };
+    let of: Distribution = of.parse()?;
+    if matches!(of, Distribution::Degraded { .. }) {
+        return Err(bad("a mixture of a mixture".into()));
+    }
+    Ok(Distribution::Degraded {
+        share: number("share", share, 0.0..=1.0)?,
+        factor: number("factor", factor, 0.0..=1_000_000.0)?,
+        of: Box::new(of),
+    })
+}
+
+fn number(what: &str, text: &str, range: RangeInclusive<f64>) -> Result<f64, BadDistribution> {
     text.parse()
         .ok()
-        .filter(|sigma| (0.0..=10.0).contains(sigma))
-        .ok_or_else(|| bad(format!("sigma '{text}' is not a number from 0 to 10")))
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            let (least, most) = range.into_inner();
+            bad(format!(
+                "{what} '{text}' is not a number from {least} to {most}"
+            ))
+        })
 }
 
 fn parse_cap(rest: &[&str]) -> Result<Duration, BadDistribution> {
@@ -145,7 +211,7 @@ mod tests {
         let distribution: Distribution = text.parse().unwrap();
         let dice = Dice::new(3, "samples");
         let mut times: Vec<_> = (0..20_001)
-            .map(|k| distribution.sample(dice.draw(k)))
+            .map(|k| distribution.sample(dice.draw(k), dice.request()))
             .collect();
         times.sort();
         times
@@ -158,6 +224,8 @@ mod tests {
             "400us",
             "normal:200ms,20ms",
             "lognormal:200ms,0.5,cap=2s",
+            "degraded:0.05,10,lognormal:200ms,0.5,cap=2s",
+            "degraded:1,0.5,200ms",
         ] {
             let distribution: Distribution = text.parse().unwrap();
             assert_eq!(distribution.to_string(), text);
@@ -175,6 +243,10 @@ mod tests {
             "lognormal:1s,x",
             "lognormal:1s,0.5,2s",
             "25h",
+            "degraded:0.05,10",
+            "degraded:2,10,1s",
+            "degraded:0.1,-1,1s",
+            "degraded:0.1,10,degraded:0.1,10,1s",
         ] {
             let error = text.parse::<Distribution>().unwrap_err().to_string();
             assert!(error.contains("write 200ms"), "{text}: {error}");
@@ -201,6 +273,24 @@ mod tests {
             "{median:?}"
         );
         assert_eq!(times[20_000], Duration::from_millis(400));
+    }
+
+    #[test]
+    fn a_share_of_the_requests_is_slower_from_first_to_last() {
+        let distribution: Distribution = "degraded:0.2,10,normal:100ms,1ms".parse().unwrap();
+        let slow = (0..2_000)
+            .filter(|request| {
+                let dice = Dice::new(5, &format!("request-{request}"));
+                let is_slow = |k| {
+                    let time = distribution.sample(dice.draw(k), dice.request());
+                    time > Duration::from_millis(500)
+                };
+                let first = is_slow(0);
+                assert!((1..10).all(|k| is_slow(k) == first), "{request} changes");
+                first
+            })
+            .count();
+        assert!((340..=460).contains(&slow), "{slow} of 2000 are slow");
     }
 
     #[test]

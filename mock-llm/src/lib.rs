@@ -4,38 +4,51 @@
 
 mod answering;
 mod call;
+/// The clock of the ledger.
+pub mod clock;
 /// The flags.
 pub mod config;
 /// Randomness that does not depend on the order of arrival.
 pub mod dice;
 /// How long something takes.
 pub mod distribution;
-/// Failures on purpose.
 pub mod fault;
-/// How late tokens leave.
-pub mod lateness;
+pub mod gate;
+/// Times, counted by their length.
+pub mod histogram;
 pub mod ledger;
+/// What is decided of an answer before it begins.
+pub mod plan;
 mod refusal;
 mod routes;
 /// When each token is due.
 pub mod schedule;
+/// What can be changed while the service runs.
+pub mod settings;
 /// What an answer looks like in time and size.
 pub mod shape;
+pub mod socket;
 /// What the service says of itself.
 pub mod stats;
 pub mod stream;
 pub mod wire;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use service::{Drain, Listener};
+use serde_json::{Map, Value};
+use service::Drain;
 
 use call::Names;
 use config::Config;
-use lateness::Lateness;
+use fault::Faults;
+use gate::Gate;
+use histogram::Times;
 use ledger::Ledger;
+use settings::Settings;
+use shape::BadParameter;
+use socket::{Listener, Peer};
 use stats::Stats;
 
 /// The service, apart from its sockets. Clones share everything.
@@ -47,8 +60,13 @@ pub struct Mock {
 #[derive(Debug)]
 struct Inner {
     config: Config,
+    settings: RwLock<Arc<Settings>>,
+    gate: Arc<Gate>,
+    faults: Faults,
     ledger: Arc<Ledger>,
-    lateness: Arc<Lateness>,
+    /// How late tokens left, against their schedule: the mock's own confession. A run in which it was
+    /// the bottleneck shows here, and not only in what its clients saw.
+    lateness: Arc<Times>,
     connections: Arc<AtomicUsize>,
     names: Names,
 }
@@ -59,7 +77,7 @@ struct Inner {
 /// If the listener fails for good.
 ///
 /// # Cancel safety
-/// As [`service::serve`].
+/// As [`Mock::serve`].
 pub async fn run(listener: Listener, config: Config, drain: Drain) -> io::Result<()> {
     let mock = Mock::new(config, &listener);
     mock.serve(listener, drain).await
@@ -69,8 +87,12 @@ impl Mock {
     /// The service on a listener, which it does not serve yet.
     #[must_use]
     pub fn new(config: Config, listener: &Listener) -> Self {
+        let settings = config.settings();
         Self {
             inner: Arc::new(Inner {
+                gate: Gate::new(settings.limits),
+                settings: RwLock::new(Arc::new(settings)),
+                faults: Faults::default(),
                 ledger: Ledger::new(config.history),
                 lateness: Arc::default(),
                 connections: listener.open_connections(),
@@ -80,15 +102,50 @@ impl Mock {
         }
     }
 
-    /// Serves until the drain is over.
+    /// Serves until the drain is over: from its beginning no connection is accepted, live streams go
+    /// on, and what is left when its time is up is cut.
     ///
     /// # Errors
     /// If the listener fails for good.
     ///
     /// # Cancel safety
-    /// As [`service::serve`].
+    /// Dropping the future closes the listener; connections already accepted go on until their runtime
+    /// ends.
     pub async fn serve(&self, listener: Listener, drain: Drain) -> io::Result<()> {
-        service::serve(listener, routes::router(self), drain).await
+        let begun = drain.clone();
+        let service = routes::router(self).into_make_service_with_connect_info::<Peer>();
+        let server = axum::serve(listener, service)
+            .with_graceful_shutdown(async move { begun.begun().await });
+        tokio::select! {
+            result = server => result,
+            () = drain.expired() => {
+                let left = self.inner.connections.load(Ordering::Relaxed);
+                tracing::warn!(left, "the drain's time is over; the connections that are left are cut");
+                Ok(())
+            }
+        }
+    }
+
+    /// The settings now, all of one piece.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        let settings = self.inner.settings.read();
+        Arc::clone(&settings.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes some of the settings at once, or none of them: a request has either all the old ones or
+    /// all the new ones. Streams that have begun keep theirs; the limits are those of the service, and
+    /// hold for all from now on.
+    ///
+    /// # Errors
+    /// The key that is unknown, or whose value cannot be read or does not go with the others.
+    pub fn change(&self, changes: &Map<String, Value>) -> Result<Arc<Settings>, BadParameter> {
+        let settings = self.inner.settings.write();
+        let mut settings = settings.unwrap_or_else(PoisonError::into_inner);
+        *settings = Arc::new(settings.with(changes)?);
+        // Within the lock, so that two changes at once end with the limits of the later one.
+        self.inner.gate.set_limits(settings.limits);
+        Ok(Arc::clone(&settings))
     }
 
     /// What `GET /stats` says.
@@ -97,6 +154,8 @@ impl Mock {
         Stats {
             tally: self.inner.ledger.tally(),
             lateness_us: self.inner.lateness.summary(),
+            queue_us: self.inner.gate.waits().summary(),
+            faults: self.inner.faults.tally(),
             connections: self.inner.connections.load(Ordering::Relaxed) as u64,
             seed: self.inner.config.seed,
         }
@@ -108,8 +167,16 @@ impl Mock {
         &self.inner.ledger
     }
 
-    fn lateness(&self) -> &Arc<Lateness> {
+    fn lateness(&self) -> &Arc<Times> {
         &self.inner.lateness
+    }
+
+    fn gate(&self) -> &Arc<Gate> {
+        &self.inner.gate
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.inner.faults
     }
 
     fn config(&self) -> &Config {

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use mock_llm::config::Config;
-use service::{Drain, EnvironmentError, Listener};
+use mock_llm::socket::Listener;
+use service::{Drain, EnvironmentError};
 
 fn main() -> ExitCode {
     let config = Config::parse();
@@ -27,7 +28,8 @@ fn start(config: Config) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let listener = Listener::bind(config.listen, "--listen")?;
+    let listener = Listener::bind(config.listen, "--listen", config.send_buffer)?
+        .with_write_timeout(config.write_timeout);
     let drain = Drain::new(config.drain);
     let signalled = drain.clone();
     tokio::spawn(async move {

@@ -5,6 +5,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::gate::Limits;
 use crate::shape::BadParameter;
 use crate::wire::dialect::{Dialect, ON_PURPOSE};
 use crate::wire::request::BadRequest;
@@ -43,6 +44,21 @@ impl Refusal {
             kind: kind.map(Into::into),
             retry_after,
             ..Self::new(status, ON_PURPOSE)
+        }
+    }
+
+    /// Nothing is wrong with the request, but as many run and wait as may.
+    #[must_use]
+    pub fn queue_full(limits: Limits, retry_after: Duration) -> Self {
+        let running = limits.max_running.unwrap_or_default();
+        let message = format!(
+            "Rate limit reached: {running} requests are running and {} are queued. Please try again \
+             later.",
+            limits.max_queued
+        );
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, message)
         }
     }
 

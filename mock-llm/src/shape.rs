@@ -1,9 +1,10 @@
 use std::str::FromStr;
 
 use axum::http::HeaderMap;
+use serde::Serialize;
 
 use crate::distribution::Distribution;
-use crate::fault::Fault;
+use crate::fault::Rule;
 
 /// The most tokens an answer may have.
 const MOST_CHUNKS: u64 = 1_000_000;
@@ -11,10 +12,13 @@ const MOST_CHUNKS: u64 = 1_000_000;
 /// The most padding a token may have.
 const MOST_BYTES: usize = 1 << 20;
 
-/// What an answer looks like in time and size: the flags' defaults, changed by the request.
-#[derive(Clone, Debug, PartialEq)]
+/// What a request sets to nothing with.
+pub const NONE: &str = "none";
+
+/// What an answer looks like in time and size: the service's settings, changed by the request.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Shape {
-    /// Time from the request's arrival to the first token.
+    /// Time to the first token: from the request's arrival, or from the end of its time in the queue.
     pub ttft: Distribution,
     /// Time from one token to the next.
     pub interval: Distribution,
@@ -22,8 +26,8 @@ pub struct Shape {
     pub chunks: u64,
     /// Bytes of padding in each token.
     pub bytes: usize,
-    /// What goes wrong.
-    pub fault: Option<Fault>,
+    /// What goes wrong, and for whom.
+    pub fault: Option<Rule>,
 }
 
 /// A header or query parameter that cannot be read.
@@ -68,20 +72,17 @@ impl Shape {
         Ok(self)
     }
 
-    /// Whether tokens contain a character of several bytes.
-    #[must_use]
-    pub fn is_wide(&self) -> bool {
-        self.fault
-            .as_ref()
-            .is_some_and(|fault| fault.slice().is_some())
-    }
-
-    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+    /// Sets one of the keys, by the text that flags, headers and queries have.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the key or the value.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
             "ttft" => self.ttft = read(value)?,
             "interval" => self.interval = read(value)?,
             "chunks" => self.chunks = chunks(value)?,
             "bytes" => self.bytes = bytes(value)?,
+            "fault" if value == NONE => self.fault = None,
             "fault" => self.fault = Some(read(value)?),
             _ => return Err("unknown; there are ttft, interval, chunks, bytes and fault".into()),
         }
@@ -150,8 +151,10 @@ mod tests {
             changed.interval,
             Distribution::Constant(Duration::from_micros(400))
         );
-        assert_eq!(changed.fault, Some(Fault::Stall(0)));
-        assert_eq!((changed.ttft, changed.chunks), (shape().ttft, 100));
+        assert_eq!((&changed.ttft, changed.chunks), (&shape().ttft, 100));
+        assert_eq!(changed.fault, Some("stall@0".parse().unwrap()));
+        let spared = changed.with_headers(&headers(&[("x-mock-fault", "none")]));
+        assert_eq!(spared.unwrap().fault, None);
     }
 
     #[test]

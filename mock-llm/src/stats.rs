@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::lateness::LatenessSummary;
+use crate::fault::FaultTally;
+use crate::histogram::TimesSummary;
 use crate::ledger::Tally;
 
 /// What `GET /stats` says; integers, with the unit in the name.
@@ -10,7 +11,12 @@ pub struct Stats {
     #[serde(flatten)]
     pub tally: Tally,
     /// How late tokens left, against their schedule.
-    pub lateness_us: LatenessSummary,
+    pub lateness_us: TimesSummary,
+    /// How long requests were in the queue, those included who did not have to wait or gave up.
+    /// Empty as long as there is no limit on running streams.
+    pub queue_us: TimesSummary,
+    /// What was done on purpose.
+    pub faults: FaultTally,
     /// Connections open now, this one included.
     pub connections: u64,
     /// The seed of all that is drawn.

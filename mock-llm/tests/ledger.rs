@@ -4,7 +4,8 @@ mod support;
 
 use std::time::Duration;
 
-use mock_llm::ledger::{Cause, Kind, Phase, unix_us};
+use mock_llm::clock::unix_us;
+use mock_llm::ledger::{Cause, Kind, Phase};
 use support::{PATIENCE, RawClient, Served, chat_body, payloads, served, served_with};
 
 /// How soon a hang-up must be noticed.
@@ -336,15 +337,18 @@ async fn streams_lists_the_open_ones_and_the_ended_ones_apart() {
     assert_eq!(
         keys,
         [
+            "admitted_us",
             "cause",
             "chunks",
             "ended_us",
+            "hang_up_us",
             "id",
             "kind",
             "last_write_us",
             "peer",
             "phase",
             "request_id",
+            "retry",
             "started_us"
         ]
     );

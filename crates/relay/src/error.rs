@@ -19,7 +19,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RelayError {
-    /// The limit on upstream exchanges is reached.
+    /// The limit on upstream exchanges is reached, and stayed so while a permit was waited for.
     #[error(transparent)]
     Shed(#[from] Shed),
     /// No connection to the upstream: refused, unreachable, no such name, TLS failed.
@@ -240,7 +240,11 @@ mod tests {
 
     #[test]
     fn only_shed_asks_to_come_back() {
-        let shed = RelayError::from(Shed { limit: 2 }).into_response();
+        let shed = Shed {
+            limit: 2,
+            waited: Duration::ZERO,
+        };
+        let shed = RelayError::from(shed).into_response();
         assert_eq!(shed.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(shed.headers()[RETRY_AFTER], "1");
 

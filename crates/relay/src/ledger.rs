@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::time::Instant;
 
 use crate::ending::{Ending, StreamFigures};
+use crate::fallback::GivenUp;
 
 type OnEnd = Arc<dyn Fn(Ending, StreamFigures) + Send + Sync>;
 
 pub(crate) struct Ledger {
     awaiting_head: AtomicUsize,
     streams_open: AtomicUsize,
+    fallbacks: Mutex<BTreeMap<&'static str, u64>>,
     endings: Mutex<BTreeMap<&'static str, u64>>,
     on_end: RwLock<Option<OnEnd>>,
 }
@@ -23,6 +25,7 @@ impl Ledger {
         Self {
             awaiting_head: AtomicUsize::new(0),
             streams_open: AtomicUsize::new(0),
+            fallbacks: Mutex::new(GivenUp::LABELS.map(|label| (label, 0)).into()),
             endings: Mutex::new(Ending::LABELS.map(|label| (label, 0)).into()),
             on_end: RwLock::new(None),
         }
@@ -40,20 +43,21 @@ impl Ledger {
         self.streams_open.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn fallbacks(&self) -> BTreeMap<&'static str, u64> {
+        counts(&self.fallbacks).clone()
+    }
+
     pub(crate) fn endings(&self) -> BTreeMap<&'static str, u64> {
-        self.endings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        counts(&self.endings).clone()
+    }
+
+    /// An upstream was given up, and the next one is asked; the exchange goes on.
+    pub(crate) fn fell_back(&self, why: &GivenUp) {
+        *counts(&self.fallbacks).entry(why.label()).or_default() += 1;
     }
 
     fn record(&self, ending: Ending, figures: StreamFigures) {
-        *self
-            .endings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(ending.label())
-            .or_default() += 1;
+        *counts(&self.endings).entry(ending.label()).or_default() += 1;
         tracing::debug!(?ending, figures.bytes, figures.chunks, ?figures.duration, "relay ended");
         let on_end = self
             .on_end
@@ -66,11 +70,18 @@ impl Ledger {
     }
 }
 
+fn counts<'a>(
+    of: &'a Mutex<BTreeMap<&'static str, u64>>,
+) -> MutexGuard<'a, BTreeMap<&'static str, u64>> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ledger")
             .field("awaiting_head", &self.awaiting_head)
             .field("streams_open", &self.streams_open)
+            .field("fallbacks", &self.fallbacks)
             .field("endings", &self.endings)
             .finish_non_exhaustive()
     }

@@ -40,12 +40,16 @@
 //! | ends without its terminal event | – | error event, clean end | – |
 //! | client hangs up | upstream closed | upstream closed | upstream closed |
 //!
+//! With [fallbacks](Relay::with_fallbacks), the next upstream is asked while nothing of an answer is
+//! out. Whoever would rather wait for a permit than be refused has [`Relay::permit_within`].
+//!
 //! Each exchange ends as exactly one [`Ending`], in [`Relay::snapshot`], in the metrics, and in the
 //! callback of [`Relay::on_end`].
 
 mod body;
 mod ending;
 mod error;
+mod fallback;
 mod framing;
 mod headers;
 mod ledger;
@@ -53,6 +57,7 @@ mod metrics;
 mod permits;
 mod relay;
 mod request;
+mod send;
 mod sse;
 mod timeouts;
 

@@ -15,7 +15,8 @@ impl Relay {
     /// Adds these metrics to `registry`; they are read at each scrape.
     ///
     /// Gauges `relay_permits_in_use`, `relay_permits_limit`, `relay_permits_peak`,
-    /// `relay_awaiting_head`, `relay_streams_open`; counters `relay_refused_total` and
+    /// `relay_permits_waiting`, `relay_awaiting_head`, `relay_streams_open`; counters
+    /// `relay_refused_total`, `relay_fallbacks_total{reason="…"}` and
     /// `relay_endings_total{ending="…"}`.
     pub fn register(&self, registry: &mut Registry) {
         registry.register_collector(Box::new(RelayCollector(self.clone())));
@@ -41,6 +42,11 @@ impl Collector for RelayCollector {
                 relay.permits_peak,
             ),
             (
+                "relay_permits_waiting",
+                "Requests that wait for a permit",
+                relay.permits_waiting,
+            ),
+            (
                 "relay_awaiting_head",
                 "Requests without a response head yet",
                 relay.awaiting_head,
@@ -59,12 +65,25 @@ impl Collector for RelayCollector {
             encoder.encode_descriptor("relay_refused", help, None, MetricType::Counter)?;
         ConstCounter::new(relay.refused).encode(counter)?;
 
-        let help = "Exchanges that ended, by how";
-        let mut family =
-            encoder.encode_descriptor("relay_endings", help, None, MetricType::Counter)?;
-        for (ending, count) in relay.endings {
-            let labels = [("ending", ending)];
-            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        for (name, help, label, counts) in [
+            (
+                "relay_fallbacks",
+                "Upstreams given up for the next one, by why",
+                "reason",
+                relay.fallbacks,
+            ),
+            (
+                "relay_endings",
+                "Exchanges that ended, by how",
+                "ending",
+                relay.endings,
+            ),
+        ] {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (value, count) in counts {
+                let labels = [(label, value)];
+                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+            }
         }
         Ok(())
     }

@@ -2,16 +2,27 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// Every permit is taken: refused at once rather than made to wait.
+/// Every permit is taken, and none came free in the time that was allowed for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("all {limit} upstream permits are in use")]
+#[error("all {limit} upstream permits are in use{}", in_vain(*waited))]
 pub struct Shed {
     /// How many permits there are.
     pub limit: usize,
+    /// How long one was waited for; zero from [`Relay::permit`](crate::Relay::permit), which does
+    /// not wait.
+    pub waited: Duration,
+}
+
+fn in_vain(waited: Duration) -> String {
+    if waited.is_zero() {
+        return String::new();
+    }
+    format!(", and none came free within {waited:.1?}")
 }
 
 /// The right to one exchange with the upstream; given back when dropped.
@@ -29,6 +40,7 @@ pub(crate) struct Permits {
     limit: usize,
     semaphore: Arc<Semaphore>,
     peak: AtomicUsize,
+    waiting: AtomicUsize,
     refused: AtomicU64,
 }
 
@@ -45,20 +57,28 @@ impl Permits {
             limit,
             semaphore: Arc::new(Semaphore::new(limit)),
             peak: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn acquire(&self) -> Result<Permit, Shed> {
-        let Ok(permit) = Arc::clone(&self.semaphore).try_acquire_owned() else {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(Shed { limit: self.limit });
-        };
-        self.peak.fetch_max(self.in_use(), Ordering::Relaxed);
-        Ok(Permit {
-            _permit: permit,
-            granted: Instant::now(),
-        })
+        self.try_acquire().ok_or_else(|| self.shed(Duration::ZERO))
+    }
+
+    pub(crate) async fn acquire_within(&self, limit: Duration) -> Result<Permit, Shed> {
+        // Overtakes nobody: a permit that comes back goes to the first in the queue, not to the pool.
+        if let Some(permit) = self.try_acquire() {
+            return Ok(permit);
+        }
+        let since = Instant::now();
+        let _waiting = Waiting::enter(&self.waiting);
+        let acquired = Arc::clone(&self.semaphore).acquire_owned();
+        match tokio::time::timeout(limit, acquired).await {
+            Ok(Ok(permit)) => Ok(self.granted(permit)),
+            // The semaphore is never closed, so this is the time limit.
+            Ok(Err(_)) | Err(_) => Err(self.shed(since.elapsed())),
+        }
     }
 
     pub(crate) fn limit(&self) -> usize {
@@ -73,8 +93,49 @@ impl Permits {
         self.peak.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    fn try_acquire(&self) -> Option<Permit> {
+        let permit = Arc::clone(&self.semaphore).try_acquire_owned().ok()?;
+        Some(self.granted(permit))
+    }
+
+    fn granted(&self, permit: OwnedSemaphorePermit) -> Permit {
+        self.peak.fetch_max(self.in_use(), Ordering::Relaxed);
+        Permit {
+            _permit: permit,
+            granted: Instant::now(),
+        }
+    }
+
+    fn shed(&self, waited: Duration) -> Shed {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        Shed {
+            limit: self.limit,
+            waited,
+        }
+    }
+}
+
+/// One who waits, counted until served, refused or gone.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -87,7 +148,8 @@ mod tests {
         let permits = Permits::new(2);
         let first = permits.acquire().unwrap();
         let _second = permits.acquire().unwrap();
-        assert_eq!(permits.acquire().unwrap_err(), Shed { limit: 2 });
+        let shed = permits.acquire().unwrap_err();
+        assert_eq!((shed.limit, shed.waited), (2, Duration::ZERO));
         drop(first);
         assert_eq!(permits.in_use(), 1);
         let _third = permits.acquire().unwrap();
@@ -95,5 +157,61 @@ mod tests {
             (permits.in_use(), permits.peak(), permits.refused()),
             (2, 2, 1)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_at_its_limit_as_a_refusal() {
+        let permits = Permits::new(1);
+        let _held = permits.acquire().unwrap();
+        let limit = Duration::from_secs(5);
+        let shed = permits.acquire_within(limit).await.unwrap_err();
+        assert_eq!((shed.limit, shed.waited), (1, limit));
+        assert_eq!(
+            shed.to_string(),
+            "all 1 upstream permits are in use, and none came free within 5.0s"
+        );
+        assert_eq!((permits.waiting(), permits.refused()), (0, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_are_served_in_their_order_and_not_overtaken() {
+        let permits = Arc::new(Permits::new(1));
+        let held = permits.acquire().unwrap();
+        let (served, mut order) = tokio::sync::mpsc::unbounded_channel();
+        for name in ["first", "second"] {
+            let (permits, served) = (Arc::clone(&permits), served.clone());
+            tokio::spawn(async move {
+                let permit = permits.acquire_within(Duration::MAX).await.unwrap();
+                served.send((name, permit)).unwrap();
+            });
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(permits.waiting(), 2);
+        drop(held);
+        permits.acquire().unwrap_err();
+        let (name, permit) = order.recv().await.unwrap();
+        assert_eq!((name, permits.waiting()), ("first", 1));
+        drop(permit);
+        assert_eq!(order.recv().await.unwrap().0, "second");
+        assert_eq!((permits.in_use(), permits.waiting()), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_leaves_the_queue_takes_no_permit_along() {
+        let permits = Permits::new(1);
+        let held = permits.acquire().unwrap();
+        {
+            let mut leaver = std::pin::pin!(permits.acquire_within(Duration::MAX));
+            tokio::select! {
+                biased;
+                _ = &mut leaver => panic!("there is no permit"),
+                () = tokio::task::yield_now() => {}
+            }
+            // From here on the permit is the leaver's, who does not come for it.
+            drop(held);
+            assert_eq!((permits.in_use(), permits.waiting()), (1, 1));
+        }
+        assert_eq!((permits.in_use(), permits.waiting()), (0, 0));
+        assert_eq!(permits.refused(), 0, "to leave is not to be refused");
     }
 }

@@ -2,31 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::request;
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Url};
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use crate::body::GuardedBody;
 use crate::ending::{Ending, StreamFigures};
 use crate::error::{BoxError, RelayError};
 use crate::framing::Framing;
-use crate::ledger::{AwaitingHead, Ledger, OpenStream};
+use crate::ledger::{Ledger, OpenStream};
 use crate::permits::{Permit, Permits, Shed};
 use crate::request::UpstreamRequest;
 use crate::timeouts::Timeouts;
 
-/// Relays requests to one upstream. Clones share its connections, its permits and its counters.
+/// Relays requests to one upstream, or to the next one if that fails before its first byte. Clones
+/// share its connections, its permits and its counters.
 ///
 /// A host *name* in the upstream's address is looked up by `getaddrinfo` on the runtime's blocking
 /// pool; where that pool may be full, give an IP address.
 #[derive(Clone, Debug)]
 pub struct Relay {
-    shared: Arc<Shared>,
+    upstream: Url,
+    fallbacks: Arc<[Url]>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// The relay's counters at one instant.
@@ -38,12 +41,17 @@ pub struct RelaySnapshot {
     pub permits_limit: usize,
     /// Most permits ever held at once.
     pub permits_peak: usize,
-    /// Requests refused because no permit was left.
+    /// Requests that wait for a permit.
+    pub permits_waiting: usize,
+    /// Requests refused because no permit was left, or came free in time.
     pub refused: u64,
-    /// Requests sent whose response head has not come.
+    /// Requests sent whose response head has not come; with fallbacks, whose first byte has not.
     pub awaiting_head: usize,
     /// Streams being relayed.
     pub streams_open: usize,
+    /// How many upstreams were given up for the next one, by the [`Ending::label`] that the exchange
+    /// would have had without a next one; every label is there.
+    pub fallbacks: BTreeMap<String, u64>,
     /// How many exchanges ended in which way, by [`Ending::label`]; every label is there.
     pub endings: BTreeMap<String, u64>,
 }
@@ -69,12 +77,11 @@ pub enum ConfigError {
 }
 
 #[derive(Debug)]
-struct Shared {
-    upstream: Url,
-    timeouts: Timeouts,
-    client: Client,
+pub(crate) struct Shared {
+    pub(crate) timeouts: Timeouts,
+    pub(crate) client: Client,
     permits: Permits,
-    ledger: Arc<Ledger>,
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 impl Relay {
@@ -99,14 +106,30 @@ impl Relay {
         let permits = Permits::new(max_upstream);
         let ledger = Arc::new(Ledger::new());
         Ok(Self {
+            upstream,
+            fallbacks: Arc::default(),
             shared: Arc::new(Shared {
-                upstream,
                 timeouts,
                 client,
                 permits,
                 ledger,
             }),
         })
+    }
+
+    /// Tries these upstreams, in this order, when the one before fails before its first byte, as
+    /// [`send`](Self::send) says. They replace those of an earlier call, and clones made before keep
+    /// theirs.
+    ///
+    /// # Errors
+    /// [`ConfigError::Upstream`] for an address that cannot work.
+    pub fn with_fallbacks(
+        mut self,
+        upstreams: impl IntoIterator<Item = Url>,
+    ) -> Result<Self, ConfigError> {
+        self.fallbacks = upstreams.into_iter().collect();
+        self.fallbacks.iter().try_for_each(check)?;
+        Ok(self)
     }
 
     /// The limits in force.
@@ -122,6 +145,18 @@ impl Relay {
         self.shared.permits.acquire()
     }
 
+    /// Takes the right to one exchange, or waits for one at most `limit`, behind all who wait already
+    /// (first in, first out). [`permit`](Self::permit) overtakes nobody who waits.
+    ///
+    /// # Errors
+    /// [`Shed`] if none came free in time.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses the place in the queue, and no permit.
+    pub async fn permit_within(&self, limit: Duration) -> Result<Permit, Shed> {
+        self.shared.permits.acquire_within(limit).await
+    }
+
     /// Makes the upstream's request of a client's: its method, end-to-end headers and body, at
     /// `path_and_query` under the configured upstream.
     ///
@@ -133,47 +168,7 @@ impl Relay {
         path_and_query: &str,
         body: Body,
     ) -> Result<UpstreamRequest, RelayError> {
-        UpstreamRequest::new(&self.shared.upstream, parts, path_and_query, body)
-    }
-
-    /// Reads the client's body, sends the request, and waits for the upstream's head, whatever its
-    /// status is.
-    ///
-    /// # Errors
-    /// [`RelayError`] if the client's body breaks off, stalls or is too large, if there is no
-    /// connection, or if the head does not come in time. The exchange is then counted as ended.
-    ///
-    /// # Cancel safety
-    /// Dropping the future closes the upstream's connection and counts as the client's hang-up.
-    pub async fn send(&self, mut request: UpstreamRequest) -> Result<Response, RelayError> {
-        let Timeouts { idle, total, .. } = self.shared.timeouts;
-        let started = request.created;
-        let deadline = started + total;
-        let late = || RelayError::Deadline {
-            waited: started.elapsed(),
-            limit: total,
-        };
-        let reading = request.read_body(idle);
-        let body = tokio::time::timeout_at(deadline, reading)
-            .await
-            .map_err(|_| late())??;
-
-        let awaiting = AwaitingHead::enter(Arc::clone(&self.shared.ledger));
-        let outcome = tokio::time::timeout_at(deadline, self.head(request, body)).await;
-        match outcome.unwrap_or_else(|_| Err(late())) {
-            Ok(response) => {
-                awaiting.arrived();
-                Ok(response)
-            }
-            Err(error) => {
-                tracing::warn!(
-                    error = error.message(),
-                    "no response head from the upstream"
-                );
-                awaiting.failed(Ending::of(&error));
-                Err(error)
-            }
-        }
+        UpstreamRequest::new(&self.upstream, &self.fallbacks, parts, path_and_query, body)
     }
 
     /// Reads the client's body to its end, so that a permit taken after it is not held while the
@@ -191,7 +186,8 @@ impl Relay {
     }
 
     /// Reads the client's body and returns the request as it would be sent, for another client than
-    /// the relay's own, such as a blocking one. Nothing is sent, and no exchange is counted.
+    /// the relay's own, such as a blocking one. Nothing is sent, and no exchange is counted; it goes
+    /// to the first upstream, whatever fallbacks there are.
     ///
     /// # Errors
     /// [`RelayError`] if the client's body breaks off, stalls or is too large.
@@ -233,54 +229,22 @@ impl Relay {
         let Shared {
             permits, ledger, ..
         } = &*self.shared;
-        let endings = ledger.endings();
+        let named = |counts: BTreeMap<&str, u64>| {
+            let counts = counts.into_iter();
+            counts
+                .map(|(label, count)| (label.to_owned(), count))
+                .collect()
+        };
         RelaySnapshot {
             permits_in_use: permits.in_use(),
             permits_limit: permits.limit(),
             permits_peak: permits.peak(),
+            permits_waiting: permits.waiting(),
             refused: permits.refused(),
             awaiting_head: ledger.awaiting_head(),
             streams_open: ledger.streams_open(),
-            endings: endings
-                .into_iter()
-                .map(|(label, count)| (label.to_owned(), count))
-                .collect(),
-        }
-    }
-
-    async fn head(&self, request: UpstreamRequest, body: Bytes) -> Result<Response, RelayError> {
-        let Timeouts { connect, idle, .. } = self.shared.timeouts;
-        let UpstreamRequest {
-            method,
-            url,
-            headers,
-            ..
-        } = request;
-        let mut outgoing = reqwest::Request::new(method, url);
-        *outgoing.headers_mut() = headers;
-        if !body.is_empty() {
-            *outgoing.body_mut() = Some(body.into());
-        }
-        let sent = Instant::now();
-        match tokio::time::timeout(idle, self.shared.client.execute(outgoing)).await {
-            Err(_) => Err(RelayError::HeadTimeout {
-                waited: sent.elapsed(),
-                limit: idle,
-            }),
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) if error.is_connect() && error.is_timeout() => {
-                Err(RelayError::ConnectTimeout {
-                    waited: sent.elapsed(),
-                    limit: connect,
-                })
-            }
-            // Without the URL: these messages reach clients, whom the upstream's address does not concern.
-            Ok(Err(error)) if error.is_connect() => Err(RelayError::Connect {
-                source: error.without_url().into(),
-            }),
-            Ok(Err(error)) => Err(RelayError::Upstream {
-                source: error.without_url().into(),
-            }),
+            fallbacks: named(ledger.fallbacks()),
+            endings: named(ledger.endings()),
         }
     }
 }

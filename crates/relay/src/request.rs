@@ -22,16 +22,18 @@ pub const REQUEST_BODY_LIMIT: usize = 32 << 20;
 pub struct UpstreamRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
+    /// Where it goes next if that upstream fails before its first byte.
+    pub(crate) fallbacks: Vec<Url>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
-    pub(crate) created: Instant,
     pub(crate) body_limit: usize,
     announced: Option<u64>,
 }
 
 impl UpstreamRequest {
     pub(crate) fn new(
-        base: &Url,
+        upstream: &Url,
+        fallbacks: &[Url],
         parts: &request::Parts,
         path_and_query: &str,
         body: Body,
@@ -39,16 +41,17 @@ impl UpstreamRequest {
         if parts.method == Method::CONNECT {
             return Err(invalid("CONNECT asks for a tunnel"));
         }
+        let under = |base: &Url| upstream_url(base, path_and_query);
         let length = parts
             .headers
             .get(CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok());
         Ok(Self {
             method: parts.method.clone(),
-            url: upstream_url(base, path_and_query)?,
+            url: under(upstream)?,
+            fallbacks: fallbacks.iter().map(under).collect::<Result<_, _>>()?,
             headers: request_headers(&parts.headers),
             body,
-            created: Instant::now(),
             body_limit: REQUEST_BODY_LIMIT,
             announced: length.and_then(|value| value.parse().ok()),
         })

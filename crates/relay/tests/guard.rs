@@ -207,8 +207,10 @@ async fn snapshot_and_metrics_tell_the_same() {
         "relay_permits_in_use 2",
         "relay_permits_limit 2",
         "relay_permits_peak 2",
+        "relay_permits_waiting 0",
         "relay_streams_open 1",
         "relay_refused_total 1",
+        "relay_fallbacks_total{reason=\"idle_timeout\"} 0",
         "relay_endings_total{ending=\"client_gone\"} 0",
     ] {
         assert!(

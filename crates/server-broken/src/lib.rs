@@ -2,42 +2,53 @@
 //! difference is the lesson.
 
 mod blocking;
+mod disconnect;
+mod disconnect_app;
+mod disconnect_blocking_zombie;
+mod disconnect_missed_disconnect;
+mod disconnect_no_op_close;
+mod disconnect_no_timeout;
+mod disconnect_unread_body;
 mod liveness;
 mod liveness_dedicated;
 mod liveness_inline;
 mod route_matrix;
 mod stream;
+mod stream_client_per_request;
+mod stream_per_chunk;
+mod stream_routes;
 
 use axum::Router;
 use service::{Failure, Services};
 
 /// Every failure, and every variant of one: a file and a line here.
 const FAILURES: &[Failure] = &[
-    Failure {
-        name: "stream",
-        variant: "",
-        routes: stream::routes,
-    },
-    Failure {
-        name: "liveness",
-        variant: "",
-        routes: liveness::routes,
-    },
-    Failure {
-        name: "liveness",
-        variant: "inline",
-        routes: liveness_inline::routes,
-    },
-    Failure {
-        name: "liveness",
-        variant: "dedicated",
-        routes: liveness_dedicated::routes,
-    },
-    Failure {
-        name: "route-matrix",
-        variant: "",
-        routes: route_matrix::routes,
-    },
+    Failure::new("stream", "", stream::routes),
+    Failure::new("stream", "per-chunk", stream_per_chunk::routes),
+    Failure::new(
+        "stream",
+        "client-per-request",
+        stream_client_per_request::routes,
+    ),
+    Failure::new("liveness", "", liveness::routes),
+    Failure::new("liveness", "inline", liveness_inline::routes),
+    Failure::new("liveness", "dedicated", liveness_dedicated::routes),
+    Failure::new("route-matrix", "", route_matrix::routes),
+    Failure::new("disconnect", "", disconnect::routes),
+    Failure::new("disconnect", "detached-pump", disconnect::routes),
+    Failure::new("disconnect", "no-op-close", disconnect_no_op_close::routes),
+    Failure::new(
+        "disconnect",
+        "missed-disconnect",
+        disconnect_missed_disconnect::routes,
+    ),
+    Failure::new("disconnect", "unread-body", disconnect_unread_body::routes),
+    Failure::new(
+        "disconnect",
+        "blocking-zombie",
+        disconnect_blocking_zombie::routes,
+    ),
+    Failure::new("disconnect", "no-timeout", disconnect_no_timeout::routes),
 ];
 
 /// The routes of every failure.

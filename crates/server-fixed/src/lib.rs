@@ -1,6 +1,9 @@
 //! Every failure cured. `diff` a file with the one of the same name in `server-broken`: the
 //! difference is the lesson.
 
+mod disconnect;
+mod disconnect_aborted_pump;
+mod disconnect_app;
 mod liveness;
 mod route_matrix;
 mod stream;
@@ -10,21 +13,15 @@ use service::{Failure, Services};
 
 /// Every failure, and every variant of one: a file and a line here.
 const FAILURES: &[Failure] = &[
-    Failure {
-        name: "stream",
-        variant: "",
-        routes: stream::routes,
-    },
-    Failure {
-        name: "liveness",
-        variant: "",
-        routes: liveness::routes,
-    },
-    Failure {
-        name: "route-matrix",
-        variant: "",
-        routes: route_matrix::routes,
-    },
+    Failure::new("stream", "", stream::routes),
+    Failure::new("liveness", "", liveness::routes),
+    Failure::new("route-matrix", "", route_matrix::routes),
+    Failure::new("disconnect", "", disconnect::routes),
+    Failure::new(
+        "disconnect",
+        "aborted-pump",
+        disconnect_aborted_pump::routes,
+    ),
 ];
 
 /// The routes of every failure.

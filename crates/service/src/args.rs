@@ -35,6 +35,11 @@ pub struct ServerArgs {
     )]
     pub upstream: String,
 
+    /// Asked in turn when the upstream before fails before its first byte, by the fixed server's
+    /// disconnect routes; may be given several times
+    #[arg(long, env = "FALLBACK", value_name = "URL", value_delimiter = ',')]
+    pub fallback: Vec<String>,
+
     /// Threads of the blocking pool (Tokio's own default is 512, Starlette's is 40)
     #[arg(long, env = "POOL_THREADS", default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub pool_threads: u32,
@@ -59,7 +64,8 @@ pub struct ServerArgs {
     #[arg(long, env = "WRITE_TIMEOUT", default_value = "60s", value_name = "TIME", value_parser = duration)]
     pub write_timeout: Duration,
 
-    /// Upstream exchanges at most; what is over it is refused with 503
+    /// Upstream exchanges at most; what is over it is refused with 503 (by the disconnect routes after
+    /// a wait of --connect-timeout)
     #[arg(long, env = "MAX_UPSTREAM", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_upstream: u32,
 
@@ -113,6 +119,17 @@ mod tests {
         assert!(defaults.gauges.ip().is_loopback());
         let told = Flags::parse_from(["server", "--listen", "0.0.0.0:80"]).server;
         assert!(told.listen.ip().is_unspecified());
+    }
+
+    #[test]
+    fn fallbacks_are_asked_in_the_order_in_which_they_are_given() {
+        let defaults = Flags::parse_from(["server"]).server;
+        assert!(defaults.fallback.is_empty());
+        let flags = ["server", "--fallback", "http://a", "--fallback", "http://b"];
+        assert_eq!(
+            Flags::parse_from(flags).server.fallback,
+            ["http://a", "http://b"]
+        );
     }
 
     #[test]

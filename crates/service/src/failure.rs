@@ -13,6 +13,22 @@ pub struct Failure {
     pub routes: fn(&mut Services) -> anyhow::Result<Router>,
 }
 
+impl Failure {
+    /// A line of a server's table.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        variant: &'static str,
+        routes: fn(&mut Services) -> anyhow::Result<Router>,
+    ) -> Self {
+        Self {
+            name,
+            variant,
+            routes,
+        }
+    }
+}
+
 /// The variant that was asked for does not exist: a mistake in usage.
 #[derive(Debug)]
 pub struct UnknownVariant(String);

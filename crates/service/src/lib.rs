@@ -10,6 +10,7 @@ mod background;
 mod bulkhead_args;
 mod error;
 mod failure;
+mod half_close;
 pub mod lifeline;
 mod listener;
 mod log;
@@ -25,6 +26,7 @@ pub use background::{Background, BackgroundSnapshot, MatrixAnswer, MatrixQuery, 
 pub use bulkhead_args::BulkheadArgs;
 pub use error::{EnvironmentError, exit};
 pub use failure::{Failure, UnknownVariant};
+pub use half_close::HalfClose;
 pub use listener::{Connection, HangUp, Listener, Peer};
 pub use log::init as init_log;
 pub use predictions::{Liveness, LivezQuery, Pending, PredictQuery, Prediction, Predictions};

@@ -127,9 +127,11 @@ pub enum HangUp {
 }
 
 #[derive(Debug, Default)]
-struct PeerState {
+pub(crate) struct PeerState {
     hang_up: AtomicU8,
     reset_on_close: AtomicBool,
+    /// See [`Peer::half_close`].
+    pub(crate) unread: AtomicBool,
 }
 
 impl PeerState {
@@ -159,7 +161,7 @@ impl PeerState {
 pub struct Peer {
     /// Address of the other end.
     pub address: SocketAddr,
-    state: Arc<PeerState>,
+    pub(crate) state: Arc<PeerState>,
 }
 
 impl Peer {
@@ -242,6 +244,10 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.state.unread.load(Ordering::Relaxed) {
+            // Whoever serves the connection reads again by itself, once its response is out.
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let had_room = buf.remaining() > 0;
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);

@@ -1,18 +1,20 @@
 //! The ground truth: an account of every stream, closed by a drop guard.
 
+mod entry;
 mod guard;
 mod record;
 mod tally;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use service::Peer;
 use tokio::sync::Notify;
 
-use guard::Entry;
+use crate::clock::unix_us;
+use entry::{End, Entry};
 use tally::Books;
 
-pub use guard::{Guard, unix_us};
+pub use entry::Opening;
+pub use guard::Guard;
 pub use record::{Cause, Class, Kind, Phase, StreamRecord};
 pub use tally::Tally;
 
@@ -33,23 +35,17 @@ impl Ledger {
         })
     }
 
-    /// Opens the account of a stream whose request arrived at `started_us`.
+    /// Opens the account of a stream, which is queued or runs, as `phase` says.
     #[must_use]
-    pub fn open(
-        self: &Arc<Self>,
-        kind: Kind,
-        request_id: Arc<str>,
-        started_us: u64,
-        peer: Option<Peer>,
-    ) -> Guard {
-        let address = peer
-            .as_ref()
-            .map(|peer| peer.address.to_string())
-            .unwrap_or_default();
-        let entry = self
-            .books()
-            .open(|id| Arc::new(Entry::new(id, request_id, kind, address, started_us)));
-        Guard::new(Arc::clone(self), entry, peer)
+    pub fn open(self: &Arc<Self>, opening: Opening, phase: Phase) -> Guard {
+        let entry = self.books().open(&opening, phase);
+        Guard::new(Arc::clone(self), entry, opening.peer)
+    }
+
+    /// Enters a stream that is over before it began.
+    pub fn settle(&self, opening: &Opening, phase: Phase, cause: Cause) {
+        let mut books = self.books();
+        books.settle(opening, phase, End::now(cause, None));
     }
 
     /// The counts now.
@@ -68,10 +64,13 @@ impl Ledger {
         records
     }
 
-    /// The streams that have ended, in the order in which they did, as far as the history goes.
+    /// The streams that have ended at `since_us` or later, in the order in which they did, as far as
+    /// the history goes.
     #[must_use]
-    pub fn ended_streams(&self) -> Vec<StreamRecord> {
-        self.books().ended.iter().cloned().collect()
+    pub fn ended_streams(&self, since_us: u64) -> Vec<Arc<StreamRecord>> {
+        let books = self.books();
+        let recent = |record: &&Arc<StreamRecord>| record.ended_us >= Some(since_us);
+        books.ended.iter().filter(recent).cloned().collect()
     }
 
     /// Completes once no stream is open.
@@ -90,9 +89,14 @@ impl Ledger {
         }
     }
 
-    fn close(&self, entry: &Entry, cause: Cause) {
-        let record = entry.record(Some((cause, unix_us())));
-        if self.books().close(record, cause) == 0 {
+    fn admit(&self, entry: &Entry) {
+        self.books().admit(entry);
+    }
+
+    fn close(&self, entry: &Entry, cause: Cause, hang_up_us: Option<u64>) {
+        let mut books = self.books();
+        if books.close(entry, End::now(cause, hang_up_us)) == 0 {
+            drop(books);
             self.empty.notify_waiters();
         }
     }
@@ -104,12 +108,33 @@ impl Ledger {
     }
 }
 
+impl End {
+    /// The clock is read under the ledger's lock, so that the history is in order.
+    fn now(cause: Cause, hang_up_us: Option<u64>) -> Self {
+        Self {
+            cause,
+            ended_us: unix_us(),
+            hang_up_us,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn opening(retry: u32) -> Opening {
+        Opening {
+            kind: Kind::SlowStream,
+            request_id: "request".into(),
+            started_us: 1,
+            retry,
+            peer: None,
+        }
+    }
+
     fn open(ledger: &Arc<Ledger>) -> Guard {
-        ledger.open(Kind::SlowStream, "request".into(), 1, None)
+        ledger.open(opening(0), Phase::Headers)
     }
 
     #[test]
@@ -134,6 +159,40 @@ mod tests {
     }
 
     #[test]
+    fn queued_and_running_streams_are_all_that_are_open() {
+        let ledger = Ledger::new(100);
+        let queue = || ledger.open(opening(0), Phase::Queued);
+        let (first, second, third) = (queue(), queue(), queue());
+        first.admitted();
+        second.admitted();
+        drop((first, third));
+        ledger.settle(&opening(0), Phase::Queued, Cause::Refused);
+        let tally = ledger.tally();
+        assert!(tally.is_conserved(), "{tally:?}");
+        assert_eq!((tally.started, tally.queued, tally.running), (4, 0, 1));
+        assert_eq!((tally.queued_peak, tally.running_peak), (3, 2));
+        assert_eq!(tally.open_peak, 3, "who is refused was never in");
+        assert_eq!(tally.by_phase[&Phase::Queued], 2);
+        let ended = ledger.ended_streams(0);
+        let admitted: Vec<bool> = ended.iter().map(|r| r.admitted_us.is_some()).collect();
+        assert_eq!(admitted, [true, false, false]);
+        drop(second);
+    }
+
+    #[test]
+    fn repeats_are_told_from_load() {
+        let ledger = Ledger::new(100);
+        for retry in [0, 0, 1, 2, 2, 70] {
+            drop(ledger.open(opening(retry), Phase::Headers));
+        }
+        let tally = ledger.tally();
+        assert_eq!((tally.started, tally.retries), (6, 4));
+        let counts = [("0", 2), ("1", 1), ("2", 2), ("9", 1)];
+        let expected = counts.map(|(key, count)| (key.to_owned(), count));
+        assert_eq!(tally.by_retry_count, expected.into());
+    }
+
+    #[test]
     fn a_panicking_handler_closes_its_account() {
         let ledger = Ledger::new(100);
         let guard = open(&ledger);
@@ -151,11 +210,15 @@ mod tests {
             drop(open(&ledger));
         }
         let ids: Vec<u64> = ledger
-            .ended_streams()
+            .ended_streams(0)
             .iter()
             .map(|record| record.id)
             .collect();
         assert_eq!(ids, [8, 9, 10]);
+        let since = ledger.ended_streams(0)[1].ended_us.unwrap();
+        let recent = ledger.ended_streams(since);
+        assert!(recent.len() >= 2 && recent.iter().all(|r| r.ended_us >= Some(since)));
+        assert!(ledger.ended_streams(u64::MAX).is_empty());
         assert_eq!(ledger.tally().started, 10);
     }
 

@@ -26,7 +26,9 @@ pub enum Kind {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Phase {
-    /// Accepted; the response head is not sent yet. An answer sent whole stays here until it is due.
+    /// Waits for a place among those that run, or was turned away because too many wait already.
+    Queued,
+    /// Runs; the response head is not sent yet. An answer sent whole stays here until it is due.
     Headers,
     /// The head is sent, no token yet.
     BeforeFirstToken,
@@ -46,6 +48,8 @@ pub enum Cause {
     /// The terminal event was written and the client closed without reading to the end of the body,
     /// as openai-python does at `[DONE]`. Counts as completed.
     ClosedAfterLastContent,
+    /// Turned away with 429, because the queue was full.
+    Refused,
     /// A fault: an error status instead of a stream.
     StatusSent,
     /// A fault: an error event in the stream, or an error instead of an answer sent whole.
@@ -60,6 +64,8 @@ pub enum Cause {
     ClientFin,
     /// The client reset the connection, as a close with unread data does.
     ClientRst,
+    /// The client took nothing of what was written to it for as long as the write timeout allows.
+    WriteTimeout,
     /// The mock itself went away, or the connection ended for a reason that the peer did not give.
     ServerClosed,
 }
@@ -69,7 +75,7 @@ pub enum Cause {
 pub enum Class {
     /// The client got everything.
     Completed,
-    /// The mock failed on purpose.
+    /// The mock failed on purpose, or turned it away.
     Errored,
     /// The client left, or was left.
     Aborted,
@@ -86,14 +92,22 @@ pub struct StreamRecord {
     pub kind: Kind,
     /// Address of the client.
     pub peer: String,
+    /// Which attempt it is by the client's `x-stainless-retry-count`, from 0; above 0 it is no load
+    /// of its own.
+    pub retry: u32,
     /// When the request arrived.
     pub started_us: u64,
+    /// When it left the queue to run; without a wait, when it was found that there is none.
+    pub admitted_us: Option<u64>,
     /// Tokens written to the connection. Its buffers may hold what the client has not received.
     pub chunks: u64,
     /// When the last of them was written.
     pub last_write_us: Option<u64>,
-    /// When the stream ended; for a hang-up, when it was noticed.
+    /// When the stream ended and all that it held was released. In the history, this never decreases
+    /// from one to the next as long as the host's clock is not set back.
     pub ended_us: Option<u64>,
+    /// When the connection noticed that the client was gone, if it did before the stream ended.
+    pub hang_up_us: Option<u64>,
     /// How far it has got.
     pub phase: Phase,
     /// Why it ended.
@@ -102,7 +116,8 @@ pub struct StreamRecord {
 
 impl Phase {
     /// All phases, in order.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
+        Self::Queued,
         Self::Headers,
         Self::BeforeFirstToken,
         Self::Decoding,
@@ -112,9 +127,10 @@ impl Phase {
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Completed,
         Self::ClosedAfterLastContent,
+        Self::Refused,
         Self::StatusSent,
         Self::ErrorSent,
         Self::Eof,
@@ -122,6 +138,7 @@ impl Cause {
         Self::Reset,
         Self::ClientFin,
         Self::ClientRst,
+        Self::WriteTimeout,
         Self::ServerClosed,
     ];
 
@@ -130,10 +147,15 @@ impl Cause {
     pub fn class(self) -> Class {
         match self {
             Self::Completed | Self::ClosedAfterLastContent => Class::Completed,
-            Self::StatusSent | Self::ErrorSent | Self::Eof | Self::Cut | Self::Reset => {
-                Class::Errored
+            Self::Refused
+            | Self::StatusSent
+            | Self::ErrorSent
+            | Self::Eof
+            | Self::Cut
+            | Self::Reset => Class::Errored,
+            Self::ClientFin | Self::ClientRst | Self::WriteTimeout | Self::ServerClosed => {
+                Class::Aborted
             }
-            Self::ClientFin | Self::ClientRst | Self::ServerClosed => Class::Aborted,
         }
     }
 }

@@ -3,21 +3,31 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::guard::Entry;
+use super::entry::{End, Entry, Opening};
 use super::record::{Cause, Class, Phase, StreamRecord};
 
 /// The counts of a ledger at one instant, taken together so that they add up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Streams open now.
+    /// Streams open now, queued or running.
     pub open: u64,
     /// Most streams open at once so far.
     pub open_peak: u64,
-    /// Streams ever opened.
+    /// Streams that wait in the queue now.
+    pub queued: u64,
+    /// Most streams in the queue at once so far.
+    pub queued_peak: u64,
+    /// Streams that run now.
+    pub running: u64,
+    /// Most streams that ran at once so far.
+    pub running_peak: u64,
+    /// Streams ever asked for, those that were refused included.
     pub started: u64,
+    /// Those of them that repeat an earlier attempt: `started` less this is the load.
+    pub retries: u64,
     /// Streams whose client got everything.
     pub completed: u64,
-    /// Streams that failed on purpose.
+    /// Streams that failed on purpose or were refused.
     pub errored: u64,
     /// Streams whose client left, or was left.
     pub aborted: u64,
@@ -25,6 +35,8 @@ pub struct Tally {
     pub by_phase: BTreeMap<Phase, u64>,
     /// Ended streams by cause.
     pub by_cause: BTreeMap<Cause, u64>,
+    /// Streams by the number of the attempt that they are, `0` for the first; from `9` on together.
+    pub by_retry_count: BTreeMap<String, u64>,
 }
 
 impl Tally {
@@ -33,17 +45,23 @@ impl Tally {
     pub fn is_conserved(&self) -> bool {
         let ended = self.completed + self.errored + self.aborted;
         self.started == ended + self.open
+            && self.open == self.queued + self.running
             && self.by_phase.values().sum::<u64>() == ended
             && self.by_cause.values().sum::<u64>() == ended
     }
 }
+
+/// Attempts from this number on are counted together: the number comes from the client, and each is
+/// a key of its own.
+const LAST_RETRY_COUNT: u32 = 9;
 
 /// What the ledger's lock protects.
 #[derive(Debug)]
 pub(super) struct Books {
     pub(super) tally: Tally,
     pub(super) open: HashMap<u64, Arc<Entry>>,
-    pub(super) ended: VecDeque<StreamRecord>,
+    /// Shared, so that a look at the history is short.
+    pub(super) ended: VecDeque<Arc<StreamRecord>>,
     history: usize,
 }
 
@@ -61,20 +79,59 @@ impl Books {
         }
     }
 
-    pub(super) fn open(&mut self, entry: impl FnOnce(u64) -> Arc<Entry>) -> Arc<Entry> {
-        self.tally.started += 1;
-        self.tally.open += 1;
-        self.tally.open_peak = self.tally.open_peak.max(self.tally.open);
-        let entry = entry(self.tally.started);
-        self.open.insert(self.tally.started, Arc::clone(&entry));
+    pub(super) fn open(&mut self, opening: &Opening, phase: Phase) -> Arc<Entry> {
+        let entry = Arc::new(self.start(opening, phase));
+        let tally = &mut self.tally;
+        tally.open += 1;
+        tally.open_peak = tally.open_peak.max(tally.open);
+        match phase {
+            Phase::Queued => {
+                tally.queued += 1;
+                tally.queued_peak = tally.queued_peak.max(tally.queued);
+            }
+            _ => tally.run(),
+        }
+        self.open.insert(entry.id, Arc::clone(&entry));
         entry
     }
 
+    /// Moves a stream from the queue to those that run.
+    pub(super) fn admit(&mut self, entry: &Entry) {
+        entry.enter(Phase::Headers);
+        self.tally.queued -= 1;
+        self.tally.run();
+    }
+
     /// Moves a stream from the open ones to the history; the number of those still open.
-    pub(super) fn close(&mut self, record: StreamRecord, cause: Cause) -> u64 {
-        self.open.remove(&record.id);
+    pub(super) fn close(&mut self, entry: &Entry, end: End) -> u64 {
+        self.open.remove(&entry.id);
         let tally = &mut self.tally;
         tally.open -= 1;
+        match entry.phase() {
+            Phase::Queued => tally.queued -= 1,
+            _ => tally.running -= 1,
+        }
+        self.enter(entry.record(Some(end)), end.cause);
+        self.tally.open
+    }
+
+    /// An account that is closed as soon as it is opened, so that it is never among the open ones.
+    pub(super) fn settle(&mut self, opening: &Opening, phase: Phase, end: End) {
+        let entry = self.start(opening, phase);
+        self.enter(entry.record(Some(end)), end.cause);
+    }
+
+    fn start(&mut self, opening: &Opening, phase: Phase) -> Entry {
+        let tally = &mut self.tally;
+        tally.started += 1;
+        tally.retries += u64::from(opening.retry > 0);
+        let retry = opening.retry.min(LAST_RETRY_COUNT).to_string();
+        *tally.by_retry_count.entry(retry).or_default() += 1;
+        Entry::new(tally.started, opening, phase)
+    }
+
+    fn enter(&mut self, record: StreamRecord, cause: Cause) {
+        let tally = &mut self.tally;
         *match cause.class() {
             Class::Completed => &mut tally.completed,
             Class::Errored => &mut tally.errored,
@@ -82,10 +139,16 @@ impl Books {
         } += 1;
         *tally.by_phase.entry(record.phase).or_default() += 1;
         *tally.by_cause.entry(cause).or_default() += 1;
-        self.ended.push_back(record);
+        self.ended.push_back(Arc::new(record));
         while self.ended.len() > self.history {
             self.ended.pop_front();
         }
-        self.tally.open
+    }
+}
+
+impl Tally {
+    fn run(&mut self) {
+        self.running += 1;
+        self.running_peak = self.running_peak.max(self.running);
     }
 }

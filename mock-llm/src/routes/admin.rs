@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::Mock;
 use crate::ledger::StreamRecord;
 use crate::refusal::Refusal;
+use crate::shape::BadParameter;
 use crate::stats::Stats;
 
 /// How many of the streams that are in the way are named.
@@ -30,19 +31,32 @@ pub async fn stats(State(mock): State<Mock>) -> Json<Stats> {
 pub struct StreamsQuery {
     #[serde(default)]
     ended: bool,
+    since: Option<u64>,
 }
 
-/// `GET /streams`, `GET /streams?ended=true`.
+/// `GET /streams`, `GET /streams?ended=true`, `GET /streams?ended=true&since=<ended_us>`.
+///
+/// A reader who polls asks next for what has ended since the last `ended_us` that it has seen; that
+/// one comes again, and so does what ended in the same microsecond.
 pub async fn streams(
     State(mock): State<Mock>,
     query: Result<Query<StreamsQuery>, QueryRejection>,
-) -> Result<Json<Vec<StreamRecord>>, Refusal> {
-    let Query(StreamsQuery { ended }) = query?;
-    Ok(Json(if ended {
-        mock.ledger().ended_streams()
+) -> Result<Response, Refusal> {
+    let Query(query) = query?;
+    if query.since.is_some() && !query.ended {
+        return Err(BadParameter {
+            name: "since".into(),
+            reason: "is a time of ending, so it goes with ended=true".into(),
+        }
+        .into());
+    }
+    Ok(if query.ended {
+        let ended = mock.ledger().ended_streams(query.since.unwrap_or(0));
+        let records: Vec<&StreamRecord> = ended.iter().map(|record| &**record).collect();
+        Json(records).into_response()
     } else {
-        mock.ledger().open_streams()
-    }))
+        Json(mock.ledger().open_streams()).into_response()
+    })
 }
 
 #[derive(Deserialize)]

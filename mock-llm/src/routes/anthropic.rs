@@ -44,15 +44,8 @@ async fn answer(
     let asked = Asked::read(mock, call, Endpoint::Messages, "msg_", headers, body)?;
     if asked.streamed {
         let script = MessageScript::new(asked.answer);
-        stream(mock, call, Kind::MessageStream, &asked.shape, script).await
+        stream(mock, call, Kind::MessageStream, asked.plan, script).await
     } else {
-        document(
-            mock,
-            call,
-            Kind::Message,
-            &asked.shape,
-            whole(&asked.answer),
-        )
-        .await
+        document(mock, call, Kind::Message, asked.plan, whole(&asked.answer)).await
     }
 }

@@ -5,8 +5,8 @@ use axum::http::HeaderMap;
 use crate::Mock;
 use crate::call::Call;
 use crate::dice::mix;
+use crate::plan::Plan;
 use crate::refusal::Refusal;
-use crate::shape::Shape;
 use crate::wire::answer::Answer;
 use crate::wire::request::{CompletionRequest, Endpoint};
 
@@ -15,7 +15,7 @@ pub struct Asked {
     /// What to answer.
     pub answer: Answer,
     /// How, the request's limit observed.
-    pub shape: Shape,
+    pub plan: Plan,
     /// Whether as a stream.
     pub streamed: bool,
 }
@@ -34,16 +34,16 @@ impl Asked {
         body: Result<Bytes, BytesRejection>,
     ) -> Result<Self, Refusal> {
         let request = CompletionRequest::parse(endpoint, &body?)?;
-        let mut shape = mock.config().shape().with_headers(headers)?;
+        let mut plan = Plan::new(mock, call, headers, &[])?;
         let streamed = request.stream;
         // Two requests may share a request id, as a retry does; their answers are still two.
         let port = u64::from(call.peer.address.port());
         let id = format!("{prefix}{:016x}", mix(call.started_us) ^ mix(port));
-        let answer = Answer::new(id, call.started_us / 1_000_000, request, &shape);
-        shape.chunks = answer.chunks;
+        let answer = Answer::new(id, call.started_us / 1_000_000, request, &plan);
+        plan.chunks = answer.chunks;
         Ok(Self {
             answer,
-            shape,
+            plan,
             streamed,
         })
     }

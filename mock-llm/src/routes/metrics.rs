@@ -12,10 +12,17 @@ use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
 
 use crate::Mock;
+use crate::histogram::Times;
 
 /// Upper bounds of the buckets of the lateness. The timer's own resolution is 1 ms.
-const BOUNDS_US: [u64; 10] = [
+const LATENESS_BOUNDS_US: [u64; 10] = [
     500, 1_000, 2_000, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 1_000_000,
+];
+
+/// Upper bounds of the buckets of the time in the queue, which is that of whole streams.
+const QUEUE_BOUNDS_US: [u64; 10] = [
+    1_000, 10_000, 100_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000,
+    60_000_000,
 ];
 
 /// `GET /metrics`.
@@ -47,6 +54,24 @@ impl Collector for Snapshot {
         )?;
         gauge(
             &mut encoder,
+            "streams_queued",
+            "Streams in the queue now",
+            tally.queued,
+        )?;
+        gauge(
+            &mut encoder,
+            "streams_running",
+            "Streams that run now",
+            tally.running,
+        )?;
+        gauge(
+            &mut encoder,
+            "faults_active",
+            "Answers under way that have a fault",
+            stats.faults.active,
+        )?;
+        gauge(
+            &mut encoder,
             "connections",
             "Connections open now",
             stats.connections,
@@ -54,8 +79,28 @@ impl Collector for Snapshot {
         counter(
             &mut encoder,
             "streams_started",
-            "Streams opened",
+            "Streams asked for",
             tally.started,
+        )?;
+        counter(
+            &mut encoder,
+            "faults_committed",
+            "Answers that were given a fault",
+            stats.faults.committed,
+        )?;
+        counter(
+            &mut encoder,
+            "faults_withheld",
+            "Answers that were spared by a cap",
+            stats.faults.withheld,
+        )?;
+        let retries = tally.by_retry_count.iter();
+        family(
+            &mut encoder,
+            "streams_started_by_attempt",
+            "Streams asked for, by the client's count of earlier attempts (9 is 9 or more)",
+            "retry_count",
+            retries.map(|(attempt, count)| (attempt.clone(), *count)),
         )?;
         let causes = tally
             .by_cause
@@ -79,30 +124,41 @@ impl Collector for Snapshot {
             "phase",
             phases,
         )?;
-        self.lateness(&mut encoder)
+        histogram(
+            &mut encoder,
+            "lateness",
+            "How late tokens left, against their schedule",
+            self.0.lateness(),
+            &LATENESS_BOUNDS_US,
+        )?;
+        histogram(
+            &mut encoder,
+            "queue",
+            "How long requests were in the queue before they ran or gave up",
+            self.0.gate().waits(),
+            &QUEUE_BOUNDS_US,
+        )
     }
 }
 
-impl Snapshot {
-    fn lateness(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let (cumulative, count, sum_us) = self.0.lateness().cumulative(&BOUNDS_US);
-        let mut below = 0;
-        let mut buckets = Vec::with_capacity(BOUNDS_US.len() + 1);
-        for (bound_us, up_to) in BOUNDS_US.iter().zip(cumulative) {
-            buckets.push((seconds(*bound_us), up_to - below));
-            below = up_to;
-        }
-        buckets.push((f64::INFINITY, count - below));
-        let help = "How late tokens left, against their schedule";
-        encoder
-            .encode_descriptor(
-                "lateness",
-                help,
-                Some(&Unit::Seconds),
-                MetricType::Histogram,
-            )?
-            .encode_histogram::<NoLabelSet>(seconds(sum_us), count, &buckets, None)
+fn histogram(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    times: &Times,
+    bounds_us: &[u64],
+) -> Result<(), std::fmt::Error> {
+    let (cumulative, count, sum_us) = times.cumulative(bounds_us);
+    let mut below = 0;
+    let mut buckets = Vec::with_capacity(bounds_us.len() + 1);
+    for (bound_us, up_to) in bounds_us.iter().zip(cumulative) {
+        buckets.push((seconds(*bound_us), up_to - below));
+        below = up_to;
     }
+    buckets.push((f64::INFINITY, count - below));
+    encoder
+        .encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?
+        .encode_histogram::<NoLabelSet>(seconds(sum_us), count, &buckets, None)
 }
 
 fn gauge(

@@ -3,6 +3,7 @@
 mod admin;
 mod anthropic;
 mod completions;
+mod config;
 mod metrics;
 mod openai;
 mod plain;
@@ -31,6 +32,7 @@ pub fn router(mock: &Mock) -> Router {
         .route("/stats", get(admin::stats))
         .route("/streams", get(admin::streams))
         .route("/metrics", get(metrics::metrics))
+        .route("/admin/config", get(config::show).post(config::change))
         .route("/admin/quiesce", post(admin::quiesce))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)

@@ -19,7 +19,7 @@ use crate::wire::request::Endpoint;
 /// When the models were made: a constant, so that the list is the same in every run.
 const MODELS_CREATED: u64 = 1_735_689_600;
 
-/// What a client with a generous contract sees; nothing counts down, as nothing is limited.
+/// What a client with a generous contract sees; nothing counts down, as nobody has a share of his own.
 const RATE_LIMITS: [(&str, &str); 6] = [
     ("x-ratelimit-limit-requests", "10000"),
     ("x-ratelimit-remaining-requests", "9999"),
@@ -55,7 +55,7 @@ pub async fn chat(
 ) -> Result<Response, Refusal> {
     let Asked {
         answer,
-        shape,
+        plan,
         streamed,
     } = Asked::read(&mock, &call, Endpoint::Chat, "chatcmpl-", &headers, body)?;
     let response = if streamed {
@@ -63,12 +63,12 @@ pub async fn chat(
             &mock,
             &call,
             Kind::ChatStream,
-            &shape,
+            plan,
             ChatScript::new(answer),
         )
         .await
     } else {
-        document(&mock, &call, Kind::Chat, &shape, chat::whole(&answer)).await
+        document(&mock, &call, Kind::Chat, plan, chat::whole(&answer)).await
     };
     response.map(with_rate_limits)
 }
@@ -82,18 +82,18 @@ pub async fn completion(
 ) -> Result<Response, Refusal> {
     let Asked {
         answer,
-        shape,
+        plan,
         streamed,
     } = Asked::read(&mock, &call, Endpoint::Completion, "cmpl-", &headers, body)?;
     let response = if streamed {
         let script = CompletionScript::new(answer);
-        stream(&mock, &call, Kind::CompletionStream, &shape, script).await
+        stream(&mock, &call, Kind::CompletionStream, plan, script).await
     } else {
         document(
             &mock,
             &call,
             Kind::Completion,
-            &shape,
+            plan,
             completion::whole(&answer),
         )
         .await

@@ -8,6 +8,7 @@ use crate::Mock;
 use crate::answering::stream;
 use crate::call::Call;
 use crate::ledger::Kind;
+use crate::plan::Plan;
 use crate::refusal::Refusal;
 use crate::wire::plain::PlainScript;
 
@@ -21,11 +22,7 @@ pub async fn slow_stream(
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(pairs) = query?;
-    let shape = mock
-        .config()
-        .shape()
-        .with_headers(&headers)?
-        .with_query(&pairs)?;
-    let script = PlainScript::new(shape.chunks, shape.bytes, shape.is_wide());
-    stream(&mock, &call, Kind::SlowStream, &shape, script).await
+    let plan = Plan::new(&mock, &call, &headers, &pairs)?;
+    let script = PlainScript::new(plan.chunks, plan.bytes, plan.is_wide());
+    stream(&mock, &call, Kind::SlowStream, plan, script).await
 }

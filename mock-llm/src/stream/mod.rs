@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 
-use crate::lateness::Lateness;
+use crate::histogram::Times;
 use crate::ledger::{Cause, Guard};
 
 pub use pace::Pace;
@@ -32,7 +32,7 @@ pub struct TokenStream<A> {
     acts: A,
     pace: Pace,
     slices: Slices,
-    lateness: Arc<Lateness>,
+    lateness: Arc<Times>,
     guard: Guard,
     waiting: bool,
     late: Option<Duration>,
@@ -42,7 +42,7 @@ pub struct TokenStream<A> {
 impl<A: Iterator<Item = Act>> TokenStream<A> {
     /// The performance of `acts`.
     #[must_use]
-    pub fn new(acts: A, pace: Pace, slices: Slices, lateness: Arc<Lateness>, guard: Guard) -> Self {
+    pub fn new(acts: A, pace: Pace, slices: Slices, lateness: Arc<Times>, guard: Guard) -> Self {
         Self {
             acts,
             pace,

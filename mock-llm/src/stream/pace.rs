@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::gate::Load;
 use crate::schedule::Schedule;
 
 /// A connection that asks for the next token this long after it took the one before was full: a
@@ -15,6 +16,7 @@ const FULL: Duration = Duration::from_millis(10);
 pub struct Pace {
     origin: Instant,
     schedule: Schedule,
+    load: Load,
     alarm: Pin<Box<Sleep>>,
     target: Instant,
     asked: bool,
@@ -25,13 +27,15 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The pace of a schedule that begins at `origin`; its first turn is that of token 0.
+    /// The pace of a schedule that begins at `origin`; its first turn is that of token 0. The load at
+    /// the time when a token is taken decides how much longer than planned its successor takes.
     #[must_use]
-    pub fn new(origin: Instant, mut schedule: Schedule) -> Self {
-        let target = origin + schedule.next().unwrap_or_default();
+    pub fn new(origin: Instant, mut schedule: Schedule, load: Load) -> Self {
+        let target = origin + schedule.step(load.factor());
         Self {
             origin,
             schedule,
+            load,
             alarm: Box::pin(sleep_until(target)),
             target,
             asked: false,
@@ -60,7 +64,7 @@ impl Pace {
     /// The token is taken; the next turn is that of its successor, measured from the origin and not
     /// from now.
     pub fn advance(&mut self) {
-        self.target = self.origin + self.schedule.next().unwrap_or_default();
+        self.target = self.origin + self.schedule.step(self.load.factor());
         let now = Instant::now();
         self.taken = Some(now);
         self.asked = false;

@@ -4,7 +4,8 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::dice::Dice;
 use crate::distribution::Distribution;
-use crate::ledger::{Kind, Ledger};
+use crate::gate::Load;
+use crate::ledger::{Kind, Ledger, Opening, Phase};
 use crate::schedule::Schedule;
 
 const TTFT: Duration = Duration::from_millis(200);
@@ -31,22 +32,25 @@ impl Script for Numbers {
     }
 }
 
-fn stream(
-    ledger: &Arc<Ledger>,
-    lateness: &Arc<Lateness>,
-    chunks: u64,
-) -> TokenStream<Plot<Numbers>> {
+fn stream(ledger: &Arc<Ledger>, lateness: &Arc<Times>, chunks: u64) -> TokenStream<Plot<Numbers>> {
     let schedule = Schedule::new(
         Dice::new(0, "test"),
         Distribution::Constant(TTFT),
         Distribution::Constant(INTERVAL),
     );
+    let opening = Opening {
+        kind: Kind::SlowStream,
+        request_id: "test".into(),
+        started_us: 1,
+        retry: 0,
+        peer: None,
+    };
     TokenStream::new(
         Plot::new(Numbers, chunks, None),
-        Pace::new(Instant::now(), schedule),
+        Pace::new(Instant::now(), schedule, Load::default()),
         Slices::new(None),
         Arc::clone(lateness),
-        ledger.open(Kind::SlowStream, "test".into(), 1, None),
+        ledger.open(opening, Phase::Headers),
     )
 }
 

@@ -1,7 +1,7 @@
 use super::openai::Usage;
 use super::request::CompletionRequest;
 use super::template::Tokens;
-use crate::shape::Shape;
+use crate::plan::Plan;
 
 /// What all events of an answer share, and how it ends.
 #[derive(Clone, Debug)]
@@ -27,16 +27,16 @@ pub struct Answer {
 impl Answer {
     /// The answer to a request that came at `created`.
     #[must_use]
-    pub fn new(id: String, created: u64, request: CompletionRequest, shape: &Shape) -> Self {
+    pub fn new(id: String, created: u64, request: CompletionRequest, plan: &Plan) -> Self {
         let chunks = request
             .limit
-            .map_or(shape.chunks, |limit| limit.min(shape.chunks));
+            .map_or(plan.chunks, |limit| limit.min(plan.chunks));
         Self {
             id,
             created,
             chunks,
-            tokens: Tokens::new(shape.bytes, shape.is_wide()),
-            finish_reason: if chunks < shape.chunks {
+            tokens: Tokens::new(plan.bytes, plan.is_wide()),
+            finish_reason: if chunks < plan.chunks {
                 "length"
             } else {
                 "stop"

@@ -12,8 +12,9 @@ use std::time::Duration;
 use mock_llm::Mock;
 use mock_llm::config::Config;
 use mock_llm::ledger::StreamRecord;
+use mock_llm::socket::Listener;
 use mock_llm::stats::Stats;
-use service::{Drain, Listener};
+use service::Drain;
 
 pub use raw::{Answer, RawClient};
 
@@ -44,7 +45,13 @@ pub async fn served_with(change: impl FnOnce(&mut Config)) -> Served {
         ..Config::default()
     };
     change(&mut config);
-    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), "--listen").unwrap();
+    let listener = Listener::bind(
+        "127.0.0.1:0".parse().unwrap(),
+        "--listen",
+        config.send_buffer,
+    )
+    .unwrap()
+    .with_write_timeout(config.write_timeout);
     let address = listener.address().unwrap();
     let mock = Mock::new(config, &listener);
     let serving = mock.clone();
@@ -96,7 +103,20 @@ impl Served {
             "streams stay open: {:?}",
             ledger.open_streams()
         );
-        ledger.ended_streams()
+        let ended = ledger.ended_streams(0);
+        ended
+            .into_iter()
+            .map(std::sync::Arc::unwrap_or_clone)
+            .collect()
+    }
+
+    /// Changes settings while it runs; the status and what was answered.
+    pub async fn configure(&self, changes: serde_json::Value) -> (u16, serde_json::Value) {
+        let request = self.http.post(self.url("/admin/config"));
+        let response = request.body(changes.to_string()).send().await.unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap())
     }
 
     /// Waits until `count` streams have reached `condition`.

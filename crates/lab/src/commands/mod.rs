@@ -4,6 +4,7 @@ mod compare;
 mod forecast;
 mod list;
 mod run;
+mod scenarios;
 mod schema;
 mod stop;
 mod up;
@@ -19,6 +20,8 @@ pub enum Command {
     Compare(compare::Args),
     /// Print what theory predicts for a scenario, without running it
     Forecast(forecast::Args),
+    /// Run every scenario in its short form and print one table of all of them
+    Scenarios(scenarios::Args),
     /// List the scenarios
     List,
     /// Print the JSON Schema of summary.json
@@ -39,6 +42,7 @@ impl Command {
             Self::Run(args) => run::run(args),
             Self::Compare(args) => compare::run(&args),
             Self::Forecast(args) => forecast::run(&args),
+            Self::Scenarios(args) => scenarios::run(&args),
             Self::List => list::run(),
             Self::Schema => schema::run(),
             Self::Up(args) => up::run(args),

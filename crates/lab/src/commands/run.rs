@@ -5,8 +5,8 @@ use super::compare::Gathered;
 use super::print;
 use crate::exit::{self, Usage};
 use crate::judge::is_known_metric;
-use crate::run::{Finished, Interrupt, Plan};
-use crate::scenario::{self, Cell, Expectation, Scenario, Value};
+use crate::run::{Calibration, Finished, Interrupt, Plan};
+use crate::scenario::{self, Cell, Expectation, Scenario, Value, Variant};
 use crate::show;
 use crate::show::comparison::Format;
 use crate::show::progress::Progress;
@@ -77,9 +77,7 @@ fn is_remarkable(summary: &Summary) -> bool {
 fn plan(args: Args) -> anyhow::Result<Plan> {
     let scenario = scenario::load(&args.scenario, &args.set)?;
     check_metrics(&scenario)?;
-    let variants = select(&scenario.variants, &args.variant, "variant", |variant| {
-        &variant.name
-    })?;
+    let variants = select_variants(&scenario, &args.variant)?;
     let cells = if args.cell.is_empty() {
         let cells: Vec<Cell> = if args.quick {
             scenario.quick_cells.clone()
@@ -104,19 +102,32 @@ fn plan(args: Args) -> anyhow::Result<Plan> {
     };
     Ok(Plan {
         scenario,
+        repeats: args.repeat,
+        retries: 0,
+        calibration: calibration(&cells, &variants),
+        out: args.out,
+        command: command_line(),
         variants,
         cells,
-        repeats: args.repeat,
-        out: args.out,
-        command: std::env::args()
-            .enumerate()
-            .map(shown_argument)
-            .collect::<Vec<_>>()
-            .join(" "),
     })
 }
 
-/// The command line as a reader would type it: the binary without its folder.
+/// What the forecasts of these cells need to know of this machine.
+pub(super) fn calibration(cells: &[Cell], variants: &[Variant]) -> Calibration {
+    let models: Vec<_> = variants.iter().map(|variant| variant.model).collect();
+    Calibration::measure(cells.iter(), &models)
+}
+
+/// The command line as a reader would type it.
+pub(super) fn command_line() -> String {
+    std::env::args()
+        .enumerate()
+        .map(shown_argument)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The binary without its folder.
 fn shown_argument((position, argument): (usize, String)) -> String {
     if position == 0 {
         "lab".to_owned()
@@ -126,7 +137,7 @@ fn shown_argument((position, argument): (usize, String)) -> String {
 }
 
 /// An expectation of a metric that does not exist would only fail after the run.
-fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
+pub(super) fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
     for variant in &scenario.variants {
         for cell in &scenario.cells {
             if !cell.has_variant(&variant.name) {
@@ -171,6 +182,28 @@ fn check_diagnosis(scenario: &str, expectation: &Expectation) -> Result<(), Usag
     }
 }
 
+/// The variants that are named. Where none is called just `broken` or `fixed`, the word means all whose
+/// names begin with it.
+fn select_variants(scenario: &Scenario, names: &[String]) -> Result<Vec<Variant>, Usage> {
+    let all = &scenario.variants;
+    let is_group = |name: &String| {
+        matches!(name.as_str(), "broken" | "fixed") && all.iter().all(|one| one.name != *name)
+    };
+    let (groups, exact): (Vec<_>, Vec<_>) = names.iter().cloned().partition(is_group);
+    let of_groups = all
+        .iter()
+        .filter(|one| groups.iter().any(|group| one.name.starts_with(group)))
+        .map(|one| one.name.clone());
+    let found: Vec<_> = exact.into_iter().chain(of_groups).collect();
+    // A group without members is a name that does not exist.
+    let names = if found.is_empty() {
+        names.to_vec()
+    } else {
+        found
+    };
+    select(all, &names, "variant", |variant| &variant.name)
+}
+
 fn select<T: Clone>(
     all: &[T],
     names: &[String],
@@ -202,11 +235,28 @@ fn print_forecasts(plan: &Plan) {
         plan.scenario.name, plan.scenario.title
     ));
     let cells = plan.cells.iter().map(|cell| (cell, "Before the run, "));
-    super::forecast::print_all(&plan.scenario, &plan.variants, cells);
+    super::forecast::print_all(&plan.scenario, &plan.variants, &plan.calibration, cells);
     print("\n");
 }
 
-fn code(finished: &Finished) -> u8 {
+/// The worse of two exit codes: interrupted, failed, invalid, an expectation, none.
+pub(super) fn worse(a: u8, b: u8) -> u8 {
+    const ORDER: [u8; 4] = [
+        exit::INTERRUPTED,
+        exit::ENVIRONMENT,
+        exit::INVALID,
+        exit::EXPECTATION,
+    ];
+    let rank = |code: u8| ORDER.iter().position(|&one| one == code);
+    match (rank(a), rank(b)) {
+        (Some(of_a), Some(of_b)) if of_a <= of_b => a,
+        (_, Some(_)) => b,
+        (_, None) => a,
+    }
+}
+
+/// The exit code of a run.
+pub(super) fn code(finished: &Finished) -> u8 {
     match finished.state {
         State::Interrupted => return exit::INTERRUPTED,
         State::Failed => return exit::ENVIRONMENT,

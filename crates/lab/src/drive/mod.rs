@@ -3,6 +3,7 @@
 
 mod body;
 mod chunk;
+mod kubelet;
 mod load;
 mod requests;
 mod sse;
@@ -10,6 +11,7 @@ mod streams;
 
 pub use body::json_body;
 pub use chunk::{Chunk, read_chunk};
+pub use kubelet::Kubelet;
 pub use load::Load;
 pub use requests::RequestLoad;
 pub use sse::SseReader;

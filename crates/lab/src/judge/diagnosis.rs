@@ -172,7 +172,7 @@ impl<'a> Facts<'a> {
                     self.verdict(Kind::CpuSaturated, vec![reason])
                 } else {
                     let reason =
-                        "async health hurts while cores are idle: something blocks the loop"
+                        "async health hurts while the server could compute: something blocks the loop"
                             .to_owned();
                     self.verdict(Kind::EventLoopBlocked, vec![reason])
                 }

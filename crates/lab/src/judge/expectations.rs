@@ -16,6 +16,13 @@ pub fn judge(expectations: &[Expectation], summary: &Summary) -> Vec<Outcome> {
         .collect()
 }
 
+/// Whether `summary` measured what the expectation is about, and it does not hold there.
+#[must_use]
+pub fn is_failed_by(expectation: &Expectation, summary: &Summary) -> bool {
+    metric(&expectation.metric, summary)
+        .is_some_and(|measured| !holds(expectation, &measured, summary))
+}
+
 fn judge_one(expectation: &Expectation, summary: &Summary) -> Outcome {
     let measured = metric(&expectation.metric, summary);
     let held = measured

@@ -1,6 +1,8 @@
+mod kubelet;
+
 use super::flat;
 use crate::scenario::{Cell, Value};
-use crate::summary::{Background, Bulkhead, Distribution, Probe, Requests, Summary};
+use crate::summary::{Background, Distribution, Probe, Requests, Summary};
 
 /// A measured value.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +55,7 @@ const STREAMS: [&str; 13] = [
     "chunks",
     "sequence_errors",
 ];
-const REQUESTS: [&str; 20] = [
+const REQUESTS: [&str; 21] = [
     "p50",
     "p90",
     "p95",
@@ -63,6 +65,7 @@ const REQUESTS: [&str; 20] = [
     "mean",
     "ok_p50",
     "ok_p95",
+    "ok_p99",
     "ok_mean",
     "failed",
     "unanswered",
@@ -75,6 +78,7 @@ const REQUESTS: [&str; 20] = [
     "throughput",
     "little_error",
 ];
+const TIMINGS: [&str; 5] = ["count", "mean", "p50", "p99", "max"];
 const POOL: [&str; 5] = [
     "capacity",
     "busy_peak",
@@ -89,13 +93,6 @@ const BACKGROUND: [&str; 6] = [
     "drain",
     "refused",
     "completed",
-];
-const BULKHEAD: [&str; 5] = [
-    "capacity",
-    "busy_peak",
-    "queued_peak",
-    "refused",
-    "queue_wait_max",
 ];
 const SERVER: [&str; 5] = [
     "rss_peak_bytes",
@@ -118,15 +115,21 @@ pub fn is_known(name: &str, cell: &Cell) -> Result<(), String> {
         Some(("ttft" | "gap" | "max_gap", _)) => &DISTRIBUTION,
         Some(("pool", _)) => &POOL,
         Some(("background", _)) => &BACKGROUND,
-        Some(("bulkhead", _)) => &BULKHEAD,
         Some(("server", _)) => &SERVER,
+        // Which parts a server times is its own affair.
+        Some(("timings", rest)) if rest.contains('.') => {
+            let field = rest.rsplit('.').next().unwrap_or_default();
+            return check_field(name, field, &TIMINGS);
+        }
+        Some(("bulkhead", _)) => &kubelet::BULKHEAD,
+        Some(("kubelet", _)) if cell.kubelet.is_some() => &kubelet::KUBELET,
         Some(("requests", rest)) => return is_known_of_class(name, rest, cell),
         Some((endpoint, _)) if cell.probe.endpoints.contains_key(endpoint) => &PROBE,
         _ => {
             return Err(format!(
-                "\"{name}\" is no metric: there are <endpoint>.*, requests.<class>.*, streams.*, ttft.*, gap.*, \
-                 max_gap.*, pool.*, background.*, bulkhead.*, server.*, recovery.time, diagnosis, inferred_capacity and \
-                 forecast.<name>.error"
+                "\"{name}\" is no metric: there are <endpoint>.*, requests.<class>.*, timings.<part>.*, streams.*, \
+                 ttft.*, gap.*, max_gap.*, pool.*, background.*, bulkhead.*, server.*, recovery.time, diagnosis, \
+                 inferred_capacity and forecast.<name>.error, and kubelet.* of cells with a [kubelet]"
             ));
         }
     };
@@ -195,7 +198,19 @@ pub(super) fn metric(name: &str, summary: &Summary) -> Option<Measured> {
             }
         }
         "background" => background(field, summary.server.background.as_ref()?),
-        "bulkhead" => bulkhead(field, summary.server.bulkhead.as_ref()?),
+        "timings" => {
+            let (part, field) = field.split_once('.')?;
+            let timing = summary.server.timings.get(part)?;
+            let us = match field {
+                "count" => return Some(Measured::number(timing.count)),
+                "mean" => timing.mean_us,
+                "p50" => timing.p50_us,
+                "p99" => timing.p99_us,
+                "max" => timing.max_us,
+                _ => return None,
+            };
+            (timing.count > 0).then(|| Measured::exact(Value::Time(us)))
+        }
         "server" => match field {
             "rss_end_bytes" => summary.server.rss_end_bytes.map(Measured::number),
             "rss_peak_bytes" => summary.server.rss_peak_bytes.map(Measured::number),
@@ -207,6 +222,8 @@ pub(super) fn metric(name: &str, summary: &Summary) -> Option<Measured> {
                 .map(|percent| Measured::exact(Value::Percent(percent))),
             _ => None,
         },
+        "kubelet" => kubelet::kubelet(field, summary),
+        "bulkhead" => kubelet::bulkhead(field, summary.server.bulkhead.as_ref()?),
         "recovery" => summary
             .phases
             .recovery
@@ -330,17 +347,6 @@ fn background(field: &str, background: &Background) -> Option<Measured> {
         _ => return None,
     };
     Some(Measured::number(count))
-}
-
-fn bulkhead(field: &str, bulkhead: &Bulkhead) -> Option<Measured> {
-    match field {
-        "capacity" => Some(Measured::number(bulkhead.capacity)),
-        "busy_peak" => Some(Measured::number(bulkhead.busy_peak)),
-        "queued_peak" => Some(Measured::number(bulkhead.queued_peak)),
-        "refused" => Some(Measured::number(bulkhead.refused)),
-        "queue_wait_max" => Some(Measured::exact(Value::Time(bulkhead.oldest_wait_us_peak))),
-        _ => None,
-    }
 }
 
 fn distribution(field: &str, figures: &Distribution) -> Option<Measured> {

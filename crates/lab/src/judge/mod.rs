@@ -2,6 +2,7 @@
 
 pub mod closed_loop;
 pub mod comparison;
+pub mod control;
 pub mod diagnosis;
 pub mod expectations;
 pub mod field;

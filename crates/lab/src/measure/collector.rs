@@ -10,7 +10,7 @@ use super::requests::{ClassRecorder, RequestInterval, RequestRecord};
 use super::resources::{HostCpu, ProcessSample, ProcessUsage};
 use super::stream::{StreamRecord, StreamRecorder};
 use super::timeline::Timeline;
-use super::{Recorder, Segment, Segments, Tick};
+use super::{KubeletEvent, KubeletRecorder, LivePid, Recorder, Segment, Segments, Tick};
 use crate::units::us;
 
 /// Length of an interval of the log.
@@ -60,6 +60,8 @@ pub enum Event {
     Resources(Resources),
     /// A look at the server's gauges.
     Gauges {
+        /// Of this process.
+        pid: u32,
         /// When they were answered, on the cell's clock.
         at_us: u64,
         /// What they said.
@@ -72,6 +74,8 @@ pub enum Event {
         /// What it said.
         stats: UpstreamStats,
     },
+    /// The kubelet did or saw something.
+    Kubelet(KubeletEvent),
     /// Nothing comes any more.
     Finish,
 }
@@ -90,10 +94,10 @@ pub struct Resources {
 }
 
 /// The process numbers to whom [`Resources`] belong.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Pids {
-    /// The server under test.
-    pub server: u32,
+    /// The server under test, which a kubelet may restart.
+    pub server: LivePid,
     /// The upstream.
     pub upstream: u32,
 }
@@ -124,6 +128,8 @@ pub struct Recorded {
     pub lab: ProcessUsage,
     /// The machine.
     pub host_cpu: HostCpu,
+    /// The kubelet, if it did or saw anything.
+    pub kubelet: Option<KubeletRecorder>,
 }
 
 /// Records events on an OS thread of its own and logs every second what came.
@@ -163,13 +169,14 @@ impl Collector {
             ticks: Vec::new(),
             streams: StreamRecorder::default(),
             requests: vec![ClassRecorder::default(); setup.classes.len()],
-            server: ProcessUsage::new(setup.pids.server),
+            server: ProcessUsage::new(setup.pids.server.get()),
             gauges: GaugeUsage::default(),
-            upstream: ProcessUsage::new(setup.pids.upstream),
+            upstream: ProcessUsage::new(Some(setup.pids.upstream)),
             upstream_stats: None,
             served_peak: None,
-            lab: ProcessUsage::new(std::process::id()),
+            lab: ProcessUsage::new(Some(std::process::id())),
             host_cpu: HostCpu::default(),
+            kubelet: None,
         }));
         let failure = Arc::new(Mutex::new(None));
         let (events, received) = channel();
@@ -361,12 +368,11 @@ impl Worker {
                 }
                 recorded.host_cpu.add(resources.host, in_hold);
             }
-            Event::Gauges { at_us, gauges } => {
+            Event::Gauges { pid, at_us, gauges } => {
                 let segment = self.setup.segments.at(at_us);
                 let under_load = matches!(segment, Segment::Ramp | Segment::Hold | Segment::Tail);
-                recorded
-                    .gauges
-                    .add(at_us, gauges, segment == Segment::Hold, under_load);
+                let in_hold = segment == Segment::Hold;
+                recorded.gauges.add(at_us, pid, gauges, in_hold, under_load);
             }
             Event::Upstream { at_us, stats } => {
                 if self.setup.segments.at(at_us) < Segment::Recovery {
@@ -374,6 +380,7 @@ impl Worker {
                 }
                 recorded.upstream_stats = Some(stats);
             }
+            Event::Kubelet(event) => recorded.kubelet.get_or_insert_default().add(event),
             Event::Finish => self.finished = true,
         }
     }

@@ -1,10 +1,14 @@
 //! Measures: an open-loop probe, what it records, the log of intervals, the resources of processes.
 
+mod accumulated;
 mod backlog;
+mod bulkhead;
 mod collector;
 mod distribution;
 pub mod gauges;
 mod interval_log;
+mod kubelet;
+mod live_pid;
 mod local;
 mod metronome;
 mod priority;
@@ -21,9 +25,12 @@ mod timeline;
 pub use backlog::LATER;
 pub use collector::{Collector, Event, Pids, Recorded, Resources, Setup};
 pub use distribution::{Censored, distribution, histogram, lateness, record};
+pub use kubelet::{KubeletEvent, KubeletRecorder};
+pub use live_pid::LivePid;
 pub use local::is_local;
 pub use metronome::Plan;
-pub use probe::{Endpoint, Prober};
+pub use priority::prefer_this_thread;
+pub use probe::{Endpoint, Prober, ask};
 pub use recorder::Recorder;
 pub use requests::{ClassRecorder, RequestRecord, Window};
 pub use resources::{busy_and_total, host, sample, started_ticks};

@@ -41,7 +41,7 @@ impl Sources {
             ticks.tick().await;
             // Without a collector there is nobody to report to.
             let _ = results.send(Event::Resources(Resources {
-                server: sample(self.pids.server),
+                server: self.pids.server.get().and_then(sample),
                 upstream: sample(self.pids.upstream),
                 lab: sample(std::process::id()),
                 host: busy_and_total(),
@@ -55,13 +55,16 @@ impl Sources {
     /// # Cancel safety
     /// Safe: what was not answered is lost.
     pub async fn ask(&self, results: &Sender<Event>) {
+        let pid = self.pids.server.get();
         let (gauges, stats) = tokio::join!(
             get(&self.client, format!("{}/gauges", self.gauges)),
             get(&self.client, format!("{}/stats", self.upstream))
         );
         let at_us = self.segments.now_us();
-        if let Some(gauges) = gauges {
-            let _ = results.send(Event::Gauges { at_us, gauges });
+        // Gauges of which it is not known whose they are would be added to the wrong process.
+        let same = pid.filter(|_| self.pids.server.get() == pid);
+        if let Some((pid, gauges)) = same.zip(gauges) {
+            let _ = results.send(Event::Gauges { pid, at_us, gauges });
         }
         if let Some(stats) = stats {
             let _ = results.send(Event::Upstream { at_us, stats });

@@ -1,12 +1,13 @@
 use std::time::{Duration, Instant};
 
+use super::server::{Gone, Server};
 use super::summarise::Frame;
 use super::{Interrupt, RunDirectory};
 use crate::drive::Load;
 use crate::measure::{Collector, Endpoint, Pids, Prober, Segment, Segments, Setup, Sources};
 use crate::scenario::{Cell, Scenario, Variant};
 use crate::show::progress::{Place, Progress, View};
-use crate::stage::{Child, Records, Spec, StageError};
+use crate::stage::{Child, Pod, Port, Records, Spec, StageError};
 use crate::summary::{Forecast, State, Summary, probe_rank};
 use crate::units::us;
 
@@ -34,7 +35,7 @@ pub struct Task<'a> {
 
 impl Task<'_> {
     /// Name of the cell's folder.
-    fn folder(&self) -> String {
+    pub(super) fn folder(&self) -> String {
         if self.repeats == 1 {
             self.cell.name.clone()
         } else {
@@ -55,7 +56,7 @@ enum Stop {
 /// # Errors
 /// [`StageError`] if the environment fails; what was measured until then is saved if it can be.
 pub async fn run(
-    task: Task<'_>,
+    task: &Task<'_>,
     directory: &mut RunDirectory,
     records: &Records,
     progress: &Progress,
@@ -71,11 +72,11 @@ pub async fn run(
     );
     view.phase("start", None);
     let stage = tokio::select! {
-        stage = start(&task, &folder, records) => stage?,
+        stage = start(task, &folder, records) => stage?,
         () = task.interrupt.requested() => return Err(StageError::Interrupted),
     };
     let mut experiment =
-        Experiment::begin(&task, &folder, stage, view).map_err(|error| StageError::NotReady {
+        Experiment::begin(task, &folder, stage, view).map_err(|error| StageError::NotReady {
             name: "the lab".to_owned(),
             reason: format!("{error:#}"),
         })?;
@@ -88,7 +89,10 @@ pub async fn run(
 
 struct Stage {
     upstream: Child,
-    server: Child,
+    server: Server,
+    /// Base URLs of the server, the same after a restart.
+    listening: String,
+    gauges: String,
 }
 
 async fn start(
@@ -112,9 +116,11 @@ async fn start(
     )
     .await?;
     let parameters = &task.cell.server;
+    let (listening, gauges) = (Port::reserve()?, Port::reserve()?);
+    let [listen_at, gauges_at] = [&listening, &gauges].map(|port| port.address().to_string());
     let mut args: Vec<String> = [
-        ("--listen", "127.0.0.1:0".to_owned()),
-        ("--gauges", "127.0.0.1:0".to_owned()),
+        ("--listen", listen_at.clone()),
+        ("--gauges", gauges_at.clone()),
         ("--upstream", upstream.url("listening")),
         ("--pool-threads", parameters.pool_threads.to_string()),
         // What is left of the load when a cell ends is of no interest any more.
@@ -141,17 +147,23 @@ async fn start(
     }
     args.extend(parameters.args.iter().cloned());
     args.extend(task.variant.args.iter().cloned());
-    let server = Child::start(
+    let pod = Pod::start(
         Spec {
             name: task.variant.server.clone(),
             args,
             announces: vec!["listening", "gauges"],
             log: folder.join("server.log"),
         },
+        vec![listening, gauges],
         records,
     )
     .await?;
-    Ok(Stage { upstream, server })
+    Ok(Stage {
+        upstream,
+        server: Server::new(pod),
+        listening: format!("http://{listen_at}"),
+        gauges: format!("http://{gauges_at}"),
+    })
 }
 
 struct Experiment<'a> {
@@ -169,7 +181,7 @@ impl<'a> Experiment<'a> {
     fn begin(
         task: &'a Task<'a>,
         folder: &std::path::Path,
-        stage: Stage,
+        mut stage: Stage,
         view: View,
     ) -> anyhow::Result<Self> {
         let cell = task.cell;
@@ -180,7 +192,7 @@ impl<'a> Experiment<'a> {
         segments.plan(Segment::Hold, hold_start);
         segments.plan(Segment::Tail, hold_start + us(cell.phases.hold));
 
-        let base = stage.server.url("listening");
+        let base = stage.listening.clone();
         let mut endpoints: Vec<_> = cell
             .probe
             .endpoints
@@ -205,7 +217,7 @@ impl<'a> Experiment<'a> {
             classes: cell.load.requests.keys().cloned().collect(),
             timeout_us: us(cell.probe.timeout),
             segments: segments.clone(),
-            pids,
+            pids: pids.clone(),
         })?;
         let prober = Prober::start(
             endpoints,
@@ -225,11 +237,17 @@ impl<'a> Experiment<'a> {
         )?;
         let sources = Sources {
             pids,
-            gauges: stage.server.url("gauges"),
+            gauges: stage.gauges.clone(),
             upstream: stage.upstream.url("listening"),
             segments: segments.clone(),
             client: crate::http::client(true)?,
         };
+        if let Some(kubelet) = &cell.kubelet {
+            let results = collector.sender();
+            stage
+                .server
+                .look_after(kubelet, &base, &segments, &results)?;
+        }
         let sampler = tokio::spawn(sources.clone().sample_all(collector.sender()));
         Ok(Self {
             frame: Frame::new(task, segments, prober.plan(), names),
@@ -298,12 +316,7 @@ impl<'a> Experiment<'a> {
             let now_us = self.frame.segments.now_us();
             self.view
                 .update(&self.collector.recorded(), &self.frame.endpoints, now_us);
-            for child in [&mut self.stage.server, &mut self.stage.upstream] {
-                if let Some(status) = child.exited() {
-                    let reason = format!("{} ended in the {phase}: {status}", child.name());
-                    return Err(Stop::Failed(reason));
-                }
-            }
+            self.look_at_processes(phase).await?;
             if let Some(source) = self.collector.failure() {
                 let path = directory.path().join("cells").join(name);
                 return Err(Stop::Environment(StageError::Write { path, source }));
@@ -315,6 +328,22 @@ impl<'a> Experiment<'a> {
                     .record(name, &summary)
                     .map_err(Stop::Environment)?;
             }
+        }
+    }
+
+    /// A process that has ended and is not started again ends the run.
+    async fn look_at_processes(&mut self, phase: &str) -> Result<(), Stop> {
+        let ended = |name: &str, status: String| {
+            Stop::Failed(format!("{name} ended in the {phase}: {status}"))
+        };
+        let upstream = &mut self.stage.upstream;
+        if let Some(status) = upstream.exited() {
+            return Err(ended(upstream.name(), status.to_string()));
+        }
+        match self.stage.server.gone().await {
+            None => Ok(()),
+            Some(Gone::Ended(status)) => Err(ended(self.stage.server.name(), status)),
+            Some(Gone::Environment(error)) => Err(Stop::Environment(error)),
         }
     }
 
@@ -348,6 +377,8 @@ impl<'a> Experiment<'a> {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
+        // A kubelet that kills now would tell of nothing that was measured.
+        let _ = self.stage.server.dismiss_kubelet().await;
         self.prober.cut();
         while !self.prober.is_done() {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,10 +1,12 @@
 //! The life of a run: for each repeat, for each variant (interleaved), for each cell: fresh processes,
 //! phases, summary.
 
+mod calibration;
 mod cell;
 mod directory;
 mod interrupt;
 mod schedule;
+mod server;
 mod summarise;
 
 use std::path::PathBuf;
@@ -16,6 +18,7 @@ use crate::show::progress::{Place, Progress};
 use crate::stage::{Records, StageError, provide_open_files};
 use crate::summary::{State, Summary};
 
+pub use calibration::Calibration;
 pub use directory::{Run, RunDirectory, newest};
 pub use interrupt::Interrupt;
 use schedule::Schedule;
@@ -31,6 +34,10 @@ pub struct Plan {
     pub cells: Vec<Cell>,
     /// How often.
     pub repeats: u32,
+    /// How often a cell that turns out invalid is measured again.
+    pub retries: u32,
+    /// What forecasts need to know of this machine.
+    pub calibration: Calibration,
     /// Where the runs' folders go.
     pub out: PathBuf,
     /// The command line, for the record.
@@ -97,6 +104,7 @@ pub async fn run(
                 cell: turn.cell,
                 model: variant.model,
                 seed: plan.scenario.seed,
+                parse: plan.calibration.parse(turn.cell),
             }),
             place: Place {
                 number,
@@ -105,7 +113,7 @@ pub async fn run(
             },
             interrupt,
         };
-        match cell::run(task, directory, &records, progress).await {
+        match measure(task, plan.retries, directory, &records, progress).await {
             Ok(summary) => {
                 state = summary.state;
                 summaries.push(summary);
@@ -134,6 +142,30 @@ pub async fn run(
         state,
         error,
     })
+}
+
+/// Runs a cell, and again while it is invalid. Such a run claims nothing; that it was made is said.
+async fn measure(
+    task: cell::Task<'_>,
+    retries: u32,
+    directory: &mut RunDirectory,
+    records: &Records,
+    progress: &Progress,
+) -> Result<Summary, StageError> {
+    let mut discarded = Vec::new();
+    loop {
+        let mut summary = cell::run(&task, directory, records, progress).await?;
+        let is_over = summary.quality.valid || summary.state != State::Complete;
+        if is_over || discarded.len() == retries as usize {
+            if !discarded.is_empty() {
+                summary.quality.remarks.extend(discarded);
+                directory.record(&task.folder(), &summary)?;
+            }
+            return Ok(summary);
+        }
+        let why = summary.quality.reasons.join("; ");
+        discarded.push(format!("measured again, because it was invalid: {why}"));
+    }
 }
 
 /// One cell of one variant, once.
@@ -188,7 +220,9 @@ mod tests {
             variants: scenario.variants.clone(),
             cells: scenario.cells[..2].to_vec(),
             repeats: 2,
+            retries: 0,
             scenario,
+            calibration: Calibration::default(),
             out: PathBuf::new(),
             command: String::new(),
         };

@@ -11,8 +11,8 @@ use crate::measure::{
 };
 use crate::scenario;
 use crate::summary::{
-    ClosedLoop, Diagnosis, Host, Kind, Lateness, Ledger, LoadPhase, Phase, Phases, Probe, Quality,
-    Recovery, Requests, SCHEMA, State, Summary, Upstream,
+    ClosedLoop, Diagnosis, Host, Kind, Kubelet, Lateness, Ledger, LoadPhase, Phase, Phases, Probe,
+    Quality, Recovery, Requests, SCHEMA, State, Summary, Upstream,
 };
 
 /// What does not change while a cell runs.
@@ -74,6 +74,7 @@ impl<'a> Frame<'a> {
             closed_loop: self.closed_loop(recorded),
             server: recorded.server.figures(),
             upstream: upstream(recorded),
+            kubelet: None,
             forecast: task.forecast.clone(),
             quality: self.quality(recorded),
             diagnosis: Diagnosis {
@@ -85,11 +86,16 @@ impl<'a> Frame<'a> {
             expectations: Vec::new(),
             claims: Vec::new(),
         };
+        summary.kubelet = self.kubelet(recorded, &summary.phases.load);
         summary.server.pool = recorded.gauges.pool();
+        summary.server.bulkhead = recorded.gauges.bulkhead();
         summary.server.loop_lag_us_peak = recorded.gauges.loop_lag_us_peak();
         let load_end = self.segments.span(Segment::Recovery, end_us);
         summary.server.background = recorded.gauges.background(load_end.map(|(start, _)| start));
-        summary.server.bulkhead = recorded.gauges.bulkhead();
+        if let Some(last) = recorded.gauges.last() {
+            summary.server.timings = last.timings.clone();
+            summary.server.sizes = last.sizes.clone();
+        }
         let mut rows = std::mem::take(&mut summary.forecast);
         forecast::settle(&mut rows, &summary);
         summary.forecast = rows;
@@ -167,6 +173,16 @@ impl<'a> Frame<'a> {
         self.classes(recorded)
             .map(|(name, spec, class)| (name.clone(), class.figures(spec, window)))
             .collect()
+    }
+
+    fn kubelet(&self, recorded: &Recorded, load: &LoadPhase) -> Option<Kubelet> {
+        let window = Window {
+            start_us: load.started_us,
+            hold_us: load.hold_started_us,
+            end_us: load.hold_started_us + load.hold_us,
+        };
+        let kubelet = recorded.kubelet.as_ref();
+        kubelet.map(|kubelet| kubelet.figures(window))
     }
 
     fn classes<'r>(

@@ -252,22 +252,36 @@ mod tests {
 
     #[test]
     fn a_cell_may_leave_the_quick_form_or_have_its_own() {
-        let quick = "\n[quick]\nphases.hold = \"1s\"\nload.streams.count = 9\n";
-        let text = GOOD.replacen("quick = true\n", "quick.phases.hold = \"3s\"\n", 1);
-        let text = text.replacen("name = \"1000\"\n", "name = \"1000\"\nquick = false\n", 1);
-        let scenario = parse(Path::new("s.toml"), &format!("{text}{quick}")).expect("valid");
-        assert_eq!(scenario.cells.len(), 4);
-        let quick: Vec<_> = scenario
-            .quick_cells
-            .iter()
-            .map(|cell| {
-                let streams = cell.load.streams.as_ref().map(|streams| streams.count);
-                (cell.name.as_str(), cell.phases.hold.as_secs(), streams)
-            })
-            .collect();
+        let text = r#"
+            schema = 1
+            name = "s"
+            title = "Three cells"
+            server.pool_threads = 4
+            probe = { rate = 10, timeout = "1s", endpoints = { health = "/health" } }
+            phases = { baseline = "2s", hold = "9s", recovery = "9s" }
+            load.requests.users = { path = "/", users = 3, timeout = "1s" }
+            quick = { phases.hold = "1s", load.requests.users.users = 2 }
+            variant = [{ name = "fixed", server = "s", model = "none" }]
+            cell = [
+                { name = "short" },
+                { name = "long", quick = false },
+                { name = "own", quick = { phases.hold = "4s" } },
+            ]
+        "#;
+        let shown = |cells: &[crate::scenario::Cell]| {
+            let one = |cell: &crate::scenario::Cell| {
+                let users = cell.load.requests["users"].users;
+                let hold = cell.phases.hold.as_secs();
+                (cell.name.clone(), hold, users, cell.shortened)
+            };
+            cells.iter().map(one).collect::<Vec<_>>()
+        };
+        let scenario = parse(Path::new("s.toml"), text).expect("valid");
+        let whole = ["short", "long", "own"].map(|name| (name.to_owned(), 9, Some(3), false));
+        assert_eq!(shown(&scenario.cells), whole);
         assert_eq!(
-            quick,
-            [("8", 1, Some(9)), ("100", 1, Some(9)), ("demo", 3, Some(9))]
+            shown(&scenario.quick_cells),
+            [("short", 1), ("own", 4)].map(|(name, hold)| (name.to_owned(), hold, Some(2), true))
         );
     }
 

@@ -6,10 +6,28 @@ use serde::{Deserialize, Serialize};
 pub enum Model {
     /// A thread of the blocking pool, for the whole stream.
     ThreadPerStream,
+    /// A thread of the blocking pool, for each chunk.
+    ThreadPerChunk,
+    /// A client that is built for the request, on the event loop; then nothing.
+    ClientPerRequest,
+    /// The worker that read a body, while it is parsed.
+    ParseOnWorker,
+    /// A thread for computing, while a large body is parsed.
+    ParseOnPool,
     /// Nothing: a task on the event loop.
     Async,
     /// What the path says, of one pool shared by all and of the event loop.
     Routes,
     /// What the path says, of bulkheads; nothing of the event loop.
     RoutesCured,
+    /// There is no law for it: the scenario says why, under `no_forecast`.
+    None,
+    /// A thread of the pool that the liveness probe shares.
+    SharedPool,
+    /// The event loop itself.
+    OnLoop,
+    /// The one thread of a pool of its own, whose queue has no bound.
+    DedicatedThread,
+    /// A thread of a pool of its own, whose queue has a bound.
+    Bulkhead,
 }

@@ -5,4 +5,5 @@ pub mod comparison;
 pub mod forecast;
 pub mod matrix;
 pub mod progress;
+pub mod scenarios;
 pub mod summary;

@@ -172,6 +172,9 @@ impl View {
                 class.in_flight()
             )
         }));
+        if let Some(kubelet) = &recorded.kubelet {
+            load.push(format!("{} restarts", kubelet.restarts()));
+        }
         load.push(health.join(" "));
         format!(
             "{} · {}{left} · {}",

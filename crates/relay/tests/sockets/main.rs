@@ -1,6 +1,7 @@
 //! The relay between real sockets, with an upstream that misbehaves to the byte.
 
 mod endings;
+mod fallback;
 mod hang_up;
 mod limits;
 mod passing;

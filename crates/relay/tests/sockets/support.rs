@@ -187,20 +187,29 @@ impl Lab {
 
     /// Nothing is held any more: no permit, no stream, no request without a head.
     pub fn is_idle(&self) -> bool {
-        let now = self.relay.snapshot();
-        (now.permits_in_use, now.streams_open, now.awaiting_head) == (0, 0, 0)
+        is_idle(&self.relay)
     }
 
     /// Everything has ended, and as exactly this.
     pub async fn assert_ended_once(&self, ending: &str) {
-        assert_within(PROMPTLY, "permit, stream and request let go", || {
-            self.is_idle()
-        })
-        .await;
-        let endings = self.relay.snapshot().endings;
-        assert_eq!(endings.values().sum::<u64>(), 1, "{endings:?}");
-        assert_eq!(endings[ending], 1, "{endings:?}");
+        assert_ended_once(&self.relay, ending).await;
     }
+}
+
+fn is_idle(relay: &Relay) -> bool {
+    let now = relay.snapshot();
+    (now.permits_in_use, now.streams_open, now.awaiting_head) == (0, 0, 0)
+}
+
+/// Everything has ended, and as exactly this.
+pub async fn assert_ended_once(relay: &Relay, ending: &str) {
+    assert_within(PROMPTLY, "permit, stream and request let go", || {
+        is_idle(relay)
+    })
+    .await;
+    let endings = relay.snapshot().endings;
+    assert_eq!(endings.values().sum::<u64>(), 1, "{endings:?}");
+    assert_eq!(endings[ending], 1, "{endings:?}");
 }
 
 pub fn relay_to(upstream: SocketAddr, timeouts: Timeouts, permits: usize) -> Relay {

@@ -1,7 +1,14 @@
 //! What theory says of a cell, before it is run, and how far off it was. One file for each kind of load.
 
+mod bodies;
+mod chunks;
+mod liveness;
 mod routes;
 mod streams;
+
+use std::time::Duration;
+
+pub use bodies::largest_body;
 
 use super::metric::number;
 use crate::scenario::{Cell, Model};
@@ -16,6 +23,8 @@ pub struct Question<'a> {
     pub model: Model,
     /// Of the scenario: think times depend on it.
     pub seed: u64,
+    /// How long the lab took to parse the largest body of the cell, if it was asked to.
+    pub parse: Option<Duration>,
 }
 
 /// The forecast of one cell of a variant; empty if the cell has no load that the model speaks of.
@@ -23,9 +32,19 @@ pub struct Question<'a> {
 pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
     let Question { cell, model, .. } = question;
     let streams = cell.load.streams.as_ref();
+    let predictions = || liveness::Setting::of(cell);
     match model {
         Model::ThreadPerStream => streams.map(|streams| streams::thread_per_stream(cell, streams)),
+        Model::ThreadPerChunk => streams.map(|streams| chunks::thread_per_chunk(cell, streams)),
+        Model::ParseOnWorker => question.parse.map(|parse| bodies::on_worker(cell, parse)),
+        Model::ParseOnPool => Some(bodies::on_cpu_pool(cell)),
+        Model::ClientPerRequest => streams.map(streams::client_per_request),
         Model::Async => streams.map(streams::event_loop),
+        Model::None => None,
+        Model::SharedPool => predictions().map(|setting| liveness::shared_pool(&setting)),
+        Model::OnLoop => predictions().map(|setting| liveness::on_loop(&setting)),
+        Model::DedicatedThread => predictions().map(|setting| liveness::dedicated_thread(&setting)),
+        Model::Bulkhead => predictions().map(|setting| liveness::bulkhead(&setting)),
         Model::Routes => Some(routes::broken(question)),
         Model::RoutesCured => Some(routes::cured(question)),
     }

@@ -168,6 +168,17 @@ pub(super) fn event_loop(streams: &Streams) -> Vec<Forecast> {
     ]
 }
 
+/// A client is built for each stream, on the event loop; then the stream holds nothing.
+pub(super) fn client_per_request(streams: &Streams) -> Vec<Forecast> {
+    vec![row(
+        "served_at_once",
+        "streams.served_peak",
+        Unit::Count,
+        f64::from(streams.count),
+        format!("N = {}, once every client is built", streams.count),
+    )]
+}
+
 struct Simulation {
     /// When a job that comes after all streams would start, were the load never to end.
     free_at: f64,

@@ -22,7 +22,12 @@ fn cell(path: &str, users: u32, per_second: u32, load: f64) -> Cell {
 }
 
 fn of(cell: &Cell, model: Model, seed: u64) -> Vec<Forecast> {
-    super::super::forecast(Question { cell, model, seed })
+    super::super::forecast(Question {
+        cell,
+        model,
+        seed,
+        parse: None,
+    })
 }
 
 fn row_of<'a>(rows: &'a [Forecast], name: &str) -> &'a Forecast {

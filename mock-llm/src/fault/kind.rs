@@ -45,11 +45,12 @@ pub enum Fault {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{text}' is not a fault ({reason}); write status=429[,5s], slow-headers=2s, stall@3, error@3[,TYPE], \
-     eof@3, cut@3, reset@3, malformed@3 or slice=5"
+     eof@3, cut@3, reset@3, malformed@3 or slice=5, and before it, if not every request shall fail, \
+     first=10, rate=0.1 or cap=2, each with a comma"
 )]
 pub struct BadFault {
-    text: String,
-    reason: String,
+    pub(super) text: String,
+    pub(super) reason: String,
 }
 
 /// What a fault does at the turn of a token.
@@ -187,7 +188,7 @@ fn time(text: &str) -> Result<Duration, String> {
     service::duration(text)
 }
 
-fn number<N: FromStr + PartialOrd + fmt::Display>(
+pub(super) fn number<N: FromStr + PartialOrd + fmt::Display>(
     text: &str,
     least: N,
     most: N,

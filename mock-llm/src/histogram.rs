@@ -4,17 +4,16 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-/// How late tokens left, against their schedule: the mock's own confession. A run in which it was
-/// the bottleneck shows here, and not only in what its clients saw.
+/// A histogram of times, to which many tasks add.
 #[derive(Debug)]
-pub struct Lateness {
+pub struct Times {
     histogram: Mutex<Histogram<u64>>,
 }
 
-/// The lateness of all tokens so far, in microseconds.
+/// The figures of a [`Times`], in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LatenessSummary {
-    /// Tokens sent.
+pub struct TimesSummary {
+    /// How many there are.
     pub count: u64,
     /// Mean.
     pub mean: u64,
@@ -28,10 +27,10 @@ pub struct LatenessSummary {
     pub max: u64,
 }
 
-/// Lateness up to this is told apart; what is above counts as this.
+/// Times up to this are told apart; what is above counts as this.
 const HIGHEST_US: u64 = 3_600_000_000;
 
-impl Default for Lateness {
+impl Default for Times {
     fn default() -> Self {
         let histogram =
             Histogram::new_with_bounds(1, HIGHEST_US, 3).expect("constant and valid bounds");
@@ -41,17 +40,17 @@ impl Default for Lateness {
     }
 }
 
-impl Lateness {
-    /// Enters one token.
-    pub fn record(&self, late: Duration) {
-        let late_us = u64::try_from(late.as_micros()).unwrap_or(HIGHEST_US);
-        self.with(|histogram| histogram.saturating_record(late_us));
+impl Times {
+    /// Enters one.
+    pub fn record(&self, time: Duration) {
+        let us = u64::try_from(time.as_micros()).unwrap_or(HIGHEST_US);
+        self.with(|histogram| histogram.saturating_record(us));
     }
 
     /// The figures up to now.
     #[must_use]
-    pub fn summary(&self) -> LatenessSummary {
-        self.with(|histogram| LatenessSummary {
+    pub fn summary(&self) -> TimesSummary {
+        self.with(|histogram| TimesSummary {
             count: histogram.len(),
             mean: rounded(histogram.mean()),
             p50: histogram.value_at_quantile(0.5),
@@ -61,8 +60,8 @@ impl Lateness {
         })
     }
 
-    /// For each bound in microseconds how many tokens were at most that late, how many there were in
-    /// all, and the sum of their lateness in microseconds; all of one instant.
+    /// For each bound in microseconds how many were at most that long, how many there were in all,
+    /// and their sum in microseconds; all of one instant.
     #[must_use]
     pub fn cumulative(&self, bounds_us: &[u64]) -> (Vec<u64>, u64, u64) {
         self.with(|histogram| {
@@ -98,20 +97,20 @@ mod tests {
 
     #[test]
     fn an_empty_histogram_is_all_zero() {
-        assert_eq!(Lateness::default().summary(), LatenessSummary::default());
+        assert_eq!(Times::default().summary(), TimesSummary::default());
     }
 
     #[test]
-    fn one_late_token_in_a_hundred_shows_in_the_tail_only() {
-        let lateness = Lateness::default();
+    fn one_long_time_in_a_hundred_shows_in_the_tail_only() {
+        let times = Times::default();
         for _ in 0..99 {
-            lateness.record(Duration::from_micros(100));
+            times.record(Duration::from_micros(100));
         }
-        lateness.record(Duration::from_millis(50));
-        let summary = lateness.summary();
+        times.record(Duration::from_millis(50));
+        let summary = times.summary();
         assert_eq!((summary.count, summary.p50), (100, 100));
         assert!(summary.max >= 50_000 && summary.max < 50_100, "{summary:?}");
-        let (counts, count, sum) = lateness.cumulative(&[1_000, 100_000]);
+        let (counts, count, sum) = times.cumulative(&[1_000, 100_000]);
         assert_eq!((counts, count), (vec![99, 100], 100));
         assert!(sum.abs_diff(59_900) < 100, "{sum}");
     }

@@ -1,0 +1,104 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{print, run};
+use crate::exit::Usage;
+use crate::judge::control::{Judged, control};
+use crate::run::{Interrupt, Plan};
+use crate::scenario::{self, Scenario};
+use crate::show;
+use crate::show::progress::Progress;
+use crate::summary::{State, Summary};
+
+/// Flags of the command.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Only these scenarios [default: every one in scenarios/]
+    scenarios: Vec<String>,
+    /// How often an invalid cell is measured again before it stands as invalid
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=10))]
+    retries: u32,
+    /// Where the folders of the runs go
+    #[arg(long, value_name = "DIR", default_value = "results/runs")]
+    out: PathBuf,
+}
+
+/// Every scenario in its short form, and one table of all of them.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let names = if args.scenarios.is_empty() {
+        scenario::names()
+    } else {
+        args.scenarios.clone()
+    };
+    if names.is_empty() {
+        let problem = "there is no folder scenarios/ here: run this in the lab's repository";
+        return Err(Usage(problem.to_owned()).into());
+    }
+    // All of them are read first: a mistake in the last one must not show after ten minutes.
+    let plans = names
+        .iter()
+        .map(|name| plan(name, args))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    for plan in &plans {
+        super::forecast::print_unforecast(&plan.scenario);
+    }
+    let runtime = super::runtime()?;
+    let mut summaries: Vec<(&Scenario, Summary)> = Vec::new();
+    let mut code = 0;
+    let mut error = None;
+    runtime.block_on(async {
+        let interrupt = Interrupt::listen()?;
+        for plan in &plans {
+            let finished = crate::run::run(plan, &Progress::default(), &interrupt).await?;
+            code = run::worse(code, run::code(&finished));
+            summaries.extend(
+                finished
+                    .summaries
+                    .into_iter()
+                    .map(|one| (&plan.scenario, one)),
+            );
+            error = finished.error;
+            if finished.state != State::Complete || error.is_some() {
+                break;
+            }
+        }
+        anyhow::Ok(())
+    })?;
+    let judged: Vec<_> = summaries
+        .iter()
+        .map(|(scenario, summary)| Judged {
+            expectations: scenario
+                .variants
+                .iter()
+                .find(|variant| variant.name == summary.variant)
+                .map_or(Vec::new(), |variant| variant.expectations(&summary.cell)),
+            summary,
+        })
+        .collect();
+    print(&show::scenarios::render(&judged, &control(&judged)));
+    match error {
+        Some(error) => Err(error.into()),
+        None => Ok(ExitCode::from(code)),
+    }
+}
+
+fn plan(name: &str, args: &Args) -> anyhow::Result<Plan> {
+    let scenario = scenario::load(name, &[])?;
+    run::check_metrics(&scenario)?;
+    if scenario.quick_cells.is_empty() {
+        return Err(Usage(format!(
+            "scenario {name} has no short form: mark a cell as quick, or add [quick]"
+        ))
+        .into());
+    }
+    Ok(Plan {
+        calibration: run::calibration(&scenario.quick_cells, &scenario.variants),
+        variants: scenario.variants.clone(),
+        cells: scenario.quick_cells.clone(),
+        repeats: 1,
+        retries: args.retries,
+        out: args.out.clone(),
+        command: run::command_line(),
+        scenario,
+    })
+}

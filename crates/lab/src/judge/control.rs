@@ -1,0 +1,129 @@
+//! The positive control: an expectation that nothing can fail proves nothing.
+
+use super::expectations;
+use crate::scenario::Expectation;
+use crate::summary::Summary;
+
+/// A cell with what had to hold in it.
+#[derive(Clone, Debug)]
+pub struct Judged<'a> {
+    /// What had to hold.
+    pub expectations: Vec<Expectation>,
+    /// What was measured.
+    pub summary: &'a Summary,
+}
+
+/// One expectation of one variant, held against what was measured elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// The scenario.
+    pub scenario: String,
+    /// The variant.
+    pub variant: String,
+    /// The expectation.
+    pub expectation: String,
+    /// The run that fails it, as `scenario / cell / variant`; `None` if none does.
+    pub failed_by: Option<String>,
+}
+
+/// Holds each expectation against the valid runs of other variants, those of its own scenario first:
+/// broken as if it were fixed, and the reverse. A run that did not measure the metric is no control.
+#[must_use]
+pub fn control(judged: &[Judged<'_>]) -> Vec<Control> {
+    let mut controls: Vec<Control> = Vec::new();
+    for own in judged {
+        for expectation in &own.expectations {
+            let control = Control {
+                scenario: own.summary.scenario.clone(),
+                variant: own.summary.variant.clone(),
+                expectation: expectation.to_string(),
+                failed_by: failed_by(expectation, own.summary, judged),
+            };
+            let same = |one: &&mut Control| {
+                (&one.scenario, &one.variant, &one.expectation)
+                    == (&control.scenario, &control.variant, &control.expectation)
+            };
+            match controls.iter_mut().find(same) {
+                Some(known) => known.failed_by = known.failed_by.take().or(control.failed_by),
+                None => controls.push(control),
+            }
+        }
+    }
+    controls
+}
+
+fn failed_by(expectation: &Expectation, own: &Summary, judged: &[Judged<'_>]) -> Option<String> {
+    let others = judged
+        .iter()
+        .map(|one| one.summary)
+        .filter(|other| other.quality.valid)
+        .filter(|other| (&other.scenario, &other.variant) != (&own.scenario, &own.variant));
+    let (same, elsewhere): (Vec<_>, Vec<_>) =
+        others.partition(|other| other.scenario == own.scenario);
+    same.into_iter()
+        .chain(elsewhere)
+        .find(|other| expectations::is_failed_by(expectation, other))
+        .map(|other| format!("{} / {} / {}", other.scenario, other.cell, other.variant))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::sample::{hurt, summary};
+
+    fn judged<'a>(summary: &'a Summary, expectations: &[&str]) -> Judged<'a> {
+        Judged {
+            expectations: expectations
+                .iter()
+                .map(|text| text.parse().expect("an expectation"))
+                .collect(),
+            summary,
+        }
+    }
+
+    fn valid(variant: &str) -> Summary {
+        let mut summary = summary();
+        summary.variant = variant.to_owned();
+        summary.quality.valid = true;
+        summary
+    }
+
+    #[test]
+    fn what_the_other_variant_would_satisfy_as_well_is_named() {
+        let fixed = valid("fixed");
+        let mut broken = valid("broken");
+        let probes = &mut broken.phases.load.probes;
+        probes.insert("health_sync".to_owned(), hurt());
+        let all = [
+            judged(
+                &broken,
+                &["health_sync.unanswered >= 50%", "streams.started > 0"],
+            ),
+            judged(&fixed, &["health_sync.unanswered == 0%"]),
+        ];
+        let failed: Vec<_> = control(&all)
+            .into_iter()
+            .map(|control| (control.expectation, control.failed_by.is_some()))
+            .collect();
+        assert_eq!(
+            failed,
+            [
+                ("health_sync.unanswered >= 50%".to_owned(), true),
+                ("streams.started > 0".to_owned(), false),
+                ("health_sync.unanswered == 0%".to_owned(), true),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_was_not_measured_is_no_control() {
+        let mut broken = valid("broken");
+        broken.server.pool = None;
+        let fixed = valid("fixed");
+        let all = [
+            judged(&fixed, &["pool.capacity == 4"]),
+            judged(&broken, &[]),
+        ];
+        assert_eq!(control(&all)[0].failed_by, None);
+    }
+}

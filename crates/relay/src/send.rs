@@ -1,0 +1,141 @@
+//! Sending: to one upstream after the other, until one answers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::{Request, Response};
+use tokio::time::Instant;
+
+use crate::ending::Ending;
+use crate::error::RelayError;
+use crate::fallback::{GivenUp, first_byte, is_refusal};
+use crate::ledger::AwaitingHead;
+use crate::relay::Relay;
+use crate::request::UpstreamRequest;
+use crate::timeouts::Timeouts;
+
+impl Relay {
+    /// Reads the client's body, sends the request, and waits for the upstream's head, whatever its
+    /// status is.
+    ///
+    /// With [fallbacks](Self::with_fallbacks) every upstream but the last is waited for until the
+    /// first byte of its body (an answer that is known to have none is whole with its head). If it
+    /// cannot be reached, breaks or ends before that byte, is silent for longer than
+    /// [`Timeouts::idle`], or answers 429 or ≥ 500, its connection is dropped, the next upstream gets
+    /// the same request, and [`RelaySnapshot::fallbacks`](crate::RelaySnapshot::fallbacks) counts
+    /// why. The last answer or error is what the caller gets. After the first byte there is no
+    /// fallback: a stream cannot be begun again in its middle. The first upstream may have begun to
+    /// work on what the next one then does: requests that must not be done twice should have no
+    /// fallbacks.
+    ///
+    /// [`Timeouts::total`] spans all upstreams, the others hold for each of them.
+    ///
+    /// # Errors
+    /// [`RelayError`] if the client's body breaks off, stalls or is too large, if there is no
+    /// connection, or if the head does not come in time. The exchange is then counted as ended, once,
+    /// as it ended with the last upstream.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the upstream's connection, whichever it waits for, and counts as
+    /// the client's hang-up.
+    pub async fn send(&self, mut request: UpstreamRequest) -> Result<Response, RelayError> {
+        let Timeouts { idle, total, .. } = self.timeouts();
+        let started = Instant::now();
+        let deadline = started + total;
+        let late = || RelayError::Deadline {
+            waited: started.elapsed(),
+            limit: total,
+        };
+        let reading = request.read_body(idle);
+        let body = tokio::time::timeout_at(deadline, reading)
+            .await
+            .map_err(|_| late())??;
+
+        let awaiting = AwaitingHead::enter(Arc::clone(&self.shared.ledger));
+        let outcome = tokio::time::timeout_at(deadline, self.answer(request, body)).await;
+        match outcome.unwrap_or_else(|_| Err(late())) {
+            Ok(response) => {
+                awaiting.arrived();
+                Ok(response)
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = error.message(),
+                    "no response head from the upstream"
+                );
+                awaiting.failed(Ending::of(&error));
+                Err(error)
+            }
+        }
+    }
+
+    /// The answer of the first upstream that has one, or what became of the last.
+    async fn answer(&self, request: UpstreamRequest, body: Bytes) -> Result<Response, RelayError> {
+        let UpstreamRequest {
+            method,
+            mut url,
+            fallbacks,
+            headers,
+            ..
+        } = request;
+        let to = |url| {
+            let mut outgoing = Request::new(method.clone(), url);
+            *outgoing.headers_mut() = headers.clone();
+            if !body.is_empty() {
+                *outgoing.body_mut() = Some(body.clone().into());
+            }
+            outgoing
+        };
+        for next in fallbacks {
+            let failed = std::mem::replace(&mut url, next);
+            // What is given up is dropped with the attempt, before the next one is sent.
+            match self.attempt(to(failed)).await {
+                Ok(response) => return Ok(response),
+                Err(why) => {
+                    tracing::warn!(why = why.message(), "the next upstream is asked");
+                    self.shared.ledger.fell_back(&why);
+                }
+            }
+        }
+        self.head(to(url)).await
+    }
+
+    /// An answer of which the first byte is there, unless another upstream should be asked.
+    async fn attempt(&self, outgoing: Request) -> Result<Response, GivenUp> {
+        let response = self.head(outgoing).await.map_err(GivenUp::Failed)?;
+        let status = response.status();
+        if is_refusal(status) {
+            return Err(GivenUp::Refused(status));
+        }
+        if status.is_client_error() {
+            return Ok(response);
+        }
+        let idle = self.timeouts().idle;
+        first_byte(response, idle).await.map_err(GivenUp::Failed)
+    }
+
+    async fn head(&self, outgoing: Request) -> Result<Response, RelayError> {
+        let Timeouts { connect, idle, .. } = self.timeouts();
+        let sent = Instant::now();
+        match tokio::time::timeout(idle, self.shared.client.execute(outgoing)).await {
+            Err(_) => Err(RelayError::HeadTimeout {
+                waited: sent.elapsed(),
+                limit: idle,
+            }),
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) if error.is_connect() && error.is_timeout() => {
+                Err(RelayError::ConnectTimeout {
+                    waited: sent.elapsed(),
+                    limit: connect,
+                })
+            }
+            // Without the URL: these messages reach clients, whom the upstream's address does not concern.
+            Ok(Err(error)) if error.is_connect() => Err(RelayError::Connect {
+                source: error.without_url().into(),
+            }),
+            Ok(Err(error)) => Err(RelayError::Upstream {
+                source: error.without_url().into(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Hang-ups, cured: the client's body owns the upstream's response and the permit, so dropping it is
+//! all that there is to do, and nothing else can be forgotten.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use relay::{Framing, Relay, RelayError};
+use service::Services;
+
+use crate::disconnect_app::mount;
+
+pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
+    mount(services, relay_to)
+}
+
+/// No task, no registry: whatever is alive is a local variable, then part of the body, which lets go
+/// of it once, be it at the end, at a timeout, or when hyper drops it because the client is gone.
+/// hyper sees that in mid-response only because the request's body has been read to its end.
+async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
+    let (parts, body) = request.into_parts();
+    let request = relay.read(relay.request(&parts, &path, body)?).await?;
+    let permit = relay.permit_within(relay.timeouts().connect).await?;
+    let upstream = relay.send(request).await?;
+    let head = relay::response_head(&upstream);
+    let body = relay.guard(upstream.bytes_stream(), permit, Framing::of(&head));
+    Ok(Response::from_parts(head, Body::from_stream(body)))
+}

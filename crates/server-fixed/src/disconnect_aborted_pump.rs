@@ -1,0 +1,51 @@
+//! Hang-ups, cured where a task is needed: the client's body owns the task that pumps, and the drop of
+//! its handle aborts it, wherever it waits.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use futures_util::{StreamExt, stream};
+use relay::{Framing, Relay, RelayError};
+use service::Services;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::disconnect_app::mount;
+
+pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
+    mount(services, relay_to)
+}
+
+/// Until the head is there the handle is a local variable, then part of the body. An aborted task
+/// drops what it owns: the upstream's response, and after it the permit. The channel has a bound, so
+/// a slow client slows the upstream.
+async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
+    let (parts, body) = request.into_parts();
+    let request = relay.read(relay.request(&parts, &path, body)?).await?;
+    let permit = relay.permit_within(relay.timeouts().connect).await?;
+    let (head_sender, head) = oneshot::channel();
+    let (sender, mut chunks) = mpsc::channel(1);
+    let pump = AbortOnDropHandle::new(tokio::spawn(async move {
+        let upstream = match relay.send(request).await {
+            Ok(upstream) => upstream,
+            Err(error) => return drop(head_sender.send(Err(error))),
+        };
+        let head = relay::response_head(&upstream);
+        let mut bytes = relay.guard(upstream.bytes_stream(), permit, Framing::of(&head));
+        let _ = head_sender.send(Ok(head));
+        while let Some(chunk) = bytes.next().await {
+            if sender.send(chunk).await.is_err() {
+                return;
+            }
+        }
+    }));
+    let head = head.await.map_err(|gone| RelayError::Upstream {
+        source: gone.into(),
+    })??;
+    let bytes = stream::poll_fn(move |cx| {
+        let _owned = &pump;
+        chunks.poll_recv(cx)
+    });
+    Ok(Response::from_parts(head, Body::from_stream(bytes)))
+}

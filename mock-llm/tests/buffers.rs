@@ -1,0 +1,74 @@
+//! Clients that do not read: how much is written to them, and for how long.
+
+mod support;
+
+use std::time::Duration;
+
+use mock_llm::ledger::Cause;
+use support::{PATIENCE, Served, served_with};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Bytes of padding of a chunk.
+const PAD: u64 = 1_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_send_buffer_bounds_what_is_written_to_nobody() {
+    let small = written_to_nobody(Some(4_096)).await;
+    let default = written_to_nobody(None).await;
+    assert!(small < 300_000, "{small} bytes");
+    assert!(default > 3 * small, "{default} against {small} bytes");
+}
+
+/// How much is written until the buffers are full, to a client with a small one that never reads.
+async fn written_to_nobody(send_buffer: Option<u32>) -> u64 {
+    let served = served_with(|config| config.send_buffer = send_buffer).await;
+    let _client = client_that_never_reads(&served).await;
+    served.until(1, |record| record.chunks > 0).await;
+    let written = || served.mock.ledger().open_streams()[0].chunks;
+    let mut before = 0;
+    while written() != before {
+        before = written();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    before * PAD
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_takes_nothing_is_left_when_the_write_timeout_is_over() {
+    let served = served_with(|config| {
+        config.send_buffer = Some(4_096);
+        config.write_timeout = Some(Duration::from_millis(300));
+    })
+    .await;
+    let slow_reader = served.get("/slow_stream?fault=stall@1").await;
+    let client = client_that_never_reads(&served).await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let record = loop {
+        if let Some(record) = served.mock.ledger().ended_streams(0).pop() {
+            break record;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "it is not left");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert_eq!(record.cause, Some(Cause::WriteTimeout));
+    let lasted_us = record.ended_us.unwrap() - record.started_us;
+    assert!(lasted_us >= 300_000, "{record:?}");
+    drop(client);
+    // Silence is the mock's own doing, and nobody's who would have read.
+    assert_eq!(served.stats().await.tally.open, 1);
+    drop(slow_reader);
+    served.ended().await;
+}
+
+async fn client_that_never_reads(served: &Served) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut client = socket.connect(served.address).await.unwrap();
+    let request = format!(
+        "GET /slow_stream?ttft=0s&interval=0s&chunks=100000&bytes={PAD} HTTP/1.1\r\n\
+         Host: mock\r\n\r\n"
+    );
+    client.write_all(request.as_bytes()).await.unwrap();
+    client
+}
