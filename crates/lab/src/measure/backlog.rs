@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::gauges::BackgroundGauges;
 use crate::summary::Background;
+use crate::units::us;
 
 /// How long after the load the background tasks are counted again, at most.
 pub const LATER: Duration = Duration::from_secs(60);
 
 /// A backlog that was watched for less says little of its pace: tasks end in waves, one for each
 /// length of a task.
-const LEAST_WATCH_US: u64 = 20_000_000;
+pub const LEAST_WATCH: Duration = Duration::from_secs(20);
 
 /// The looks so far: when, in microseconds on the cell's clock, and how many were pending.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +42,7 @@ impl Backlog {
         let before = |at: u64| self.looks.iter().rev().find(|&&(look, _)| look <= at);
         figures.pending_end = before(end_us).map(|&(_, pending)| pending);
         let after = &self.looks[self.looks.partition_point(|&(look, _)| look <= end_us)..];
-        let later_us = end_us + LATER.as_micros() as u64;
+        let later_us = end_us + us(LATER);
         if let Some(&(look, pending)) = after.iter().rfind(|&&(look, _)| look <= later_us) {
             figures.pending_later = Some(pending);
             figures.later_us = Some(look - end_us);
@@ -62,7 +63,7 @@ impl Backlog {
 /// When the line through the looks (least squares) meets zero.
 fn extrapolated(looks: &[(u64, u64)], end_us: u64) -> Option<u64> {
     let (first, last) = (looks.first()?.0, looks.last()?.0);
-    if last - first < LEAST_WATCH_US {
+    if last - first < us(LEAST_WATCH) {
         return None;
     }
     let count = looks.len() as f64;

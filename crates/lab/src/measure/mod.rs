@@ -22,7 +22,7 @@ mod stream;
 mod tick;
 mod timeline;
 
-pub use backlog::LATER;
+pub use backlog::{LATER, LEAST_WATCH};
 pub use collector::{Collector, Event, Pids, Recorded, Resources, Setup};
 pub use distribution::{Censored, distribution, histogram, lateness, record};
 pub use kubelet::{KubeletEvent, KubeletRecorder};

@@ -13,7 +13,7 @@ use simulation::{Outlook, simulate};
 
 use super::{Question, bounded, row};
 use crate::judge::flat;
-use crate::measure::LATER;
+use crate::measure::{LATER, LEAST_WATCH};
 use crate::scenario::{Cell, Requests};
 use crate::summary::{Bound, Forecast, Unit};
 use crate::units::{count, us};
@@ -42,6 +42,11 @@ fn forecast(
         return Vec::new();
     };
     let rows = route(class, cell).and_then(|route| {
+        let holds_loop = [route.inner, route.background].contains(&Holds::Loop);
+        if holds_loop && cell.server.worker_threads != Some(1) {
+            // What is held then is one of several.
+            return None;
+        }
         let limit = Limit::of(class, &route)?;
         let outlook = simulate(cell, class, route, seed)?;
         Some(rows(cell, name, class, &outlook, &limit))
@@ -100,6 +105,27 @@ fn rows(
     outlook: &Outlook,
     limit: &Limit,
 ) -> Vec<Forecast> {
+    let mut rows = Vec::new();
+    if !outlook.hangs_on_a_millisecond {
+        rows.extend(users(cell, name, class, outlook, limit));
+        rows.extend(backlog(cell, outlook));
+    }
+    let is_understood = |name: &str| matches!(name, "health_sync" | "health_async");
+    let checks = outlook.checks.iter();
+    for (endpoint, waits) in checks.filter(|(name, _)| is_understood(name)) {
+        rows.extend(health(endpoint, waits, cell.probe.timeout));
+    }
+    rows
+}
+
+/// What users see.
+fn users(
+    cell: &Cell,
+    name: &str,
+    class: &Requests,
+    outlook: &Outlook,
+    limit: &Limit,
+) -> Vec<Forecast> {
     let figures = &outlook.requests;
     let metric = |field: &str| format!("requests.{name}.{field}");
     let seconds = (cell.load.ramp() + cell.phases.hold).as_secs_f64();
@@ -152,10 +178,6 @@ fn rows(
         )
     }));
     rows.extend(unanswered(&metric("unanswered"), class, outlook));
-    rows.extend(backlog(cell, outlook));
-    for (endpoint, waits) in &outlook.checks {
-        rows.extend(health(endpoint, waits, cell.probe.timeout));
-    }
     rows
 }
 
@@ -195,23 +217,26 @@ fn backlog(cell: &Cell, outlook: &Outlook) -> Vec<Forecast> {
         pending(end),
         "simulated: background tasks that were accepted and have not ended".to_owned(),
     )];
-    let left = pending(end + us(later));
-    if left > 0.0 {
+    // Tasks end in waves: a short look back at them proves nothing.
+    if cell.phases.recovery >= LEAST_WATCH {
+        let left = pending(end + us(later));
+        if left > 0.0 {
+            rows.push(row(
+                "pending_later",
+                "background.pending_later",
+                Unit::Count,
+                left,
+                format!("simulated: {} s after the load", count(later.as_secs_f64())),
+            ));
+        }
         rows.push(row(
-            "pending_later",
-            "background.pending_later",
-            Unit::Count,
-            left,
-            format!("simulated: {} s after the load", count(later.as_secs_f64())),
+            "drain",
+            "background.drain",
+            Unit::Us,
+            drain as f64,
+            "simulated: until the last of them ends; on c threads about B·S/c".to_owned(),
         ));
     }
-    rows.push(row(
-        "drain",
-        "background.drain",
-        Unit::Us,
-        drain as f64,
-        "simulated: until the last of them ends; on c threads about B·S/c".to_owned(),
-    ));
     if backlog.refused > 0 {
         rows.push(row(
             "refused",

@@ -12,17 +12,19 @@ impl Simulation<'_> {
         self.requests[id].state == State::Decided
     }
 
-    /// The loop looks at sockets and timers and queues what is ready: what can be read or goes on, and
-    /// behind it the connections that it accepts.
+    /// The loop looks at sockets and timers and queues what is ready: what can be read, whose time is
+    /// over, and behind both the connections that it accepts.
     pub(super) fn look(&mut self) {
-        let mut accepted = Vec::new();
+        let (mut timers, mut accepted) = (Vec::new(), Vec::new());
         while let Some((_, ready)) = self.ready.pop_until(self.now) {
             match ready {
                 Ready::Readable(id) => self.queue.push_back(Task::Handle(id)),
-                Ready::Woken(id) => self.queue.push_back(Task::Resume(id)),
+                Ready::Woken(id) => timers.push(Task::Resume(id)),
+                Ready::Ended => timers.push(Task::End),
                 Ready::Connected(id) => accepted.push(Task::Opened(id)),
             }
         }
+        self.queue.extend(timers);
         self.queue.extend(accepted);
     }
 
@@ -34,7 +36,9 @@ impl Simulation<'_> {
             Task::Block => {
                 self.now += us(self.route.background_time);
                 self.backlog.ends(self.now);
+                self.was_blocked = true;
             }
+            Task::End => self.backlog.ends(self.now),
         }
     }
 
@@ -51,11 +55,14 @@ impl Simulation<'_> {
     }
 
     fn start_inner(&mut self, id: usize) {
-        let work = us(self.route.inner_time);
-        // One that blocks the loop runs before the loop can notice that its client is gone.
-        if self.route.inner != Holds::Loop && self.is_gone(id) {
+        // The connection notices that its client is gone before it runs the handler.
+        if self.is_gone(id) {
             return;
         }
+        let work = us(self.route.inner_time);
+        // Those that are read between two blocks of the loop start within some milliseconds.
+        let is_in_hold = self.now + work < self.hold.1;
+        self.hangs_on_a_millisecond |= self.was_blocked && is_in_hold;
         match self.route.inner {
             Holds::Loop => {
                 self.now += work;
@@ -83,28 +90,41 @@ impl Simulation<'_> {
 
     /// Hands the background task over and answers.
     fn finish(&mut self, id: usize) {
-        let time = us(self.route.background_time);
-        let end = match self.route.background {
-            Holds::Loop => {
-                self.backlog.accepted(self.now);
-                self.queue.push_back(Task::Block);
-                return self.answer(id, Outcome::Ok);
-            }
-            Holds::Thread if self.shared => self.inner.add(self.now, time),
-            Holds::Thread => self.background.add(self.now, time),
-            Holds::Nothing => match &mut self.tasks {
-                Some(tasks) => tasks.add(self.now, time + TIMER),
-                None => Some(self.now + time + TIMER),
-            },
-        };
-        match end {
-            Some(end) => {
-                self.backlog.accepted(self.now);
-                self.backlog.ends(end);
-            }
-            None => self.backlog.refused += 1,
+        if self.hand_over() {
+            self.backlog.accepted(self.now);
+        } else {
+            self.backlog.refused += 1;
         }
         self.answer(id, Outcome::Ok);
+    }
+
+    /// Whether there is room for a background task, which then begins or is queued.
+    fn hand_over(&mut self) -> bool {
+        let time = us(self.route.background_time);
+        match self.route.background {
+            Holds::Loop => self.queue.push_back(Task::Block),
+            Holds::Nothing => {
+                let time = time + TIMER;
+                let now = self.now;
+                let mut places = self.tasks.iter_mut();
+                if places.any(|places| places.add(now, time).is_none()) {
+                    return false;
+                }
+                self.ready.add(now + time, Ready::Ended);
+            }
+            Holds::Thread => {
+                let threads = if self.shared {
+                    &mut self.inner
+                } else {
+                    &mut self.background
+                };
+                let Some(end) = threads.add(self.now, time) else {
+                    return false;
+                };
+                self.backlog.ends(end);
+            }
+        }
+        true
     }
 
     fn answer(&mut self, id: usize, outcome: Outcome) {

@@ -46,6 +46,9 @@ pub(super) struct Outlook {
     pub load_end: u64,
     /// The background tasks.
     pub backlog: Backlog,
+    /// Whether it hangs on which users' timers end in the same millisecond: the first of them blocks
+    /// the loop for all whose timers end in the next.
+    pub hangs_on_a_millisecond: bool,
 }
 
 /// Who asks.
@@ -95,6 +98,8 @@ enum Ready {
     Woken(usize),
     /// A connection can be accepted.
     Connected(usize),
+    /// A background task has awaited what it awaits.
+    Ended,
 }
 
 /// A task in the loop's queue.
@@ -108,6 +113,8 @@ enum Task {
     Resume(usize),
     /// A background task that blocks the loop.
     Block,
+    /// The end of a background task that awaits.
+    End,
 }
 
 struct Simulation<'a> {
@@ -141,6 +148,9 @@ struct Simulation<'a> {
     recorder: ClassRecorder,
     waits: Vec<Vec<Option<u64>>>,
     backlog: Backlog,
+    /// Whether a background task has blocked the loop.
+    was_blocked: bool,
+    hangs_on_a_millisecond: bool,
 }
 
 /// Simulates `cell`, which loads `route` by `class`; `None` if it is too large.
@@ -188,6 +198,8 @@ pub(super) fn simulate(cell: &Cell, class: &Requests, route: Route, seed: u64) -
         tasks,
         recorder: ClassRecorder::default(),
         backlog: Backlog::default(),
+        was_blocked: false,
+        hangs_on_a_millisecond: false,
     };
     for user in 0..class.users? {
         let due = us(class.user_starts(user));
@@ -237,6 +249,7 @@ impl Simulation<'_> {
             checks: self.endpoints.into_iter().zip(self.waits).collect(),
             load_end: self.load_end.unwrap_or(end_us),
             backlog: self.backlog,
+            hangs_on_a_millisecond: self.hangs_on_a_millisecond,
         }
     }
 }
