@@ -12,6 +12,9 @@ pub mod lifeline;
 mod listener;
 mod log;
 mod run;
+mod runtimes;
+mod serve;
+mod shared;
 mod shutdown;
 
 pub use announce::announce;
@@ -20,5 +23,7 @@ pub use error::{EnvironmentError, exit};
 pub use failure::{Failure, UnknownVariant};
 pub use listener::{Connection, HangUp, Listener, Peer};
 pub use log::init as init_log;
-pub use run::{Services, run, serve};
+pub use run::{Services, run};
+pub use runtimes::RuntimeKind;
+pub use serve::serve;
 pub use shutdown::{Drain, on_signal};
