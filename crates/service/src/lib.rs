@@ -18,6 +18,9 @@ mod micros;
 mod predictions;
 mod query_time;
 mod run;
+mod runtimes;
+mod serve;
+mod shared;
 mod shutdown;
 
 pub use announce::announce;
@@ -31,5 +34,7 @@ pub use listener::{Connection, HangUp, Listener, Peer};
 pub use log::init as init_log;
 pub use predictions::{Liveness, LivezQuery, Pending, PredictQuery, Prediction, Predictions};
 pub use query_time::QueryTime;
-pub use run::{Services, run, serve};
+pub use run::{Services, run};
+pub use runtimes::RuntimeKind;
+pub use serve::serve;
 pub use shutdown::{Drain, on_signal};
