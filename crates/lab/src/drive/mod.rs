@@ -3,6 +3,7 @@
 
 mod body;
 mod chunk;
+mod hang_ups;
 mod load;
 mod requests;
 mod sse;
@@ -10,7 +11,8 @@ mod streams;
 
 pub use body::json_body;
 pub use chunk::{Chunk, read_chunk};
-pub use load::Load;
+pub use hang_ups::HangUpLoad;
+pub use load::{Load, Target};
 pub use requests::RequestLoad;
 pub use sse::SseReader;
 pub use streams::StreamLoad;

@@ -41,7 +41,7 @@ impl Timeline {
             file,
             ",streams_open,streams_receiving,upstream_open,server_rss_bytes,server_threads,server_fds,\
              server_cpu_us,pool_busy,pool_queued,pool_oldest_wait_us,loop_lag_us,connections,tasks_alive,permits_in_use,\
-             background_pending,bulkhead_busy,bulkhead_queued"
+             background_pending,bulkhead_busy,bulkhead_queued,disconnect_permits"
         )?;
         Ok(Self {
             file,
@@ -101,6 +101,8 @@ impl Timeline {
         let bulkhead = gauges.and_then(|gauges| gauges.bulkhead);
         field(bulkhead.map(|bulkhead| bulkhead.busy));
         field(bulkhead.map(|bulkhead| bulkhead.queued));
+        let disconnect = gauges.and_then(|gauges| gauges.disconnect);
+        field(disconnect.map(|relay| relay.permits_in_use));
         writeln!(self.file, "{row}")
     }
 }

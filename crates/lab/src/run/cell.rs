@@ -1,10 +1,13 @@
 use std::time::{Duration, Instant};
 
 use super::summarise::Frame;
-use super::{Interrupt, RunDirectory};
-use crate::drive::Load;
-use crate::measure::{Collector, Endpoint, Pids, Prober, Segment, Segments, Setup, Sources};
-use crate::scenario::{Cell, Scenario, Variant};
+use super::{Interrupt, RunDirectory, hang_ups_csv};
+use crate::drive::{Load, Target};
+use crate::measure::{
+    Collector, Endpoint, Event, HangUpEvent, LEVELS_TAKE, Levels, Pids, Prober, Segment, Segments,
+    Setup, Sources, read_ledgers,
+};
+use crate::scenario::{Cell, HangUps, Scenario, Variant};
 use crate::show::progress::{Progress, View};
 use crate::stage::{Child, Records, Spec, StageError};
 use crate::summary::{Forecast, State, Summary, probe_rank};
@@ -86,6 +89,7 @@ pub async fn run(
 
 struct Stage {
     upstream: Child,
+    fallback: Option<Child>,
     server: Child,
 }
 
@@ -94,21 +98,20 @@ async fn start(
     folder: &std::path::Path,
     records: &Records,
 ) -> Result<Stage, StageError> {
+    let seed = task.scenario.seed;
+    let own = &task.cell.upstream;
     let upstream = Child::start(
-        Spec {
-            name: "mock-llm".to_owned(),
-            args: ["--listen", "127.0.0.1:0", "--seed"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain([task.scenario.seed.to_string()])
-                .chain(task.cell.upstream.args.iter().cloned())
-                .collect(),
-            announces: vec!["listening"],
-            log: folder.join("upstream.log"),
-        },
+        upstream(seed, &own.args, folder.join("upstream.log")),
         records,
-    )
-    .await?;
+    );
+    let upstream = upstream.await?;
+    let fallback = match &own.fallback {
+        None => None,
+        Some(args) => {
+            let log = folder.join("fallback.log");
+            Some(Child::start(self::upstream(seed, args, log), records).await?)
+        }
+    };
     let parameters = &task.cell.server;
     let mut args: Vec<String> = [
         ("--listen", "127.0.0.1:0".to_owned()),
@@ -137,6 +140,9 @@ async fn start(
     ] {
         args.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
     }
+    if let Some(fallback) = &fallback {
+        args.extend(["--fallback".to_owned(), fallback.url("listening")]);
+    }
     args.extend(parameters.args.iter().cloned());
     args.extend(task.variant.args.iter().cloned());
     let server = Child::start(
@@ -149,7 +155,26 @@ async fn start(
         records,
     )
     .await?;
-    Ok(Stage { upstream, server })
+    Ok(Stage {
+        upstream,
+        fallback,
+        server,
+    })
+}
+
+/// An upstream on a free port, with further flags.
+fn upstream(seed: u64, args: &[String], log: std::path::PathBuf) -> Spec {
+    let own = ["--listen", "127.0.0.1:0", "--seed"].map(str::to_owned);
+    Spec {
+        name: "mock-llm".to_owned(),
+        args: own
+            .into_iter()
+            .chain([seed.to_string()])
+            .chain(args.iter().cloned())
+            .collect(),
+        announces: vec!["listening"],
+        log,
+    }
 }
 
 struct Experiment<'a> {
@@ -213,21 +238,27 @@ impl<'a> Experiment<'a> {
             segments.clone(),
             collector.sender(),
         )?;
+        let sources = Sources {
+            pids,
+            gauges: stage.server.url("gauges"),
+            upstream: stage.upstream.url("listening"),
+            fallback: stage.fallback.as_ref().map(|child| child.url("listening")),
+            segments: segments.clone(),
+            client: crate::http::client(true)?,
+            looking: std::sync::Arc::default(),
+        };
+        let target = Target {
+            server: base,
+            upstreams: sources.upstreams(),
+        };
         let load = Load::start(
             &cell.load,
-            &base,
+            &target,
             task.scenario.seed,
             cell.phases.baseline,
             &segments,
             &collector.sender(),
         )?;
-        let sources = Sources {
-            pids,
-            gauges: stage.server.url("gauges"),
-            upstream: stage.upstream.url("listening"),
-            segments: segments.clone(),
-            client: crate::http::client(true)?,
-        };
         let sampler = tokio::spawn(sources.clone().sample_all(collector.sender()));
         Ok(Self {
             frame: Frame::new(task, segments, prober.plan(), names),
@@ -246,6 +277,15 @@ impl<'a> Experiment<'a> {
         let baseline_end = cell.phases.baseline;
         let ramp_end = baseline_end + cell.load.ramp();
         let hold_end = ramp_end + cell.phases.hold;
+        if cell.load.hang_ups.is_some() {
+            let end = baseline_end.saturating_sub(LEVELS_TAKE);
+            self.pass("baseline", end, directory, name, |_| false)
+                .await?;
+            if self.collector.recorded().hang_ups.is_warm() {
+                let levels = Levels::read(&self.sources).await;
+                self.tell(HangUpEvent::Before(levels));
+            }
+        }
         self.pass("baseline", baseline_end, directory, name, |_| false)
             .await?;
         self.pass("ramp", ramp_end, directory, name, |_| false)
@@ -253,25 +293,51 @@ impl<'a> Experiment<'a> {
         self.pass("hold", hold_end, directory, name, |_| false)
             .await?;
         // A check that is due last in the hold is decided a timeout later; the scheduler may add to it.
-        let tail_end = hold_end + cell.probe.timeout + Duration::from_secs(1);
+        let row_end = |hang_ups: &HangUps| baseline_end + hang_ups.within;
+        let tail_end = (hold_end + cell.probe.timeout + Duration::from_secs(1))
+            .max(cell.load.hang_ups.as_ref().map_or(Duration::ZERO, row_end));
         self.pass("tail", tail_end, directory, name, |this| {
             let now = this.frame.segments.now_us();
-            this.frame.is_hold_decided(&this.collector.recorded(), now)
+            let recorded = this.collector.recorded();
+            let is_asked = cell.load.hang_ups.is_none() || recorded.hang_ups.is_over();
+            is_asked && this.frame.is_hold_decided(&recorded, now)
         })
         .await?;
         self.sources.ask(&self.collector.sender()).await;
         let load_end_us = self.frame.segments.begin(Segment::Recovery);
         self.end_load().await;
         let load_end = Duration::from_micros(load_end_us);
-        let limit = load_end + cell.phases.recovery.max(LEAST_RECOVERY);
+        let least = load_end + LEAST_RECOVERY.max(self.settle(load_end));
+        let limit = least.max(load_end + cell.phases.recovery);
         self.pass("recovery", limit, directory, name, |this| {
             let now = this.frame.segments.now_us();
-            Duration::from_micros(now) >= load_end + LEAST_RECOVERY
+            Duration::from_micros(now) >= least
                 && this
                     .frame
                     .has_recovered(&this.collector.recorded(), load_end_us)
         })
-        .await
+        .await?;
+        if cell.load.hang_ups.is_some() {
+            let levels = Levels::read(&self.sources).await;
+            let ledger = read_ledgers(&self.sources.client, &self.sources.upstreams()).await;
+            self.tell(HangUpEvent::After(levels, ledger));
+        }
+        Ok(())
+    }
+
+    /// How long after the end of the load what hang-ups leave over must not be counted yet.
+    fn settle(&self, load_end: Duration) -> Duration {
+        let Some(hang_ups) = &self.frame.task.cell.load.hang_ups else {
+            return Duration::ZERO;
+        };
+        let last = self.collector.recorded().hang_ups.last_left_us();
+        let last = Duration::from_micros(last.unwrap_or(0));
+        (last + hang_ups.settle).saturating_sub(load_end)
+    }
+
+    fn tell(&self, event: HangUpEvent) {
+        // The collector outlives every phase.
+        let _ = self.collector.sender().send(Event::HangUp(event));
     }
 
     /// Waits until `end` on the cell's clock, or until `is_over`, and writes down every second what
@@ -296,7 +362,9 @@ impl<'a> Experiment<'a> {
             let now_us = self.frame.segments.now_us();
             self.view
                 .update(&self.collector.recorded(), &self.frame.endpoints, now_us);
-            for child in [&mut self.stage.server, &mut self.stage.upstream] {
+            let stage = &mut self.stage;
+            let children = [&mut stage.server, &mut stage.upstream].into_iter();
+            for child in children.chain(&mut stage.fallback) {
                 if let Some(status) = child.exited() {
                     let reason = format!("{} ended in the {phase}: {status}", child.name());
                     return Err(Stop::Failed(reason));
@@ -325,7 +393,11 @@ impl<'a> Experiment<'a> {
     /// Ends the streams off this thread: each reports how it ended, which takes a moment for thousands.
     async fn end_load(&mut self) {
         if let Some(mut load) = self.load.take() {
-            let _ = tokio::task::spawn_blocking(move || load.end()).await;
+            let end = move || {
+                load.end();
+                load
+            };
+            self.load = tokio::task::spawn_blocking(end).await.ok();
         }
     }
 
@@ -357,6 +429,9 @@ impl<'a> Experiment<'a> {
         drop(sender);
         self.stage.server.stop().await;
         self.stage.upstream.stop().await;
+        if let Some(fallback) = self.stage.fallback.take() {
+            fallback.stop().await;
+        }
         self.collector.finish();
         let (state, failure, error) = match result {
             Ok(()) => (State::Complete, None, None),
@@ -369,7 +444,13 @@ impl<'a> Experiment<'a> {
         let summary = self
             .frame
             .summarise(&self.collector.recorded(), end_us, state, failure);
-        let saved = directory.record(name, &summary);
+        let mut saved = directory.record(name, &summary);
+        if self.frame.task.cell.load.hang_ups.is_some() && saved.is_ok() {
+            let path = directory.path().join("cells").join(name);
+            let path = path.join("hang_ups.csv");
+            saved = hang_ups_csv::write(&path, &self.collector.recorded().hang_ups)
+                .map_err(|source| StageError::Write { path, source });
+        }
         match error {
             Some(error) => Err(error),
             None => saved.map(|()| summary),

@@ -3,6 +3,7 @@
 
 mod cell;
 mod directory;
+mod hang_ups_csv;
 mod interrupt;
 mod summarise;
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::duration::time;
 use super::ranges::{HOUR, Range, range};
-use super::{Arrivals, Requests, Streams};
+use super::{Arrivals, HangUps, Requests, Streams};
 use crate::units::us;
 
 /// One setting of the experiment: the file's tables with the cell's own laid over them.
@@ -79,6 +79,8 @@ pub struct UpstreamParameters {
     /// Further flags.
     #[serde(default)]
     pub args: Vec<String>,
+    /// Flags of a second upstream, which the server gets as `--fallback`; there is none if absent.
+    pub fallback: Option<Vec<String>>,
 }
 
 /// What is asked of the server.
@@ -90,6 +92,8 @@ pub struct Load {
     /// Requests, by class.
     #[serde(default)]
     pub requests: BTreeMap<String, Requests>,
+    /// Clients that hang up.
+    pub hang_ups: Option<HangUps>,
 }
 
 impl Load {
@@ -106,7 +110,8 @@ impl Load {
     pub fn at_once(&self) -> u64 {
         let streams = self.streams.iter().map(|streams| u64::from(streams.count));
         let requests = self.requests.values().map(Requests::at_once);
-        streams.chain(requests).sum()
+        let hang_ups = self.hang_ups.iter().map(HangUps::at_once);
+        streams.chain(requests).chain(hang_ups).sum()
     }
 }
 
@@ -161,6 +166,7 @@ impl Cell {
         }
         if let Some(limit) = self.server.max_upstream {
             add("max_upstream", u64::from(limit));
+            add("first_past_limit", u64::from(limit) + 1);
         }
         add("probe_timeout_us", us(self.probe.timeout));
         add("probe_interval_us", (1e6 / self.probe.rate).round() as u64);
@@ -174,6 +180,12 @@ impl Cell {
             add("stream_us", us(streams.service_time()));
             add("bytes", u64::from(streams.bytes));
             add("stall_after_us", us(streams.stall_after));
+        }
+        if let Some(hang_ups) = &self.load.hang_ups {
+            add("hang_ups", u64::from(hang_ups.count));
+            add("at_once", u64::from(hang_ups.concurrency));
+            add("patience_us", us(hang_ups.patience));
+            add("interval_us", us(hang_ups.interval));
         }
         for (class, requests) in &self.load.requests {
             match requests.arrivals() {
@@ -242,8 +254,10 @@ impl Cell {
             ),
             range(
                 "load",
-                self.load.streams.is_some() || !self.load.requests.is_empty(),
-                "something that is asked: [load.streams] or [load.requests.<class>]",
+                self.load.streams.is_some()
+                    || self.load.hang_ups.is_some()
+                    || !self.load.requests.is_empty(),
+                "something that is asked: [load.streams], [load.hang_ups] or [load.requests.<class>]",
             ),
             range(
                 "load.requests",
@@ -257,6 +271,7 @@ impl Cell {
             ),
         ];
         ranges.extend(self.load.streams.iter().flat_map(Streams::ranges));
+        ranges.extend(self.load.hang_ups.iter().flat_map(HangUps::ranges));
         for (name, requests) in &self.load.requests {
             ranges.extend(requests.ranges(name));
         }

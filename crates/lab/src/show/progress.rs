@@ -132,6 +132,10 @@ impl View {
                 class.in_flight()
             )
         }));
+        let row = &recorded.hang_ups;
+        if row.started() > 0 {
+            load.push(format!("{} hang-ups", row.started() - row.in_flight()));
+        }
         load.push(health.join(" "));
         format!(
             "{} · {}{left} · {}",
