@@ -7,6 +7,7 @@ pub mod diagnosis;
 pub mod expectations;
 pub mod flat;
 pub mod forecast;
+mod leak;
 mod metric;
 mod pool_queue;
 pub mod quality;
