@@ -12,4 +12,16 @@ pub enum Model {
     ClientPerRequest,
     /// Nothing: a task on the event loop.
     Async,
+    /// A permit, until a task that nobody stops has drained the upstream.
+    DetachedPump,
+    /// A permit, for ever: the close does not reach it.
+    NoOpClose,
+    /// A permit, until something is written to a client that is gone.
+    MissedDisconnect,
+    /// A permit and a thread of the blocking pool, until the upstream has been read to its end.
+    BlockingZombie,
+    /// A permit, as long as neither the client is known to be gone nor the upstream says anything.
+    NoTimeout,
+    /// A permit, until the client is gone.
+    Releasing,
 }

@@ -1,6 +1,7 @@
 //! What theory says of a cell, before it is run, and how far off it was. One file for each kind of load.
 
 mod chunks;
+mod disconnect;
 mod streams;
 
 use super::metric::metric;
@@ -28,6 +29,15 @@ pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
         Model::ThreadPerChunk => streams.map(|streams| chunks::thread_per_chunk(cell, streams)),
         Model::ClientPerRequest => streams.map(streams::client_per_request),
         Model::Async => streams.map(streams::event_loop),
+        Model::DetachedPump
+        | Model::NoOpClose
+        | Model::MissedDisconnect
+        | Model::BlockingZombie
+        | Model::NoTimeout
+        | Model::Releasing => {
+            let hang_ups = cell.load.hang_ups.as_ref();
+            hang_ups.map(|load| disconnect::disconnect(cell, load, model))
+        }
     }
     .unwrap_or_default()
 }
