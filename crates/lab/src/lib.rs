@@ -1,7 +1,7 @@
 //! The driver of the thread-exhaustion lab: runs scenarios, measures open-loop, explains and compares.
 //!
 //! Data flows one way, and the folders say so: [`scenario`] says what to run, [`stage`] starts
-//! processes, [`drive`] makes the load, [`measure`] records, [`judge`] concludes without any I/O, and
+//! processes, [`drive`] makes the load and plays the [`kubelet`], [`measure`] records, [`judge`] concludes without any I/O, and
 //! [`show`] prints. [`run`] ties them together for the length of a run; [`commands`] are what a
 //! person types.
 
@@ -10,6 +10,7 @@ pub mod drive;
 pub mod exit;
 pub mod http;
 pub mod judge;
+pub mod kubelet;
 pub mod measure;
 pub mod run;
 pub mod scenario;

@@ -2,10 +2,14 @@
 //!
 //! Integers carry their unit in the name. A figure that was not measured is absent or `null`, never 0.
 
+mod kubelet;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use kubelet::{EndCause, Kill, Kubelet, ProbeCount, Readiness};
 
 /// Version of this shape.
 pub const SCHEMA: u32 = 1;
@@ -51,6 +55,8 @@ pub struct Summary {
     /// What clients that hung up left behind, some seconds after the last of them.
     #[serde(default)]
     pub leftovers: Option<Leftovers>,
+    /// The kubelet, if the cell has one.
+    pub kubelet: Option<Kubelet>,
     /// What was predicted before the run, and how far off it was.
     pub forecast: Vec<Forecast>,
     /// Whether the measurement can be trusted.
@@ -434,8 +440,27 @@ pub struct Process {
     pub fds_peak: Option<u64>,
     /// Its blocking pool, if it has gauges.
     pub pool: Option<Pool>,
+    /// Its bulkhead, if it has gauges of one.
+    pub bulkhead: Option<Bulkhead>,
     /// Longest lag of its event loop during the load, if it has gauges.
     pub loop_lag_us_peak: Option<u64>,
+    /// How long the parts of a request took, by the server's own clock and by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub timings: BTreeMap<String, Timing>,
+    /// How large the bodies of each client were: bucket to count.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sizes: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// How long a part of a request took, over the whole cell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Timing {
+    pub count: u64,
+    pub mean_us: u64,
+    pub p50_us: u64,
+    pub p99_us: u64,
+    pub max_us: u64,
 }
 
 /// A blocking pool under load, by the server's own gauges.
@@ -452,6 +477,26 @@ pub struct Pool {
     pub oldest_wait_us_peak: u64,
     /// Thread time in use during the hold, in percent of what the capacity allows.
     pub busy_percent: Option<f64>,
+}
+
+/// A bounded pool of its own for one class of work, by looks at the server's own gauges in the hold.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bulkhead {
+    /// Threads it may have.
+    pub capacity: u64,
+    /// Places in its queue; `null` if nothing bounds it.
+    pub queue_limit: Option<u64>,
+    /// Most jobs seen queued at once.
+    pub queued_peak: u64,
+    /// Longest that a job was seen to have waited in the queue.
+    pub oldest_wait_us_peak: u64,
+    /// Jobs refused, over the whole cell.
+    pub refused: u64,
+    /// Jobs completed a second in the hold, whoever was still there to take the result.
+    pub completed_per_second: Option<f64>,
+    /// By how many jobs a second the queue grew in the hold.
+    pub queue_growth_per_second: Option<f64>,
 }
 
 /// The upstream, by its own ledger.

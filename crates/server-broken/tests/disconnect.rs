@@ -182,7 +182,7 @@ async fn a_pump_drains_the_upstream_to_its_end_for_nobody() {
         let busy = stand.gauges().await["pool"]["busy"].as_u64().unwrap();
         assert_eq!(busy, u64::from(variant == "blocking-zombie"), "{variant}");
         assert_released(&stand, variant).await;
-        let ended = stand.mock.ledger().ended_streams();
+        let ended = stand.mock.ledger().ended_streams(0);
         assert_eq!(ended[0].cause, Some(Cause::Completed), "{variant}");
         assert_eq!(ended[0].chunks, 20, "{variant}");
         let busy = &stand.gauges().await["pool"]["busy"];
@@ -209,7 +209,7 @@ async fn a_missed_hang_up_is_noticed_when_something_is_written() {
             "{variant}: it cannot know that"
         );
         assert_released(&stand, variant).await;
-        let ended = stand.mock.ledger().ended_streams();
+        let ended = stand.mock.ledger().ended_streams(0);
         assert_eq!(
             ended[0].cause.map(Cause::class),
             Some(Cause::ClientFin.class())

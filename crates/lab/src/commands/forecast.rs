@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use super::print;
 use crate::judge::forecast::{Question, forecast};
+use crate::run::Calibration;
 use crate::scenario::{self, Cell, NoForecast, Scenario, Variant};
 use crate::show;
 use crate::units::wrapped;
@@ -20,7 +21,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let scenario = scenario::load(&args.scenario, &args.set)?;
     print(&format!("{}: {}\n", scenario.name, scenario.title));
     let cells = scenario.cells.iter().map(|cell| (cell, ""));
-    print_all(&scenario, &scenario.variants, cells);
+    let calibration = super::run::calibration(&scenario.cells, &scenario.variants);
+    print_all(&scenario, &scenario.variants, &calibration, cells);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -28,6 +30,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 pub(super) fn print_all<'a>(
     scenario: &Scenario,
     variants: &[Variant],
+    calibration: &Calibration,
     cells: impl Iterator<Item = (&'a Cell, &'a str)>,
 ) {
     for (cell, before) in cells {
@@ -36,6 +39,7 @@ pub(super) fn print_all<'a>(
                 cell,
                 model: variant.model,
                 seed: scenario.seed,
+                parse: calibration.parse(cell),
             });
             if rows.is_empty() {
                 continue;

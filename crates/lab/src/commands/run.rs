@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use super::{compare, print};
 use crate::exit::{self, Usage};
 use crate::judge::is_known_metric;
-use crate::run::{Finished, Interrupt, Plan};
+use crate::run::{Calibration, Finished, Interrupt, Plan};
 use crate::scenario::{self, Cell, Expectation, Scenario, Value, Variant};
 use crate::show;
 use crate::show::comparison::Format;
@@ -88,13 +88,20 @@ fn plan(args: Args) -> anyhow::Result<Plan> {
     };
     Ok(Plan {
         scenario,
-        variants,
-        cells,
         repeats: args.repeat,
         retries: 0,
+        calibration: calibration(&cells, &variants),
         out: args.out,
         command: command_line(),
+        variants,
+        cells,
     })
+}
+
+/// What the forecasts of these cells need to know of this machine.
+pub(super) fn calibration(cells: &[Cell], variants: &[Variant]) -> Calibration {
+    let models: Vec<_> = variants.iter().map(|variant| variant.model).collect();
+    Calibration::measure(cells.iter(), &models)
 }
 
 /// The command line as a reader would type it.
@@ -214,7 +221,7 @@ fn print_forecasts(plan: &Plan) {
         plan.scenario.name, plan.scenario.title
     ));
     let cells = plan.cells.iter().map(|cell| (cell, "Before the run, "));
-    super::forecast::print_all(&plan.scenario, &plan.variants, cells);
+    super::forecast::print_all(&plan.scenario, &plan.variants, &plan.calibration, cells);
     print("\n");
 }
 

@@ -92,6 +92,7 @@ fn plan(name: &str, args: &Args) -> anyhow::Result<Plan> {
         .into());
     }
     Ok(Plan {
+        calibration: run::calibration(&scenario.quick_cells, &scenario.variants),
         variants: scenario.variants.clone(),
         cells: scenario.quick_cells.clone(),
         repeats: 1,

@@ -4,6 +4,7 @@
 mod body;
 mod chunk;
 mod hang_ups;
+mod kubelet;
 mod load;
 mod requests;
 mod sse;
@@ -12,6 +13,7 @@ mod streams;
 pub use body::json_body;
 pub use chunk::{Chunk, read_chunk};
 pub use hang_ups::HangUpLoad;
+pub use kubelet::Kubelet;
 pub use load::{Load, Target};
 pub use requests::RequestLoad;
 pub use sse::SseReader;

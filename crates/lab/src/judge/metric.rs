@@ -1,3 +1,5 @@
+mod kubelet;
+
 use super::flat;
 use crate::scenario::{Cell, Value};
 use crate::summary::{Distribution, HangUps, Leftovers, Probe, Requests, Summary};
@@ -53,7 +55,7 @@ const STREAMS: [&str; 13] = [
     "chunks",
     "sequence_errors",
 ];
-const REQUESTS: [&str; 18] = [
+const REQUESTS: [&str; 19] = [
     "p50",
     "p90",
     "p95",
@@ -62,6 +64,7 @@ const REQUESTS: [&str; 18] = [
     "max",
     "mean",
     "ok_p50",
+    "ok_p99",
     "failed",
     "unanswered",
     "due",
@@ -99,6 +102,7 @@ const LEFTOVER: [&str; 6] = [
     "connections",
     "fds",
 ];
+const TIMINGS: [&str; 5] = ["count", "mean", "p50", "p99", "max"];
 const POOL: [&str; 5] = [
     "capacity",
     "busy_peak",
@@ -123,13 +127,21 @@ pub fn is_known(name: &str, cell: &Cell) -> Result<(), String> {
         Some(("server", _)) => &SERVER,
         Some(("hang_ups", _)) if cell.load.hang_ups.is_some() => &HANG_UPS,
         Some(("leftover", _)) if cell.load.hang_ups.is_some() => &LEFTOVER,
+        // Which parts a server times is its own affair.
+        Some(("timings", rest)) if rest.contains('.') => {
+            let field = rest.rsplit('.').next().unwrap_or_default();
+            return check_field(name, field, &TIMINGS);
+        }
+        Some(("bulkhead", _)) => &kubelet::BULKHEAD,
+        Some(("kubelet", _)) if cell.kubelet.is_some() => &kubelet::KUBELET,
         Some(("requests", rest)) => return is_known_of_class(name, rest, cell),
         Some((endpoint, _)) if cell.probe.endpoints.contains_key(endpoint) => &PROBE,
         _ => {
             return Err(format!(
-                "\"{name}\" is no metric: there are <endpoint>.*, requests.<class>.*, streams.*, ttft.*, gap.*, \
-                 max_gap.*, pool.*, server.*, hang_ups.* and leftover.* (with [load.hang_ups]), recovery.time, diagnosis, inferred_capacity and \
-                 forecast.<name>.error"
+                "\"{name}\" is no metric: there are <endpoint>.*, requests.<class>.*, timings.<part>.*, streams.*, \
+                 ttft.*, gap.*, max_gap.*, pool.*, bulkhead.*, server.*, recovery.time, diagnosis, \
+                 inferred_capacity and forecast.<name>.error, kubelet.* of cells with a [kubelet], and hang_ups.* \
+                 and leftover.* of cells with [load.hang_ups]"
             ));
         }
     };
@@ -199,6 +211,19 @@ pub(super) fn metric(name: &str, summary: &Summary) -> Option<Measured> {
                 _ => None,
             }
         }
+        "timings" => {
+            let (part, field) = field.split_once('.')?;
+            let timing = summary.server.timings.get(part)?;
+            let us = match field {
+                "count" => return Some(Measured::number(timing.count)),
+                "mean" => timing.mean_us,
+                "p50" => timing.p50_us,
+                "p99" => timing.p99_us,
+                "max" => timing.max_us,
+                _ => return None,
+            };
+            (timing.count > 0).then(|| Measured::exact(Value::Time(us)))
+        }
         "server" => match field {
             "rss_peak_bytes" => summary.server.rss_peak_bytes.map(Measured::number),
             "threads_peak" => summary.server.threads_peak.map(Measured::number),
@@ -209,6 +234,8 @@ pub(super) fn metric(name: &str, summary: &Summary) -> Option<Measured> {
                 .map(|percent| Measured::exact(Value::Percent(percent))),
             _ => None,
         },
+        "kubelet" => kubelet::kubelet(field, summary),
+        "bulkhead" => kubelet::bulkhead(field, summary.server.bulkhead.as_ref()?),
         "recovery" => summary
             .phases
             .recovery
@@ -296,6 +323,7 @@ fn requests(field: &str, class: &Requests) -> Option<Measured> {
             .as_ref()
             .map(|little| Measured::exact(Value::Percent(little.error_percent.abs()))),
         "ok_p50" => distribution("p50", &outcomes.response_ok_us),
+        "ok_p99" => distribution("p99", &outcomes.response_ok_us),
         _ => distribution(field, &outcomes.response_us),
     }
 }

@@ -89,6 +89,7 @@ pub fn judge(
     {
         reasons.extend(row_not_delivered(row, summary.leftovers.is_some()));
     }
+    reasons.extend(late_kubelet(summary));
     if let Some(cpu) = quality.host_cpu_percent.filter(|&cpu| cpu > 90.0) {
         quality
             .remarks
@@ -97,6 +98,22 @@ pub fn judge(
     quality.valid = reasons.is_empty();
     quality.reasons = reasons;
     quality
+}
+
+/// Whether the kubelet itself was late for its plan, which is what the time to a kill depends on.
+fn late_kubelet(summary: &Summary) -> Option<String> {
+    let kubelet = summary.kubelet.as_ref()?;
+    let late = kubelet.liveness.late_us_max;
+    let timeout = summary.parameters.get("liveness_timeout_us")?;
+    let allowed = LOAD_DISPATCH_FLOOR_US.max(timeout / 10);
+    (late > allowed).then(|| {
+        format!(
+            "the kubelet sent a liveness probe {} late, more than the {} allowed: the machine was \
+             too busy; close other programs",
+            shown(late),
+            shown(allowed)
+        )
+    })
 }
 
 /// Whether the lab did not send what it was told to: what is not asked for proves nothing.
@@ -355,6 +372,19 @@ mod tests {
                 unknown_to_upstream,
                 ..row()
             }));
+        }
+    }
+
+    #[test]
+    fn a_kubelet_that_was_late_is_not_blamed_on_the_server() {
+        let mut summary = summary();
+        let parameter = ("liveness_timeout_us".to_owned(), 500_000);
+        summary.parameters.extend([parameter]);
+        for (late_us_max, valid) in [(49_000, true), (51_000, false)] {
+            let mut kubelet = crate::summary::Kubelet::default();
+            kubelet.liveness.late_us_max = late_us_max;
+            summary.kubelet = Some(kubelet);
+            assert_eq!(judged(Quality::default(), &summary).valid, valid);
         }
     }
 

@@ -103,6 +103,7 @@ pub(super) fn summary() -> Summary {
             ..Upstream::default()
         },
         leftovers: None,
+        kubelet: None,
         forecast: Vec::new(),
         quality: Quality {
             host_cpu_percent: Some(10.0),

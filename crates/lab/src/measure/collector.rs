@@ -11,7 +11,7 @@ use super::requests::{ClassRecorder, RequestInterval, RequestRecord};
 use super::resources::{HostCpu, ProcessSample, ProcessUsage};
 use super::stream::{StreamRecord, StreamRecorder};
 use super::timeline::Timeline;
-use super::{Recorder, Segment, Segments, Tick};
+use super::{KubeletEvent, KubeletRecorder, LivePid, Recorder, Segment, Segments, Tick};
 use crate::units::us;
 
 /// Length of an interval of the log.
@@ -62,7 +62,12 @@ pub enum Event {
     /// A look at the processes and the machine.
     Resources(Resources),
     /// A look at the server's gauges.
-    Gauges(ServerGauges),
+    Gauges {
+        /// Of this process.
+        pid: u32,
+        /// What it said.
+        gauges: ServerGauges,
+    },
     /// A look at the upstream's ledger.
     Upstream {
         /// When it was answered, on the cell's clock.
@@ -70,6 +75,8 @@ pub enum Event {
         /// What it said.
         stats: UpstreamStats,
     },
+    /// The kubelet did or saw something.
+    Kubelet(KubeletEvent),
     /// Nothing comes any more.
     Finish,
 }
@@ -88,10 +95,10 @@ pub struct Resources {
 }
 
 /// The process numbers to whom [`Resources`] belong.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Pids {
-    /// The server under test.
-    pub server: u32,
+    /// The server under test, which a kubelet may restart.
+    pub server: LivePid,
     /// The upstream.
     pub upstream: u32,
 }
@@ -124,6 +131,8 @@ pub struct Recorded {
     pub lab: ProcessUsage,
     /// The machine.
     pub host_cpu: HostCpu,
+    /// The kubelet, if it did or saw anything.
+    pub kubelet: Option<KubeletRecorder>,
 }
 
 /// Records events on an OS thread of its own and logs every second what came.
@@ -164,13 +173,14 @@ impl Collector {
             streams: StreamRecorder::default(),
             requests: vec![ClassRecorder::default(); setup.classes.len()],
             hang_ups: HangUpRecorder::default(),
-            server: ProcessUsage::new(setup.pids.server),
+            server: ProcessUsage::new(setup.pids.server.get()),
             gauges: GaugeUsage::default(),
-            upstream: ProcessUsage::new(setup.pids.upstream),
+            upstream: ProcessUsage::new(Some(setup.pids.upstream)),
             upstream_stats: None,
             served_peak: None,
-            lab: ProcessUsage::new(std::process::id()),
+            lab: ProcessUsage::new(Some(std::process::id())),
             host_cpu: HostCpu::default(),
+            kubelet: None,
         }));
         let failure = Arc::new(Mutex::new(None));
         let (events, received) = channel();
@@ -363,13 +373,12 @@ impl Worker {
                 }
                 recorded.host_cpu.add(resources.host, in_hold);
             }
-            Event::Gauges(gauges) => {
+            Event::Gauges { pid, gauges } => {
                 let now = self.setup.segments.now_us();
                 let segment = self.setup.segments.at(now);
                 let under_load = matches!(segment, Segment::Ramp | Segment::Hold | Segment::Tail);
-                recorded
-                    .gauges
-                    .add(now, gauges, segment == Segment::Hold, under_load);
+                let in_hold = segment == Segment::Hold;
+                recorded.gauges.add(now, pid, gauges, in_hold, under_load);
             }
             Event::Upstream { at_us, stats } => {
                 if self.setup.segments.at(at_us) < Segment::Recovery {
@@ -377,6 +386,7 @@ impl Worker {
                 }
                 recorded.upstream_stats = Some(stats);
             }
+            Event::Kubelet(event) => recorded.kubelet.get_or_insert_default().add(event),
             Event::Finish => self.finished = true,
         }
     }

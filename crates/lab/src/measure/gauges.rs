@@ -1,10 +1,14 @@
 //! What the processes of a run tell of themselves, as far as the lab reads it. Unknown keys are ignored:
 //! a service may publish more, and a foreign one publishes something else.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
+use super::accumulated::Accumulated;
+use super::bulkhead::BulkheadUsage;
 use super::resources::tenths;
-use crate::summary::Pool;
+use crate::summary::{Bulkhead, Pool, Timing};
 
 /// The watchdog's `/gauges` of a server under test.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -25,6 +29,12 @@ pub struct ServerGauges {
     pub background: Option<BackgroundGauges>,
     /// A bounded pool of its own for one class of work.
     pub bulkhead: Option<BulkheadGauges>,
+    /// How long the parts of a request took, by name.
+    #[serde(default)]
+    pub timings: BTreeMap<String, Timing>,
+    /// How large the bodies of each client were: upper bound of a bucket to count.
+    #[serde(default)]
+    pub sizes: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 /// Work that goes on after its response.
@@ -112,15 +122,36 @@ pub struct UpstreamLateness {
 pub struct GaugeUsage {
     last: Option<ServerGauges>,
     loop_lag_us_peak: Option<u64>,
+    busy_us: Accumulated,
     hold: Option<((u64, u64), (u64, u64))>,
+    /// The highest of each peak: those of a restarted server begin anew.
+    pool_peak: PoolGauges,
+    bulkhead: BulkheadUsage,
 }
 
 impl GaugeUsage {
-    /// Adds a look at `at_us`; `under_load` from the ramp to the tail.
-    pub fn add(&mut self, at_us: u64, gauges: ServerGauges, in_hold: bool, under_load: bool) {
-        if let (Some(pool), true) = (&gauges.pool, in_hold) {
-            let now = (at_us, pool.busy_us_total);
-            self.hold = Some((self.hold.map_or(now, |(start, _)| start), now));
+    /// Adds a look at `at_us` at process `pid`; `under_load` from the ramp to the tail.
+    pub fn add(
+        &mut self,
+        at_us: u64,
+        pid: u32,
+        gauges: ServerGauges,
+        in_hold: bool,
+        under_load: bool,
+    ) {
+        if let Some(pool) = &gauges.pool {
+            let busy_us = self.busy_us.add(pid, pool.busy_us_total);
+            if in_hold {
+                let now = (at_us, busy_us);
+                self.hold = Some((self.hold.map_or(now, |(start, _)| start), now));
+            }
+            let peak = &mut self.pool_peak;
+            peak.busy_peak = peak.busy_peak.max(pool.busy_peak);
+            peak.queued_peak = peak.queued_peak.max(pool.queued_peak);
+            peak.oldest_wait_us_peak = peak.oldest_wait_us_peak.max(pool.oldest_wait_us_peak);
+        }
+        if let Some(bulkhead) = gauges.bulkhead {
+            self.bulkhead.add(at_us, pid, bulkhead, in_hold);
         }
         if let (Some(event_loop), true) = (&gauges.event_loop, under_load) {
             let lag = event_loop.last_us.max(event_loop.overdue_us);
@@ -154,10 +185,48 @@ impl GaugeUsage {
             });
         Some(Pool {
             capacity: pool.capacity,
-            busy_peak: pool.busy_peak,
-            queued_peak: pool.queued_peak,
-            oldest_wait_us_peak: pool.oldest_wait_us_peak,
+            busy_peak: self.pool_peak.busy_peak,
+            queued_peak: self.pool_peak.queued_peak,
+            oldest_wait_us_peak: self.pool_peak.oldest_wait_us_peak,
             busy_percent,
         })
+    }
+
+    /// The figures of the bulkhead.
+    #[must_use]
+    pub fn bulkhead(&self) -> Option<Bulkhead> {
+        self.bulkhead.figures()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pool_of_a_server_that_was_restarted_is_that_of_all_its_processes() {
+        let mut usage = GaugeUsage::default();
+        for (at_us, pid, busy_peak, busy_us_total) in [
+            (0, 7, 0, 0),
+            (1_000_000, 7, 4, 4_000_000),
+            (2_000_000, 8, 1, 100_000),
+        ] {
+            let pool = PoolGauges {
+                capacity: 4,
+                busy_peak,
+                queued_peak: 10 * busy_peak,
+                busy_us_total,
+                ..PoolGauges::default()
+            };
+            let gauges = ServerGauges {
+                pool: Some(pool),
+                ..ServerGauges::default()
+            };
+            usage.add(at_us, pid, gauges, true, true);
+        }
+        let pool = usage.pool().expect("seen");
+        assert_eq!((pool.busy_peak, pool.queued_peak), (4, 40));
+        // 4.1 s of thread time in 2 s on 4 threads.
+        assert_eq!(pool.busy_percent, Some(51.3));
     }
 }

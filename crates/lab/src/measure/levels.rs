@@ -59,7 +59,12 @@ impl Levels {
             threads_busy: gauges.pool.map(|pool| level(pool.busy)),
             tasks: gauges.tasks_alive.map(|tasks| level(tasks) - kept),
             connections: gauges.connections.map(level),
-            fds: sample(sources.pids.server).map(|server| level(server.fds) - kept),
+            fds: sources
+                .pids
+                .server
+                .get()
+                .and_then(sample)
+                .map(|server| level(server.fds) - kept),
         }
     }
 

@@ -1,11 +1,15 @@
 //! Measures: an open-loop probe, what it records, the log of intervals, the resources of processes.
 
+mod accumulated;
+mod bulkhead;
 mod collector;
 mod distribution;
 pub mod gauges;
 mod hang_ups;
 mod interval_log;
+mod kubelet;
 mod levels;
+mod live_pid;
 mod local;
 mod metronome;
 mod priority;
@@ -23,10 +27,13 @@ mod upstream_ledger;
 pub use collector::{Collector, Event, Pids, Recorded, Resources, Setup};
 pub use distribution::{Censored, distribution, histogram, lateness, record};
 pub use hang_ups::{HangUp, HangUpEnding, HangUpEvent, HangUpRecorder, ROW_ID, Release};
+pub use kubelet::{KubeletEvent, KubeletRecorder};
 pub use levels::{LEVELS_TAKE, Levels};
+pub use live_pid::LivePid;
 pub use local::{is_local, is_local_io};
 pub use metronome::Plan;
-pub use probe::{Endpoint, Prober};
+pub use priority::prefer_this_thread;
+pub use probe::{Endpoint, Prober, ask};
 pub use recorder::Recorder;
 pub use requests::{ClassRecorder, RequestRecord, Window};
 pub use resources::{busy_and_total, host, sample, started_ticks};

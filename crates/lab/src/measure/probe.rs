@@ -150,7 +150,7 @@ async fn check(
     let sent = Instant::now();
     let due = shared.segments.origin() + Duration::from_micros(due_us);
     let outcome = tokio::select! {
-        outcome = ask(&shared, &shared.endpoints[endpoint].url) => outcome,
+        outcome = ask(&shared.client, &shared.endpoints[endpoint].url, shared.keep_alive) => outcome,
         () = tokio::time::sleep_until((due + shared.timeout).into()) => Outcome::Timeout,
         _ = cut.wait_for(|cut| *cut) => Outcome::Aborted,
     };
@@ -172,9 +172,13 @@ async fn check(
     let _ = shared.results.send(Event::Tick(tick));
 }
 
-async fn ask(shared: &Shared, url: &str) -> Outcome {
-    let mut request = shared.client.get(url);
-    if !shared.keep_alive {
+/// Asks once, as a kubelet does: success is a status from 200 to 399 and a whole answer.
+///
+/// # Cancel safety
+/// Safe: dropping the future closes the connection.
+pub async fn ask(client: &reqwest::Client, url: &str, keep_alive: bool) -> Outcome {
+    let mut request = client.get(url);
+    if !keep_alive {
         request = request.header(reqwest::header::CONNECTION, "close");
     }
     let answer = request.send().await;

@@ -1,10 +1,13 @@
 //! What processes and the machine use, read from /proc. Elsewhere than on Linux all of it is unknown.
 
+use super::accumulated::Accumulated;
 use crate::summary::{Host, Process};
 
 /// A look at one process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProcessSample {
+    /// Its number.
+    pub pid: u32,
     /// Resident memory.
     pub rss_bytes: u64,
     /// CPU time since it started.
@@ -15,35 +18,39 @@ pub struct ProcessSample {
     pub fds: u64,
 }
 
-/// What was seen of one process over a cell.
+/// What was seen over a cell of one process, or of those that took turns as it was restarted.
 #[derive(Clone, Debug, Default)]
 pub struct ProcessUsage {
     pid: Option<u32>,
-    first: Option<(u64, ProcessSample)>,
-    last: Option<(u64, ProcessSample)>,
+    last: Option<ProcessSample>,
     peak: ProcessSample,
+    cpu_us: Accumulated,
+    /// CPU time at the first look and at the last.
+    cpu: Option<(u64, u64)>,
     hold: Option<((u64, u64), (u64, u64))>,
 }
 
 impl ProcessUsage {
     /// Nothing seen yet of `pid`.
     #[must_use]
-    pub fn new(pid: u32) -> Self {
+    pub fn new(pid: Option<u32>) -> Self {
         Self {
-            pid: Some(pid),
+            pid,
             ..Self::default()
         }
     }
 
     /// Adds a look at `at_us`, `in_hold` or not.
     pub fn add(&mut self, at_us: u64, sample: ProcessSample, in_hold: bool) {
-        self.first.get_or_insert((at_us, sample));
-        self.last = Some((at_us, sample));
+        self.pid = Some(sample.pid);
+        self.last = Some(sample);
         self.peak.rss_bytes = self.peak.rss_bytes.max(sample.rss_bytes);
         self.peak.threads = self.peak.threads.max(sample.threads);
         self.peak.fds = self.peak.fds.max(sample.fds);
+        let cpu_us = self.cpu_us.add(sample.pid, sample.cpu_us);
+        self.cpu = Some((self.cpu.map_or(cpu_us, |(first, _)| first), cpu_us));
         if in_hold {
-            let now = (at_us, sample.cpu_us);
+            let now = (at_us, cpu_us);
             self.hold = Some((self.hold.map_or(now, |(start, _)| start), now));
         }
     }
@@ -51,25 +58,24 @@ impl ProcessUsage {
     /// The last look.
     #[must_use]
     pub fn last(&self) -> Option<ProcessSample> {
-        self.last.map(|(_, sample)| sample)
+        self.last
     }
 
     /// The figures.
     #[must_use]
     pub fn figures(&self) -> Process {
-        let seen = self.first.zip(self.last);
+        let seen = self.last;
         Process {
             pid: self.pid,
             rss_peak_bytes: seen.map(|_| self.peak.rss_bytes),
-            cpu_us: seen.map(|((_, first), (_, last))| last.cpu_us.saturating_sub(first.cpu_us)),
+            cpu_us: self.cpu.map(|(first, last)| last - first),
             cpu_percent: self.hold.and_then(|((start, cpu_start), (end, cpu_end))| {
                 (end > start)
                     .then(|| tenths(100.0 * (cpu_end - cpu_start) as f64 / (end - start) as f64))
             }),
             threads_peak: seen.map(|_| self.peak.threads),
             fds_peak: seen.map(|_| self.peak.fds),
-            pool: None,
-            loop_lag_us_peak: None,
+            ..Process::default()
         }
     }
 }
@@ -133,6 +139,7 @@ mod platform {
         let stat = process.stat().ok()?;
         let us_per_tick = 1_000_000 / procfs::ticks_per_second().max(1);
         Some(ProcessSample {
+            pid,
             rss_bytes: stat.rss * procfs::page_size(),
             cpu_us: (stat.utime + stat.stime) * us_per_tick,
             threads: stat.num_threads.try_into().unwrap_or(0),
@@ -215,5 +222,33 @@ mod platform {
 
     pub(super) fn memory() -> Option<u64> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_summed_over_restarts() {
+        let mut usage = ProcessUsage::new(None);
+        for (at_us, pid, cpu_us) in [
+            (0, 7, 20_000),
+            (1_000_000, 7, 120_000),
+            (2_000_000, 8, 30_000),
+            (4_000_000, 8, 300_000),
+        ] {
+            let sample = ProcessSample {
+                pid,
+                cpu_us,
+                ..ProcessSample::default()
+            };
+            usage.add(at_us, sample, at_us >= 1_000_000);
+        }
+        let figures = usage.figures();
+        assert_eq!(figures.pid, Some(8));
+        assert_eq!(figures.cpu_us, Some(400_000));
+        // 300 ms in the 3 s of the hold.
+        assert_eq!(figures.cpu_percent, Some(10.0));
     }
 }

@@ -47,7 +47,7 @@ impl Sources {
             ticks.tick().await;
             // Without a collector there is nobody to report to.
             let _ = results.send(Event::Resources(Resources {
-                server: sample(self.pids.server),
+                server: self.pids.server.get().and_then(sample),
                 upstream: sample(self.pids.upstream),
                 lab: sample(std::process::id()),
                 host: busy_and_total(),
@@ -62,13 +62,16 @@ impl Sources {
     /// Safe: what was not answered is lost.
     pub async fn ask(&self, results: &Sender<Event>) {
         let looking = self.looking.lock().await;
+        let pid = self.pids.server.get();
         let (gauges, stats) = tokio::join!(
             get(&self.client, format!("{}/gauges", self.gauges)),
             get(&self.client, format!("{}/stats", self.upstream))
         );
         drop(looking);
-        if let Some(gauges) = gauges {
-            let _ = results.send(Event::Gauges(gauges));
+        // Gauges of which it is not known whose they are would be added to the wrong process.
+        let same = pid.filter(|_| self.pids.server.get() == pid);
+        if let Some((pid, gauges)) = same.zip(gauges) {
+            let _ = results.send(Event::Gauges { pid, gauges });
         }
         if let Some(stats) = stats {
             let at_us = self.segments.now_us();

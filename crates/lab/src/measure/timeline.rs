@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 
 use super::collector::Recorded;
 use super::requests::RequestInterval;
-use super::{Recorder, Segment};
+use super::{KubeletRecorder, Recorder, Segment};
 
 /// `timeline.csv`: a row each second, of the checks that got their outcome in it and of the last look
 /// at everything else. An empty field was not measured.
@@ -41,7 +41,7 @@ impl Timeline {
             file,
             ",streams_open,streams_receiving,upstream_open,server_rss_bytes,server_threads,server_fds,\
              server_cpu_us,pool_busy,pool_queued,pool_oldest_wait_us,loop_lag_us,connections,tasks_alive,permits_in_use,\
-             background_pending,bulkhead_busy,bulkhead_queued,disconnect_permits"
+             background_pending,bulkhead_busy,bulkhead_queued,restarts,is_ready,disconnect_permits"
         )?;
         Ok(Self {
             file,
@@ -101,6 +101,9 @@ impl Timeline {
         let bulkhead = gauges.and_then(|gauges| gauges.bulkhead);
         field(bulkhead.map(|bulkhead| bulkhead.busy));
         field(bulkhead.map(|bulkhead| bulkhead.queued));
+        let kubelet = recorded.kubelet.as_ref();
+        field(kubelet.map(KubeletRecorder::restarts));
+        field(kubelet.map(|kubelet| u64::from(kubelet.is_ready())));
         let disconnect = gauges.and_then(|gauges| gauges.disconnect);
         field(disconnect.map(|relay| relay.permits_in_use));
         writeln!(self.file, "{row}")

@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use super::server::{Gone, Server};
 use super::summarise::Frame;
 use super::{Interrupt, RunDirectory, hang_ups_csv};
 use crate::drive::{Load, Target};
@@ -9,7 +10,7 @@ use crate::measure::{
 };
 use crate::scenario::{Cell, HangUps, Scenario, Variant};
 use crate::show::progress::{Progress, View};
-use crate::stage::{Child, Records, Spec, StageError};
+use crate::stage::{Child, Pod, Port, Records, Spec, StageError};
 use crate::summary::{Forecast, State, Summary, probe_rank};
 use crate::units::us;
 
@@ -90,7 +91,10 @@ pub async fn run(
 struct Stage {
     upstream: Child,
     fallback: Option<Child>,
-    server: Child,
+    server: Server,
+    /// Base URLs of the server, the same after a restart.
+    listening: String,
+    gauges: String,
 }
 
 async fn start(
@@ -113,9 +117,11 @@ async fn start(
         }
     };
     let parameters = &task.cell.server;
+    let (listening, gauges) = (Port::reserve()?, Port::reserve()?);
+    let [listen_at, gauges_at] = [&listening, &gauges].map(|port| port.address().to_string());
     let mut args: Vec<String> = [
-        ("--listen", "127.0.0.1:0".to_owned()),
-        ("--gauges", "127.0.0.1:0".to_owned()),
+        ("--listen", listen_at.clone()),
+        ("--gauges", gauges_at.clone()),
         ("--upstream", upstream.url("listening")),
         ("--pool-threads", parameters.pool_threads.to_string()),
         // What is left of the load when a cell ends is of no interest any more.
@@ -145,20 +151,23 @@ async fn start(
     }
     args.extend(parameters.args.iter().cloned());
     args.extend(task.variant.args.iter().cloned());
-    let server = Child::start(
+    let pod = Pod::start(
         Spec {
             name: task.variant.server.clone(),
             args,
             announces: vec!["listening", "gauges"],
             log: folder.join("server.log"),
         },
+        vec![listening, gauges],
         records,
     )
     .await?;
     Ok(Stage {
         upstream,
         fallback,
-        server,
+        server: Server::new(pod),
+        listening: format!("http://{listen_at}"),
+        gauges: format!("http://{gauges_at}"),
     })
 }
 
@@ -192,7 +201,7 @@ impl<'a> Experiment<'a> {
     fn begin(
         task: &'a Task<'a>,
         folder: &std::path::Path,
-        stage: Stage,
+        mut stage: Stage,
         view: View,
     ) -> anyhow::Result<Self> {
         let cell = task.cell;
@@ -203,7 +212,7 @@ impl<'a> Experiment<'a> {
         segments.plan(Segment::Hold, hold_start);
         segments.plan(Segment::Tail, hold_start + us(cell.phases.hold));
 
-        let base = stage.server.url("listening");
+        let base = stage.listening.clone();
         let mut endpoints: Vec<_> = cell
             .probe
             .endpoints
@@ -228,7 +237,7 @@ impl<'a> Experiment<'a> {
             classes: cell.load.requests.keys().cloned().collect(),
             timeout_us: us(cell.probe.timeout),
             segments: segments.clone(),
-            pids,
+            pids: pids.clone(),
         })?;
         let prober = Prober::start(
             endpoints,
@@ -240,7 +249,7 @@ impl<'a> Experiment<'a> {
         )?;
         let sources = Sources {
             pids,
-            gauges: stage.server.url("gauges"),
+            gauges: stage.gauges.clone(),
             upstream: stage.upstream.url("listening"),
             fallback: stage.fallback.as_ref().map(|child| child.url("listening")),
             segments: segments.clone(),
@@ -248,7 +257,7 @@ impl<'a> Experiment<'a> {
             looking: std::sync::Arc::default(),
         };
         let target = Target {
-            server: base,
+            server: base.clone(),
             upstreams: sources.upstreams(),
         };
         let load = Load::start(
@@ -259,6 +268,12 @@ impl<'a> Experiment<'a> {
             &segments,
             &collector.sender(),
         )?;
+        if let Some(kubelet) = &cell.kubelet {
+            let results = collector.sender();
+            stage
+                .server
+                .look_after(kubelet, &base, &segments, &results)?;
+        }
         let sampler = tokio::spawn(sources.clone().sample_all(collector.sender()));
         Ok(Self {
             frame: Frame::new(task, segments, prober.plan(), names),
@@ -362,14 +377,7 @@ impl<'a> Experiment<'a> {
             let now_us = self.frame.segments.now_us();
             self.view
                 .update(&self.collector.recorded(), &self.frame.endpoints, now_us);
-            let stage = &mut self.stage;
-            let children = [&mut stage.server, &mut stage.upstream].into_iter();
-            for child in children.chain(&mut stage.fallback) {
-                if let Some(status) = child.exited() {
-                    let reason = format!("{} ended in the {phase}: {status}", child.name());
-                    return Err(Stop::Failed(reason));
-                }
-            }
+            self.look_at_processes(phase).await?;
             if let Some(source) = self.collector.failure() {
                 let path = directory.path().join("cells").join(name);
                 return Err(Stop::Environment(StageError::Write { path, source }));
@@ -381,6 +389,24 @@ impl<'a> Experiment<'a> {
                     .record(name, &summary)
                     .map_err(Stop::Environment)?;
             }
+        }
+    }
+
+    /// A process that has ended and is not started again ends the run.
+    async fn look_at_processes(&mut self, phase: &str) -> Result<(), Stop> {
+        let ended = |name: &str, status: String| {
+            Stop::Failed(format!("{name} ended in the {phase}: {status}"))
+        };
+        let stage = &mut self.stage;
+        for upstream in std::iter::once(&mut stage.upstream).chain(&mut stage.fallback) {
+            if let Some(status) = upstream.exited() {
+                return Err(ended(upstream.name(), status.to_string()));
+            }
+        }
+        match self.stage.server.gone().await {
+            None => Ok(()),
+            Some(Gone::Ended(status)) => Err(ended(self.stage.server.name(), status)),
+            Some(Gone::Environment(error)) => Err(Stop::Environment(error)),
         }
     }
 
@@ -418,6 +444,8 @@ impl<'a> Experiment<'a> {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
+        // A kubelet that kills now would tell of nothing that was measured.
+        let _ = self.stage.server.dismiss_kubelet().await;
         self.prober.cut();
         while !self.prober.is_done() {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,10 +1,12 @@
 //! The life of a run: for each repeat, for each variant (interleaved), for each cell: fresh processes,
 //! phases, summary.
 
+mod calibration;
 mod cell;
 mod directory;
 mod hang_ups_csv;
 mod interrupt;
+mod server;
 mod summarise;
 
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use crate::show::progress::Progress;
 use crate::stage::{Records, StageError, provide_open_files};
 use crate::summary::{State, Summary};
 
+pub use calibration::Calibration;
 pub use directory::{Run, RunDirectory, newest};
 pub use interrupt::Interrupt;
 
@@ -31,6 +34,8 @@ pub struct Plan {
     pub repeats: u32,
     /// How often a cell that turns out invalid is measured again.
     pub retries: u32,
+    /// What forecasts need to know of this machine.
+    pub calibration: Calibration,
     /// Where the runs' folders go.
     pub out: PathBuf,
     /// The command line, for the record.
@@ -94,6 +99,7 @@ pub async fn run(
                 cell: turn.cell,
                 model: variant.model,
                 seed: plan.scenario.seed,
+                parse: plan.calibration.parse(turn.cell),
             }),
             interrupt,
         };
@@ -205,6 +211,7 @@ mod tests {
             repeats: 2,
             retries: 0,
             scenario,
+            calibration: Calibration::default(),
             out: PathBuf::new(),
             command: String::new(),
         };

@@ -9,8 +9,8 @@ use crate::measure::{
 };
 use crate::scenario;
 use crate::summary::{
-    ClosedLoop, Diagnosis, HangUps, Host, Kind, Lateness, Ledger, LoadPhase, Phase, Phases, Probe,
-    Quality, Recovery, Requests, SCHEMA, State, Summary, Upstream,
+    ClosedLoop, Diagnosis, HangUps, Host, Kind, Kubelet, Lateness, Ledger, LoadPhase, Phase,
+    Phases, Probe, Quality, Recovery, Requests, SCHEMA, State, Summary, Upstream,
 };
 
 /// What does not change while a cell runs.
@@ -73,6 +73,7 @@ impl<'a> Frame<'a> {
             server: recorded.server.figures(),
             upstream: upstream(recorded),
             leftovers: recorded.hang_ups.leftovers(),
+            kubelet: None,
             forecast: task.forecast.clone(),
             quality: self.quality(recorded),
             diagnosis: Diagnosis {
@@ -83,8 +84,14 @@ impl<'a> Frame<'a> {
             },
             expectations: Vec::new(),
         };
+        summary.kubelet = self.kubelet(recorded, &summary.phases.load);
         summary.server.pool = recorded.gauges.pool();
+        summary.server.bulkhead = recorded.gauges.bulkhead();
         summary.server.loop_lag_us_peak = recorded.gauges.loop_lag_us_peak();
+        if let Some(last) = recorded.gauges.last() {
+            summary.server.timings = last.timings.clone();
+            summary.server.sizes = last.sizes.clone();
+        }
         let mut rows = std::mem::take(&mut summary.forecast);
         forecast::settle(&mut rows, &summary);
         summary.forecast = rows;
@@ -165,6 +172,16 @@ impl<'a> Frame<'a> {
     fn hang_ups(&self, recorded: &Recorded) -> Option<HangUps> {
         let spec = self.task.cell.load.hang_ups.as_ref()?;
         Some(recorded.hang_ups.figures(spec))
+    }
+
+    fn kubelet(&self, recorded: &Recorded, load: &LoadPhase) -> Option<Kubelet> {
+        let window = Window {
+            start_us: load.started_us,
+            hold_us: load.hold_started_us,
+            end_us: load.hold_started_us + load.hold_us,
+        };
+        let kubelet = recorded.kubelet.as_ref();
+        kubelet.map(|kubelet| kubelet.figures(window))
     }
 
     fn classes<'r>(

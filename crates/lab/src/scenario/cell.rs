@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::duration::time;
 use super::ranges::{HOUR, Range, range};
-use super::{Arrivals, HangUps, Requests, Streams};
+use super::{Arrivals, HangUps, Kubelet, Requests, Streams};
 use crate::units::us;
 
 /// One setting of the experiment: the file's tables with the cell's own laid over them.
@@ -31,6 +31,8 @@ pub struct Cell {
     pub probe: Probe,
     /// How long each phase takes.
     pub phases: Phases,
+    /// What probes and restarts the server; nothing if absent.
+    pub kubelet: Option<Kubelet>,
 }
 
 /// Flags of the server under test.
@@ -197,6 +199,13 @@ impl Cell {
                 add(&format!("{class}_body_bytes"), bytes);
             }
         }
+        let kubelet = self.kubelet.as_ref();
+        if let Some((kubelet, liveness)) = kubelet.zip(kubelet.and_then(Kubelet::liveness)) {
+            add("liveness_period_us", us(liveness.period));
+            add("liveness_timeout_us", us(liveness.timeout));
+            add("liveness_failures", u64::from(liveness.failure_threshold));
+            add("grace_us", us(kubelet.grace()));
+        }
         parameters
     }
 
@@ -275,6 +284,7 @@ impl Cell {
         for (name, requests) in &self.load.requests {
             ranges.extend(requests.ranges(name));
         }
+        ranges.extend(self.kubelet.iter().flat_map(Kubelet::ranges));
         ranges
     }
 }

@@ -34,6 +34,7 @@ pub(super) struct File {
     pub probe: Table,
     #[serde(default)]
     pub phases: Table,
+    pub kubelet: Option<Table>,
     /// What `--quick` lays over every cell, if no cell is marked as quick.
     pub quick: Option<Table>,
     /// What is run against what: at least one.

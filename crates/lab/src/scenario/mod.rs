@@ -5,6 +5,7 @@ mod duration;
 mod expectation;
 mod file;
 mod hang_ups;
+mod kubelet;
 mod load;
 mod model;
 mod ranges;
@@ -16,6 +17,7 @@ pub use cell::{Cell, Load, Phases, Probe, Runtime, ServerParameters, UpstreamPar
 pub use duration::Time;
 pub use expectation::{Expectation, Operator, Value};
 pub use hang_ups::{HangUpStage, HangUps, Leave};
+pub use kubelet::{Kubelet, KubeletProbe, ProbeRules};
 pub use load::{ScenarioError, load, names};
 pub use model::Model;
 pub use requests::{Arrivals, Method, Requests, Think};

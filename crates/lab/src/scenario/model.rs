@@ -10,6 +10,10 @@ pub enum Model {
     ThreadPerChunk,
     /// A client that is built for the request, on the event loop; then nothing.
     ClientPerRequest,
+    /// The worker that read a body, while it is parsed.
+    ParseOnWorker,
+    /// A thread for computing, while a large body is parsed.
+    ParseOnPool,
     /// Nothing: a task on the event loop.
     Async,
     /// A permit, until a task that nobody stops has drained the upstream.
@@ -24,4 +28,14 @@ pub enum Model {
     NoTimeout,
     /// A permit, until the client is gone.
     Releasing,
+    /// There is no law for it: the scenario says why, under `no_forecast`.
+    None,
+    /// A thread of the pool that the liveness probe shares.
+    SharedPool,
+    /// The event loop itself.
+    OnLoop,
+    /// The one thread of a pool of its own, whose queue has no bound.
+    DedicatedThread,
+    /// A thread of a pool of its own, whose queue has a bound.
+    Bulkhead,
 }

@@ -186,6 +186,9 @@ fn resolve_cell(file: &File, own: &[&Table]) -> Result<Cell, Invalid> {
     ] {
         merged.insert(name.to_owned(), Toml::Table(common.clone()));
     }
+    if let Some(kubelet) = &file.kubelet {
+        merged.insert("kubelet".to_owned(), Toml::Table(kubelet.clone()));
+    }
     for &table in own {
         lay_over(&mut merged, table);
     }

@@ -136,6 +136,9 @@ impl View {
         if row.started() > 0 {
             load.push(format!("{} hang-ups", row.started() - row.in_flight()));
         }
+        if let Some(kubelet) = &recorded.kubelet {
+            load.push(format!("{} restarts", kubelet.restarts()));
+        }
         load.push(health.join(" "));
         format!(
             "{} · {}{left} · {}",

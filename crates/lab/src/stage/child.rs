@@ -51,7 +51,22 @@ impl Child {
     /// # Cancel safety
     /// Dropping the future kills the process.
     pub async fn start(spec: Spec, records: &Records) -> Result<Self, StageError> {
-        let log = File::create(&spec.log).map_err(|source| StageError::Write {
+        let log = File::create(&spec.log);
+        Self::launch(spec, log, records).await
+    }
+
+    /// As [`Child::start`], for a process that follows another: its output is added to the log.
+    pub(super) async fn start_again(spec: Spec, records: &Records) -> Result<Self, StageError> {
+        let log = File::options().append(true).create(true).open(&spec.log);
+        Self::launch(spec, log, records).await
+    }
+
+    async fn launch(
+        spec: Spec,
+        log: std::io::Result<File>,
+        records: &Records,
+    ) -> Result<Self, StageError> {
+        let log = log.map_err(|source| StageError::Write {
             path: spec.log.clone(),
             source,
         })?;
@@ -168,19 +183,36 @@ impl Child {
         self.process.try_wait().ok().flatten()
     }
 
-    /// Ends it: SIGTERM, then SIGKILL when its grace is over.
+    /// Waits until it has ended.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing is lost.
+    pub(super) async fn wait(&mut self) -> ExitStatus {
+        // Waiting fails only for what was waited for elsewhere, which nothing does.
+        self.process.wait().await.unwrap_or_default()
+    }
+
+    /// Ends it: SIGTERM, then SIGKILL when `grace` is over. Returns whether SIGTERM was enough.
+    ///
+    /// # Cancel safety
+    /// Safe: it can be ended again.
+    pub(super) async fn terminate(&mut self, grace: Duration) -> bool {
+        self.signal(Signal::TERM);
+        let in_time = tokio::time::timeout(grace, self.process.wait())
+            .await
+            .is_ok();
+        if !in_time {
+            let _ = self.process.kill().await;
+        }
+        in_time
+    }
+
+    /// Ends it for good: SIGTERM, then SIGKILL when its grace is over.
     ///
     /// # Cancel safety
     /// Dropping the future kills the process at once.
     pub async fn stop(mut self) {
-        self.signal(Signal::TERM);
-        if tokio::time::timeout(GRACE, self.process.wait())
-            .await
-            .is_err()
-        {
-            let _ = self.process.kill().await;
-        }
-        self.records.remove(self.pid);
+        self.terminate(GRACE).await;
     }
 
     fn signal(&self, signal: Signal) {

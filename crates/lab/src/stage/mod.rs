@@ -2,10 +2,14 @@
 
 mod child;
 mod limits;
+mod pod;
+mod port;
 mod records;
 
 pub use child::{Child, Spec};
 pub use limits::provide_open_files;
+pub use pod::{Pod, Terminated};
+pub use port::Port;
 pub use records::{Records, Stopped};
 
 use thiserror::Error;
@@ -37,6 +41,12 @@ pub enum StageError {
         name: String,
         /// What happened, with the last line of its log.
         reason: String,
+    },
+    /// No port is free for a server.
+    #[error("no port on 127.0.0.1 is free for a server: end what holds them")]
+    NoPort {
+        /// What the operating system says.
+        source: std::io::Error,
     },
     /// The user stopped the run before a cell had begun.
     #[error("interrupted before anything was measured")]

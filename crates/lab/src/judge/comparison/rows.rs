@@ -25,6 +25,9 @@ pub(super) fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<Row> {
     streams(&mut table);
     requests(&mut table);
     hang_ups(&mut table);
+    parts_and_sizes(&mut table);
+    bulkhead(&mut table);
+    kubelet(&mut table);
     server(&mut table);
     verdict(&mut table);
     table.rows
@@ -114,8 +117,10 @@ fn requests(table: &mut Table<'_>) {
             ("p95", RowUnit::Us, "p95"),
             ("p99", RowUnit::Us, "p99"),
             ("max", RowUnit::Us, "max"),
+            ("p99 of the answered", RowUnit::Us, "ok_p99"),
             ("failed", RowUnit::Percent, "failed"),
             ("unanswered", RowUnit::Percent, "unanswered"),
+            ("lost", RowUnit::Count, "lost"),
             ("misses Little's law by", RowUnit::Percent, "little_error"),
         ] {
             table.metric(
@@ -150,6 +155,58 @@ fn hang_ups(table: &mut Table<'_>) {
         ("left: open files", RowUnit::Count, "leftover.fds"),
     ] {
         table.metric(label, unit, metric);
+    }
+}
+
+/// By the server's own clock and count, where it has gauges for them.
+fn parts_and_sizes(table: &mut Table<'_>) {
+    table.group = "parts of a request, by the server's own clock";
+    for part in names_of(table.columns, |summary| summary.server.timings.keys()) {
+        for field in ["p50", "p99", "max"] {
+            let name = format!("timings.{part}.{field}");
+            table.metric(format!("{part} {field}"), RowUnit::Us, &name);
+        }
+    }
+    table.group = "sizes of request bodies, by client";
+    for client in names_of(table.columns, |summary| summary.server.sizes.keys()) {
+        let buckets: BTreeSet<&str> = table
+            .columns
+            .iter()
+            .copied()
+            .flatten()
+            .filter_map(|summary| summary.server.sizes.get(client))
+            .flat_map(|sizes| sizes.iter().filter(|&(_, &count)| count > 0))
+            .map(|(bucket, _)| bucket.as_str())
+            .filter(|&bucket| bucket != "count")
+            .collect();
+        for bucket in buckets {
+            table.number(format!("{client} {bucket}"), RowUnit::Count, &|summary| {
+                let count = *summary.server.sizes.get(client)?.get(bucket)?;
+                Some((count as f64, false))
+            });
+        }
+    }
+}
+
+fn bulkhead(table: &mut Table<'_>) {
+    table.group = "bulkhead, by the server's own count";
+    table.metric("jobs, per s", RowUnit::PerSecond, "bulkhead.throughput");
+    table.metric("jobs refused", RowUnit::Count, "bulkhead.refused");
+    table.metric("most queued", RowUnit::Count, "bulkhead.queued_peak");
+    table.metric("longest wait", RowUnit::Us, "bulkhead.queue_wait_max");
+}
+
+fn kubelet(table: &mut Table<'_>) {
+    table.group = "kubelet";
+    for (label, unit, field) in [
+        ("restarts", RowUnit::Count, "restarts"),
+        ("first kill after", RowUnit::Us, "first_kill"),
+        ("down, in all", RowUnit::Us, "down"),
+        ("liveness failed", RowUnit::Count, "liveness_failed"),
+        ("readiness failed", RowUnit::Count, "readiness_failed"),
+        ("not ready", RowUnit::Percent, "unready"),
+    ] {
+        table.metric(label, unit, &format!("kubelet.{field}"));
     }
 }
 

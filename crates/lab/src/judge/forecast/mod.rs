@@ -1,8 +1,14 @@
 //! What theory says of a cell, before it is run, and how far off it was. One file for each kind of load.
 
+mod bodies;
 mod chunks;
 mod disconnect;
+mod liveness;
 mod streams;
+
+use std::time::Duration;
+
+pub use bodies::largest_body;
 
 use super::metric::metric;
 use crate::scenario::{Cell, Model, Value};
@@ -17,6 +23,8 @@ pub struct Question<'a> {
     pub model: Model,
     /// Of the scenario: think times depend on it.
     pub seed: u64,
+    /// How long the lab took to parse the largest body of the cell, if it was asked to.
+    pub parse: Option<Duration>,
 }
 
 /// The forecast of one cell of a variant; empty if the cell has no load that the model speaks of.
@@ -24,9 +32,12 @@ pub struct Question<'a> {
 pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
     let Question { cell, model, .. } = question;
     let streams = cell.load.streams.as_ref();
+    let predictions = || liveness::Setting::of(cell);
     match model {
         Model::ThreadPerStream => streams.map(|streams| streams::thread_per_stream(cell, streams)),
         Model::ThreadPerChunk => streams.map(|streams| chunks::thread_per_chunk(cell, streams)),
+        Model::ParseOnWorker => question.parse.map(|parse| bodies::on_worker(cell, parse)),
+        Model::ParseOnPool => Some(bodies::on_cpu_pool(cell)),
         Model::ClientPerRequest => streams.map(streams::client_per_request),
         Model::Async => streams.map(streams::event_loop),
         Model::DetachedPump
@@ -38,6 +49,11 @@ pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
             let hang_ups = cell.load.hang_ups.as_ref();
             hang_ups.map(|load| disconnect::disconnect(cell, load, model))
         }
+        Model::None => None,
+        Model::SharedPool => predictions().map(|setting| liveness::shared_pool(&setting)),
+        Model::OnLoop => predictions().map(|setting| liveness::on_loop(&setting)),
+        Model::DedicatedThread => predictions().map(|setting| liveness::dedicated_thread(&setting)),
+        Model::Bulkhead => predictions().map(|setting| liveness::bulkhead(&setting)),
     }
     .unwrap_or_default()
 }

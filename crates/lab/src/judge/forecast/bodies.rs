@@ -1,0 +1,79 @@
+//! Large bodies: what a stall of known length does to requests that come by a plan.
+
+use std::time::Duration;
+
+use super::{bounded, row};
+use crate::judge::flat;
+use crate::scenario::{Cell, Requests, Runtime};
+use crate::summary::{Bound, Forecast, Unit};
+
+/// A body is parsed on the worker: while it is, nothing else on that worker moves. `parse` is how long
+/// the lab itself took to parse such a body.
+pub(super) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
+    let Some((small, large)) = classes(cell) else {
+        return Vec::new();
+    };
+    let stall = parse.as_secs_f64();
+    let workers = cell.server.worker_threads.unwrap_or(1);
+    let is_one_runtime = cell.server.runtime != Some(Runtime::SingleThreaded);
+    if workers > 1 && is_one_runtime {
+        // Which worker holds the I/O driver when one blocks is up to the scheduler.
+        return Vec::new();
+    }
+    // One client that sends the next body after the answer to the last and a pause.
+    let busy = stall / (stall + large.think.mean().as_secs_f64());
+    let share = busy / f64::from(workers);
+    if share <= 0.02 {
+        return Vec::new();
+    }
+    // Of those that come in a stall each waits for what is left of it: P(wait > x) = u·(B − x)/B.
+    let p99 = stall * (1.0 - 0.01 / share);
+    vec![row(
+        &format!("{small}_p99"),
+        &format!("requests.{small}.p99"),
+        Unit::Us,
+        p99 * 1e6,
+        format!(
+            "B·(1 − 0.01/u): a stall of B = {:.0} ms, parsed by the lab beforehand, keeps a worker busy u = {:.0} % of the time",
+            stall * 1e3,
+            100.0 * share
+        ),
+    )]
+}
+
+/// Large bodies are parsed elsewhere: small requests and health never wait for them.
+pub(super) fn on_cpu_pool(cell: &Cell) -> Vec<Forecast> {
+    let health = |name: &str| {
+        bounded(
+            Bound::AtMost,
+            row(
+                &format!("{name}_p99"),
+                &format!("{name}.p99"),
+                Unit::Us,
+                flat::FLOOR_US as f64,
+                "no body is parsed on a worker: the loop is free".to_owned(),
+            ),
+        )
+    };
+    cell.probe
+        .endpoints
+        .keys()
+        .filter(|name| *name == "health_async")
+        .map(|name| health(name))
+        .collect()
+}
+
+/// The class that comes by a plan, and the one with the largest body.
+fn classes(cell: &Cell) -> Option<(&str, &Requests)> {
+    let classes = &cell.load.requests;
+    let (small, _) = classes.iter().find(|(_, class)| class.rate.is_some())?;
+    let large = classes.values().max_by_key(|class| class.body_bytes)?;
+    Some((small, large))
+}
+
+/// The largest JSON body of a cell, which the lab parses once to know how long that takes here.
+#[must_use]
+pub fn largest_body(cell: &Cell) -> Option<u64> {
+    let bodies = cell.load.requests.values().filter_map(|one| one.body_bytes);
+    bodies.max()
+}
