@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
-use super::server::{Gone, Server};
+use super::processes::{Stage, start};
+use super::server::Gone;
 use super::summarise::Frame;
 use super::{Interrupt, RunDirectory, hang_ups_csv};
 use crate::drive::{Load, Target};
@@ -10,7 +11,7 @@ use crate::measure::{
 };
 use crate::scenario::{Cell, HangUps, Scenario, Variant};
 use crate::show::progress::{Progress, View};
-use crate::stage::{Child, Pod, Port, Records, Spec, StageError};
+use crate::stage::{Records, StageError};
 use crate::summary::{Forecast, State, Summary, probe_rank};
 use crate::units::us;
 
@@ -86,104 +87,6 @@ pub async fn run(
         () = task.interrupt.requested() => Err(Stop::Interrupted),
     };
     experiment.end(result, directory, &name).await
-}
-
-struct Stage {
-    upstream: Child,
-    fallback: Option<Child>,
-    server: Server,
-    /// Base URLs of the server, the same after a restart.
-    listening: String,
-    gauges: String,
-}
-
-async fn start(
-    task: &Task<'_>,
-    folder: &std::path::Path,
-    records: &Records,
-) -> Result<Stage, StageError> {
-    let seed = task.scenario.seed;
-    let own = &task.cell.upstream;
-    let upstream = Child::start(
-        upstream(seed, &own.args, folder.join("upstream.log")),
-        records,
-    );
-    let upstream = upstream.await?;
-    let fallback = match &own.fallback {
-        None => None,
-        Some(args) => {
-            let log = folder.join("fallback.log");
-            Some(Child::start(self::upstream(seed, args, log), records).await?)
-        }
-    };
-    let parameters = &task.cell.server;
-    let (listening, gauges) = (Port::reserve()?, Port::reserve()?);
-    let [listen_at, gauges_at] = [&listening, &gauges].map(|port| port.address().to_string());
-    let mut args: Vec<String> = [
-        ("--listen", listen_at.clone()),
-        ("--gauges", gauges_at.clone()),
-        ("--upstream", upstream.url("listening")),
-        ("--pool-threads", parameters.pool_threads.to_string()),
-        // What is left of the load when a cell ends is of no interest any more.
-        ("--drain", "500ms".to_owned()),
-    ]
-    .into_iter()
-    .flat_map(|(flag, value)| [flag.to_owned(), value])
-    .collect();
-    for (flag, value) in [
-        (
-            "--worker-threads",
-            parameters.worker_threads.map(|workers| workers.to_string()),
-        ),
-        (
-            "--runtime",
-            parameters.runtime.map(|runtime| runtime.flag().to_owned()),
-        ),
-        (
-            "--max-upstream",
-            parameters.max_upstream.map(|limit| limit.to_string()),
-        ),
-    ] {
-        args.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
-    }
-    if let Some(fallback) = &fallback {
-        args.extend(["--fallback".to_owned(), fallback.url("listening")]);
-    }
-    args.extend(parameters.args.iter().cloned());
-    args.extend(task.variant.args.iter().cloned());
-    let pod = Pod::start(
-        Spec {
-            name: task.variant.server.clone(),
-            args,
-            announces: vec!["listening", "gauges"],
-            log: folder.join("server.log"),
-        },
-        vec![listening, gauges],
-        records,
-    )
-    .await?;
-    Ok(Stage {
-        upstream,
-        fallback,
-        server: Server::new(pod),
-        listening: format!("http://{listen_at}"),
-        gauges: format!("http://{gauges_at}"),
-    })
-}
-
-/// An upstream on a free port, with further flags.
-fn upstream(seed: u64, args: &[String], log: std::path::PathBuf) -> Spec {
-    let own = ["--listen", "127.0.0.1:0", "--seed"].map(str::to_owned);
-    Spec {
-        name: "mock-llm".to_owned(),
-        args: own
-            .into_iter()
-            .chain([seed.to_string()])
-            .chain(args.iter().cloned())
-            .collect(),
-        announces: vec!["listening"],
-        log,
-    }
 }
 
 struct Experiment<'a> {

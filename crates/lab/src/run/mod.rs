@@ -6,6 +6,7 @@ mod cell;
 mod directory;
 mod hang_ups_csv;
 mod interrupt;
+mod processes;
 mod server;
 mod summarise;
 
