@@ -12,6 +12,7 @@
 //! | upstream slow | fast | fast | low | slow | open = clients |
 
 use super::flat;
+use super::leak::{self, Leak, leak};
 use crate::summary::{Candidate, Diagnosis, Kind, Loop, Probe, Requests, State, Summary};
 use crate::units::time;
 
@@ -88,6 +89,10 @@ impl<'a> Facts<'a> {
         facts
             .evidence
             .extend(summary.phases.load.requests.iter().map(describe_class));
+        if let Some(row) = &summary.phases.load.hang_ups {
+            let left = summary.leftovers.as_ref();
+            facts.evidence.push(leak::describe(row, left));
+        }
         if let Some(pool) = &summary.server.pool {
             facts.evidence.push(format!(
                 "pool: {} of {} threads busy at most, {} queued at most, longest wait {}",
@@ -206,8 +211,12 @@ impl<'a> Facts<'a> {
             ),
             None => "sync health hurts and async health does not".to_owned(),
         };
+        let zombies = match leak(self.summary, true) {
+            Some(Leak::Seen { capacity, .. }) => capacity,
+            _ => None,
+        };
         Diagnosis {
-            inferred_capacity: plateau,
+            inferred_capacity: plateau.or(zombies),
             ..self.verdict(Kind::BlockingPoolExhausted, vec![reason])
         }
     }
@@ -315,9 +324,28 @@ impl<'a> Facts<'a> {
         self.verdict(Kind::Healthy, reasons)
     }
 
+    /// No health check hurts, and clients that hung up left something, or others were not served.
+    fn hang_ups(mut self, found: Leak) -> Diagnosis {
+        let (reason, candidates) = match found {
+            Leak::Seen { reason, capacity } => {
+                return Diagnosis {
+                    inferred_capacity: capacity,
+                    ..self.verdict(Kind::ConnectionLeak, vec![reason])
+                };
+            }
+            Leak::Suspected { reason, candidates } => (reason, candidates),
+            Leak::Failing { reason, candidate } => (reason, vec![candidate]),
+        };
+        self.evidence.insert(0, reason);
+        self.undecided(&candidates)
+    }
+
     /// No health check hurts: is anything wrong with the streams themselves?
     fn streams_alone(self, sync_seen: bool) -> Diagnosis {
         let streams = &self.summary.phases.load.streams;
+        if let Some(found) = leak(self.summary, sync_seen) {
+            return self.hang_ups(found);
+        }
         let left = self
             .summary
             .upstream

@@ -41,7 +41,7 @@ impl Timeline {
             file,
             ",streams_open,streams_receiving,upstream_open,server_rss_bytes,server_threads,server_fds,\
              server_cpu_us,pool_busy,pool_queued,pool_oldest_wait_us,loop_lag_us,connections,tasks_alive,permits_in_use,\
-             background_pending,bulkhead_busy,bulkhead_queued,restarts,is_ready"
+             background_pending,bulkhead_busy,bulkhead_queued,restarts,is_ready,disconnect_permits"
         )?;
         Ok(Self {
             file,
@@ -104,6 +104,8 @@ impl Timeline {
         let kubelet = recorded.kubelet.as_ref();
         field(kubelet.map(KubeletRecorder::restarts));
         field(kubelet.map(|kubelet| u64::from(kubelet.is_ready())));
+        let disconnect = gauges.and_then(|gauges| gauges.disconnect);
+        field(disconnect.map(|relay| relay.permits_in_use));
         writeln!(self.file, "{row}")
     }
 }
