@@ -2,17 +2,31 @@
 //! difference is the lesson.
 
 mod blocking;
+mod large_body;
+mod large_body_simd;
 mod stream;
 
 use axum::Router;
 use service::{Failure, Services};
 
 /// Every failure, and every variant of one: a file and a line here.
-const FAILURES: &[Failure] = &[Failure {
-    name: "stream",
-    variant: "",
-    routes: stream::routes,
-}];
+const FAILURES: &[Failure] = &[
+    Failure {
+        name: "stream",
+        variant: "",
+        routes: stream::routes,
+    },
+    Failure {
+        name: "large-body",
+        variant: "",
+        routes: large_body::routes,
+    },
+    Failure {
+        name: "large-body",
+        variant: "simd",
+        routes: large_body_simd::routes,
+    },
+];
 
 /// The routes of every failure.
 ///

@@ -1,17 +1,27 @@
 //! Every failure cured. `diff` a file with the one of the same name in `server-broken`: the
 //! difference is the lesson.
 
+mod admission;
+mod cpu_pool;
+mod large_body;
 mod stream;
 
 use axum::Router;
 use service::{Failure, Services};
 
 /// Every failure, and every variant of one: a file and a line here.
-const FAILURES: &[Failure] = &[Failure {
-    name: "stream",
-    variant: "",
-    routes: stream::routes,
-}];
+const FAILURES: &[Failure] = &[
+    Failure {
+        name: "stream",
+        variant: "",
+        routes: stream::routes,
+    },
+    Failure {
+        name: "large-body",
+        variant: "",
+        routes: large_body::routes,
+    },
+];
 
 /// The routes of every failure.
 ///

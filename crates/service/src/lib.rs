@@ -8,6 +8,7 @@ mod announce;
 mod args;
 mod error;
 mod failure;
+pub mod large_body;
 pub mod lifeline;
 mod listener;
 mod log;
