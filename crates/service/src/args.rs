@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -65,6 +66,10 @@ pub struct ServerArgs {
     #[arg(long, env = "KEEP_ALIVE", default_value = "on", value_name = "on|off", action = ArgAction::Set, value_parser = switch())]
     pub keep_alive: bool,
 
+    /// Threads of the fixed server that parse large bodies [default: one less than there are cores]
+    #[arg(long, env = "CPU_THREADS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub cpu_threads: Option<u32>,
+
     /// How long to wait for a connection to the upstream
     #[arg(long, env = "CONNECT_TIMEOUT", default_value = "5s", value_name = "TIME", value_parser = duration)]
     pub connect_timeout: Duration,
@@ -89,6 +94,10 @@ pub struct ServerArgs {
     /// Run this variant of a failure instead of its plain form
     #[arg(long, env = "VARIANT", value_name = "NAME")]
     pub variant: Option<String>,
+
+    /// Log each JSON body as text into this file, which holds the last one only
+    #[arg(long, env = "LOG_BODIES", value_name = "FILE")]
+    pub log_bodies: Option<PathBuf>,
 
     /// How long live streams may go on after SIGTERM
     #[arg(long, env = "DRAIN", default_value = "10s", value_name = "TIME", value_parser = duration)]

@@ -11,6 +11,7 @@ mod bulkhead_args;
 mod error;
 mod failure;
 mod half_close;
+pub mod large_body;
 pub mod lifeline;
 mod listener;
 mod log;
