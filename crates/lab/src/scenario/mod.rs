@@ -20,6 +20,6 @@ pub use hang_ups::{HangUpStage, HangUps, Leave};
 pub use kubelet::{Kubelet, KubeletProbe, ProbeRules};
 pub use load::{ScenarioError, load, names};
 pub use model::Model;
-pub use requests::{Arrivals, Method, Requests, Think};
+pub use requests::{Arrivals, BodyKind, Method, Requests, Think};
 pub use resolve::{FieldReport, NoForecast, Scenario, Variant};
 pub use streams::Streams;
