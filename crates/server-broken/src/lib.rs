@@ -9,6 +9,8 @@ mod disconnect_missed_disconnect;
 mod disconnect_no_op_close;
 mod disconnect_no_timeout;
 mod disconnect_unread_body;
+mod large_body;
+mod large_body_simd;
 mod liveness;
 mod liveness_dedicated;
 mod liveness_inline;
@@ -30,6 +32,8 @@ const FAILURES: &[Failure] = &[
         "client-per-request",
         stream_client_per_request::routes,
     ),
+    Failure::new("large-body", "", large_body::routes),
+    Failure::new("large-body", "simd", large_body_simd::routes),
     Failure::new("liveness", "", liveness::routes),
     Failure::new("liveness", "inline", liveness_inline::routes),
     Failure::new("liveness", "dedicated", liveness_dedicated::routes),

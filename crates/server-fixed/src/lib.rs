@@ -1,9 +1,12 @@
 //! Every failure cured. `diff` a file with the one of the same name in `server-broken`: the
 //! difference is the lesson.
 
+mod admission;
+mod cpu_pool;
 mod disconnect;
 mod disconnect_aborted_pump;
 mod disconnect_app;
+mod large_body;
 mod liveness;
 mod route_matrix;
 mod stream;
@@ -14,6 +17,7 @@ use service::{Failure, Services};
 /// Every failure, and every variant of one: a file and a line here.
 const FAILURES: &[Failure] = &[
     Failure::new("stream", "", stream::routes),
+    Failure::new("large-body", "", large_body::routes),
     Failure::new("liveness", "", liveness::routes),
     Failure::new("route-matrix", "", route_matrix::routes),
     Failure::new("disconnect", "", disconnect::routes),

@@ -1,7 +1,11 @@
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args};
+
+use crate::RuntimeKind;
 
 use crate::BulkheadArgs;
 
@@ -44,9 +48,27 @@ pub struct ServerArgs {
     #[arg(long, env = "POOL_THREADS", default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub pool_threads: u32,
 
-    /// Worker threads of the event loop [default: one per core]
+    /// How the event loop is made of threads: multi-thread (one runtime, its workers share tasks and
+    /// I/O) or single-threaded (one runtime on each thread, all accepting from one listener)
+    #[arg(long, env = "RUNTIME", value_enum, hide_possible_values = true, default_value_t = RuntimeKind::MultiThread, value_name = "KIND")]
+    pub runtime: RuntimeKind,
+
+    /// Worker threads of the event loop [default: one per core; 1 if single-threaded]
     #[arg(long, env = "WORKER_THREADS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub worker_threads: Option<u32>,
+
+    /// Wake another worker to wait for I/O before a task is run (an unstable option of Tokio)
+    #[cfg(tokio_unstable)]
+    #[arg(long, env = "EAGER_DRIVER_HANDOFF")]
+    pub eager_driver_handoff: bool,
+
+    /// Whether a connection serves more than one request
+    #[arg(long, env = "KEEP_ALIVE", default_value = "on", value_name = "on|off", action = ArgAction::Set, value_parser = switch())]
+    pub keep_alive: bool,
+
+    /// Threads of the fixed server that parse large bodies [default: one less than there are cores]
+    #[arg(long, env = "CPU_THREADS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub cpu_threads: Option<u32>,
 
     /// How long to wait for a connection to the upstream
     #[arg(long, env = "CONNECT_TIMEOUT", default_value = "5s", value_name = "TIME", value_parser = duration)]
@@ -73,6 +95,10 @@ pub struct ServerArgs {
     #[arg(long, env = "VARIANT", value_name = "NAME")]
     pub variant: Option<String>,
 
+    /// Log each JSON body as text into this file, which holds the last one only
+    #[arg(long, env = "LOG_BODIES", value_name = "FILE")]
+    pub log_bodies: Option<PathBuf>,
+
     /// How long live streams may go on after SIGTERM
     #[arg(long, env = "DRAIN", default_value = "10s", value_name = "TIME", value_parser = duration)]
     pub drain: Duration,
@@ -98,6 +124,10 @@ impl ServerArgs {
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|error| format!("{error}; write a time such as 250ms, 5s or 2m"))
+}
+
+fn switch() -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new(["on", "off"]).map(|word| word == "on")
 }
 
 #[cfg(test)]
@@ -130,6 +160,18 @@ mod tests {
             Flags::parse_from(flags).server.fallback,
             ["http://a", "http://b"]
         );
+    }
+
+    #[test]
+    fn a_switch_is_on_unless_it_is_turned_off() {
+        let keep_alive = |flags: &[&str]| {
+            let flags = ["server"].iter().chain(flags);
+            Flags::try_parse_from(flags).map(|flags| flags.server.keep_alive)
+        };
+        assert!(keep_alive(&[]).expect("parses"));
+        assert!(keep_alive(&["--keep-alive", "on"]).expect("parses"));
+        assert!(!keep_alive(&["--keep-alive", "off"]).expect("parses"));
+        assert!(keep_alive(&["--keep-alive", "no"]).is_err());
     }
 
     #[test]

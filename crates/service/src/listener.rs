@@ -1,5 +1,6 @@
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
@@ -11,9 +12,11 @@ use axum::serve::IncomingStream;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
 use crate::EnvironmentError;
+use crate::shared::{Counted, SharedSocket};
 
 /// Length of the accept queue. A server that is frozen for seconds must not lose the connections of
 /// an open-loop probe to a full queue (the kernel caps it at `net.core.somaxconn`, 4096 by default).
@@ -24,9 +27,18 @@ const BACKLOG: u32 = 4096;
 /// Use it with [`axum::serve()`] and `into_make_service_with_connect_info::<Peer>()`.
 #[derive(Debug)]
 pub struct Listener {
-    inner: TcpListener,
+    socket: Socket,
+    /// Open connections of this listener and all its clones.
     open: Arc<AtomicUsize>,
+    /// Those of this one.
+    held: Arc<AtomicUsize>,
     write_timeout: Option<Duration>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Own(TcpListener),
+    Shared(SharedSocket),
 }
 
 impl Listener {
@@ -52,8 +64,9 @@ impl Listener {
             ))
         })?;
         Ok(Self {
-            inner,
+            socket: Socket::Own(inner),
             open: Arc::default(),
+            held: Arc::default(),
             write_timeout: None,
         })
     }
@@ -67,12 +80,38 @@ impl Listener {
         self
     }
 
+    /// The same listener for each of `runtimes`: a connection goes to one that is free, with an eye
+    /// to even shares, and all count in one gauge.
+    ///
+    /// # Errors
+    /// If the operating system gives no further file, or a runtime has its I/O disabled.
+    pub fn share(self, runtimes: &[Handle]) -> io::Result<Vec<Self>> {
+        let Socket::Own(socket) = self.socket else {
+            return Err(io::Error::other("the listener is shared already"));
+        };
+        let for_one = |runtime: &Handle| {
+            let _inside = runtime.enter();
+            let socket = socket.as_fd().try_clone_to_owned()?;
+            let socket = SharedSocket::new(socket.into(), runtimes.len())?;
+            Ok(Self {
+                socket: Socket::Shared(socket),
+                open: Arc::clone(&self.open),
+                held: Arc::default(),
+                write_timeout: self.write_timeout,
+            })
+        };
+        runtimes.iter().map(for_one).collect()
+    }
+
     /// The address it is bound to.
     ///
     /// # Errors
     /// If the operating system does not tell.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
+        match &self.socket {
+            Socket::Own(socket) => socket.local_addr(),
+            Socket::Shared(socket) => socket.local_addr(),
+        }
     }
 
     /// The number of connections open now, readable while the listener serves.
@@ -88,16 +127,20 @@ impl axum::serve::Listener for Listener {
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         loop {
-            match self.inner.accept().await {
+            let accepted = match &self.socket {
+                Socket::Own(socket) => socket.accept().await,
+                Socket::Shared(socket) => socket.accept(&self.held, &self.open).await,
+            };
+            match accepted {
                 Ok((stream, address)) => {
                     // A relay's small chunks must leave at once.
                     let _ = stream.set_nodelay(true);
-                    self.open.fetch_add(1, Ordering::Relaxed);
+                    let counted = [&self.open, &self.held].map(Counted::in_count);
                     let state = Arc::new(PeerState::default());
                     let connection = Connection {
                         stream,
                         state,
-                        open: Arc::clone(&self.open),
+                        _counted: counted,
                         write_timeout: self.write_timeout,
                         stalled: None,
                     };
@@ -112,7 +155,7 @@ impl axum::serve::Listener for Listener {
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
+        self.address()
     }
 }
 
@@ -195,7 +238,7 @@ impl Connected<IncomingStream<'_, Listener>> for Peer {
 pub struct Connection {
     stream: TcpStream,
     state: Arc<PeerState>,
-    open: Arc<AtomicUsize>,
+    _counted: [Counted; 2],
     write_timeout: Option<Duration>,
     /// Runs while a write waits for the peer.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -203,7 +246,6 @@ pub struct Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
         if self.state.reset_on_close.load(Ordering::Relaxed) {
             let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         }

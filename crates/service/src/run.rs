@@ -1,7 +1,5 @@
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use axum::extract::State;
@@ -10,9 +8,12 @@ use axum::{Json, Router};
 use prometheus_client::registry::Registry;
 use serde::Serialize;
 use serde_json::Value;
-use vitals::{BlockingPool, Vitals};
+use tokio::runtime::Handle;
+use vitals::{BlockingPool, Vitals, Watchdog};
 
-use crate::{Drain, EnvironmentError, Listener, Peer, ServerArgs, announce, lifeline, on_signal};
+use crate::runtimes::Runtimes;
+use crate::serve::without_keep_alive;
+use crate::{Drain, EnvironmentError, Listener, ServerArgs, announce, lifeline};
 
 /// What the failures of a server are built from.
 pub struct Services {
@@ -43,50 +44,42 @@ impl Services {
     }
 }
 
-/// Runs a server to its end: builds its runtime, announces its addresses, serves what `routes` builds
+/// Runs a server to its end: builds its runtimes, announces its addresses, serves what `routes` builds
 /// beside the health routes and the metrics, and drains on SIGTERM.
 ///
+/// `routes` is called within the first runtime, whose blocking pool is the one of `vitals`. Each
+/// runtime has a blocking pool of its own for whatever does not go through that one.
+///
 /// # Errors
-/// [`EnvironmentError`] if an address or the runtime cannot be had; whatever `routes` returns.
+/// [`EnvironmentError`] if an address or a runtime cannot be had; whatever `routes` returns.
 pub fn run(
     args: ServerArgs,
     routes: impl FnOnce(&mut Services) -> anyhow::Result<Router>,
 ) -> anyhow::Result<()> {
     crate::init_log();
     lifeline::watch().context("cannot watch standard input")?;
-    let runtime = runtime(&args)?;
-    let result = runtime.block_on(serve_app(args, routes));
-    // Threads that still hold a stream cannot be told to stop.
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    result
+    let runtimes = Runtimes::new(&args)?;
+    let drain = Drain::new(args.drain);
+    let (listener, app, _watchdog) = start(args, &runtimes.handles(), routes)?;
+    runtimes
+        .serve(listener, app, drain)
+        .context("the listener failed")
 }
 
-fn runtime(args: &ServerArgs) -> Result<tokio::runtime::Runtime, EnvironmentError> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder
-        .enable_all()
-        .max_blocking_threads(args.pool_threads as usize)
-        .thread_name("runtime");
-    if let Some(workers) = args.worker_threads {
-        builder.worker_threads(workers as usize);
-    }
-    builder.build().map_err(|error| {
-        EnvironmentError(format!(
-            "cannot start the runtime: {error}; raise `ulimit -u`, or lower --worker-threads"
-        ))
-    })
-}
-
-async fn serve_app(
+/// Binds, builds and announces.
+fn start(
     args: ServerArgs,
+    runtimes: &[Handle],
     routes: impl FnOnce(&mut Services) -> anyhow::Result<Router>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<(Listener, Router, Watchdog)> {
+    let (first, others) = runtimes.split_first().context("no runtime")?;
+    let _inside = first.enter();
     let listener = Listener::bind(args.listen, "--listen")?.with_write_timeout(args.write_timeout);
     let watchdog = bind_watchdog(args.gauges)?;
-    let drain = Drain::new(args.drain);
+    let keep_alive = args.keep_alive;
     let pool = BlockingPool::new(args.pool_threads as usize);
     let mut services = Services {
-        vitals: Vitals::new(pool),
+        vitals: others.iter().fold(Vitals::new(pool), Vitals::with_runtime),
         registry: Registry::default(),
         gauges: Vec::new(),
         args,
@@ -109,9 +102,12 @@ async fn serve_app(
                 .into()
         }),
     ));
-    let app = failures
+    let mut app = failures
         .merge(vitals.health_routes())
         .merge(vitals::metrics_routes(Arc::clone(&registry)));
+    if !keep_alive {
+        app = without_keep_alive(app);
+    }
     let beside = Router::new()
         .route("/gauges", get(read_gauges))
         .with_state((vitals.clone(), Arc::new(gauges)))
@@ -124,18 +120,7 @@ async fn serve_app(
         .context("cannot start the watchdog")?;
     announce("gauges", watchdog.addr());
     announce("listening", address);
-    let on_term = drain.clone();
-    tokio::spawn(async move {
-        if on_signal().await.is_ok() {
-            tracing::info!("draining: no new connections, live streams may end");
-            on_term.begin();
-        }
-    });
-    let served = serve(listener, app, drain)
-        .await
-        .context("the listener failed");
-    drop(watchdog);
-    served
+    Ok((listener, app, watchdog))
 }
 
 fn bind_watchdog(address: SocketAddr) -> Result<TcpListener, EnvironmentError> {
@@ -155,28 +140,4 @@ async fn read_gauges(State((vitals, gauges)): State<(Vitals, Gauges)>) -> Json<V
         all[*name] = read();
     }
     Json(all)
-}
-
-/// Serves `router` until the drain is over: from its beginning no connection is accepted, live
-/// responses end by themselves, and what is left when its time is up is cut.
-///
-/// # Errors
-/// If the listener fails for good.
-///
-/// # Cancel safety
-/// Dropping the future closes the listener; connections already accepted go on until their runtime ends.
-pub async fn serve(listener: Listener, router: Router, drain: Drain) -> io::Result<()> {
-    let open = listener.open_connections();
-    let begun = drain.clone();
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    let server =
-        axum::serve(listener, service).with_graceful_shutdown(async move { begun.begun().await });
-    tokio::select! {
-        result = server => result,
-        () = drain.expired() => {
-            let left = open.load(std::sync::atomic::Ordering::Relaxed);
-            tracing::warn!(left, "the drain's time is over; the connections that are left are cut");
-            Ok(())
-        }
-    }
 }

@@ -49,6 +49,21 @@ pub struct LoopLagSnapshot {
     pub ticks: u64,
 }
 
+impl LoopLagSnapshot {
+    /// What a caller must reckon with who may land on either of two loops: in each figure the later,
+    /// and the fewer ticks.
+    #[must_use]
+    pub fn worst(self, other: Self) -> Self {
+        Self {
+            last: self.last.max(other.last),
+            max: self.max.max(other.max),
+            p99: self.p99.max(other.p99),
+            overdue: self.overdue.max(other.overdue),
+            ticks: self.ticks.min(other.ticks),
+        }
+    }
+}
+
 impl LoopLag {
     /// Starts ticking every `interval` on the current runtime.
     ///

@@ -15,13 +15,19 @@ use crate::pool::{BlockingPool, PoolSnapshot};
 use crate::routes;
 use crate::watchdog::Watchdog;
 
-/// A watched runtime: its blocking pool, its canary and its loop's lag. Clones share everything.
+/// A watched runtime, or several: the blocking pool, its canary and the lag of each loop. Clones
+/// share everything.
 #[derive(Clone, Debug)]
 pub struct Vitals {
     pub(crate) pool: BlockingPool,
     pub(crate) canary: Canary,
-    loop_lag: LoopLag,
+    runtimes: Vec<Watched>,
+}
+
+#[derive(Clone, Debug)]
+struct Watched {
     runtime: Handle,
+    loop_lag: LoopLag,
 }
 
 /// All gauges at one instant.
@@ -29,11 +35,11 @@ pub struct Vitals {
 pub struct VitalsSnapshot {
     /// The blocking pool.
     pub pool: PoolSnapshot,
-    /// The lateness of the event loop.
+    /// The lateness of the event loop; of several, the [worst of all](LoopLagSnapshot::worst).
     pub event_loop: LoopLagSnapshot,
-    /// Tasks that were spawned and have not ended.
+    /// Tasks that were spawned and have not ended, on all runtimes together.
     pub tasks_alive: usize,
-    /// Threads that run tasks.
+    /// Threads that run tasks, of all runtimes together.
     pub workers: usize,
 }
 
@@ -45,10 +51,21 @@ impl Vitals {
     pub fn new(pool: BlockingPool) -> Self {
         Self {
             canary: Canary::new(pool.clone(), CANARY_TIMEOUT),
-            loop_lag: LoopLag::spawn(LAG_INTERVAL),
-            runtime: Handle::current(),
+            runtimes: vec![Watched::current()],
             pool,
         }
+    }
+
+    /// The same, with `runtime` watched beside those that are already: an app that runs on several.
+    /// The pool stays that of the first.
+    ///
+    /// # Panics
+    /// If `runtime` has its timer disabled.
+    #[must_use]
+    pub fn with_runtime(mut self, runtime: &Handle) -> Self {
+        let _inside = runtime.enter();
+        self.runtimes.push(Watched::current());
+        self
     }
 
     /// The same, with a canary that is given up on after `timeout`.
@@ -70,12 +87,20 @@ impl Vitals {
 
     /// All gauges now; may be called from any thread, on or off the runtime.
     pub fn snapshot(&self) -> VitalsSnapshot {
-        let metrics = self.runtime.metrics();
+        let metrics = || {
+            self.runtimes
+                .iter()
+                .map(|watched| watched.runtime.metrics())
+        };
+        let loops = self
+            .runtimes
+            .iter()
+            .map(|watched| watched.loop_lag.snapshot());
         VitalsSnapshot {
             pool: self.pool.snapshot(),
-            event_loop: self.loop_lag.snapshot(),
-            tasks_alive: metrics.num_alive_tasks(),
-            workers: metrics.num_workers(),
+            event_loop: loops.reduce(LoopLagSnapshot::worst).unwrap_or_default(),
+            tasks_alive: metrics().map(|metrics| metrics.num_alive_tasks()).sum(),
+            workers: metrics().map(|metrics| metrics.num_workers()).sum(),
         }
     }
 
@@ -94,5 +119,14 @@ impl Vitals {
             router,
             exhaustion::log_transitions(self.pool.clone()),
         )
+    }
+}
+
+impl Watched {
+    fn current() -> Self {
+        Self {
+            runtime: Handle::current(),
+            loop_lag: LoopLag::spawn(LAG_INTERVAL),
+        }
     }
 }

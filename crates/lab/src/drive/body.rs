@@ -1,13 +1,14 @@
 use bytes::Bytes;
 
-/// A JSON body of `size` bytes, or a little more: an embedding request with many items, which costs a
-/// parser what real bodies cost (nested objects, text, many numbers).
+use crate::scenario::BodyKind;
+
+/// A JSON body of `size` bytes, or a little more.
 ///
 /// ```json
-/// {"model":"m","items":[{"id":0,"text":"…","vector":[0.0625,…]}, …]}
+/// {"model":"m","items":[{"id":0,"text":"tok0","vector":[0.5]}, …]}
 /// ```
 #[must_use]
-pub fn json_body(size: u64) -> Bytes {
+pub fn json_body(size: u64, kind: BodyKind) -> Bytes {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let mut text = String::with_capacity(size.saturating_add(512));
     text.push_str(r#"{"model":"m","items":["#);
@@ -16,20 +17,21 @@ pub fn json_body(size: u64) -> Bytes {
         if id > 0 {
             text.push(',');
         }
-        text.push_str(&item(id));
+        text.push_str(&item(id, kind));
         id += 1;
     }
     text.push_str("]}");
     text.into()
 }
 
-fn item(id: u64) -> String {
-    let vector: Vec<_> = (0..16_u64)
-        .map(|n| format!("{}", ((id * 31 + n * 17) % 4096) as f64 / 4096.0 - 0.5))
-        .collect();
+fn item(id: u64, kind: BodyKind) -> String {
+    let words = match kind {
+        BodyKind::Items => format!("tok{id}"),
+        BodyKind::Text => "The quick brown fox jumps over the lazy dog. ".repeat(9),
+    };
     format!(
-        r#"{{"id":{id},"text":"The quick brown fox jumps over the lazy dog, for the {id}th time.","vector":[{}]}}"#,
-        vector.join(",")
+        r#"{{"id":{id},"text":"{words}","vector":[0.{}]}}"#,
+        id % 1000
     )
 }
 
@@ -39,14 +41,14 @@ mod tests {
 
     #[test]
     fn it_is_json_of_about_the_size_that_was_asked_for() {
-        for size in [64, 5_000, 1_000_000] {
-            let body = json_body(size);
-            assert!(body.len() as u64 >= size && body.len() as u64 <= size + 512);
-            let value: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-            assert_eq!(
-                value["items"][0]["vector"].as_array().map(Vec::len),
-                Some(16)
-            );
+        for kind in [BodyKind::Items, BodyKind::Text] {
+            for size in [64, 5_000, 1_000_000] {
+                let body = json_body(size, kind);
+                assert!(body.len() as u64 >= size && body.len() as u64 <= size + 512);
+                let value: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+                let vector = value["items"][0]["vector"].as_array();
+                assert_eq!(vector.map(Vec::len), Some(1));
+            }
         }
     }
 }

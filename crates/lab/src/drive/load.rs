@@ -1,7 +1,7 @@
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use super::{RequestLoad, StreamLoad};
+use super::{HangUpLoad, RequestLoad, StreamLoad};
 use crate::measure::{Event, Segments};
 use crate::scenario;
 
@@ -10,6 +10,16 @@ use crate::scenario;
 pub struct Load {
     streams: Option<StreamLoad>,
     requests: Vec<RequestLoad>,
+    hang_ups: Option<HangUpLoad>,
+}
+
+/// Who is asked, and who knows what became of it.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Base URL of the server.
+    pub server: String,
+    /// Base URLs of its upstreams.
+    pub upstreams: Vec<String>,
 }
 
 impl Load {
@@ -19,12 +29,13 @@ impl Load {
     /// If a thread or a client cannot be made.
     pub fn start(
         spec: &scenario::Load,
-        base: &str,
+        target: &Target,
         seed: u64,
         start: Duration,
         segments: &Segments,
         results: &Sender<Event>,
     ) -> anyhow::Result<Self> {
+        let base = &target.server;
         let streams = spec
             .streams
             .as_ref()
@@ -40,16 +51,32 @@ impl Load {
                 RequestLoad::start(class, spec, base, seed, start, segments, results.clone())
             })
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { streams, requests })
+        let hang_ups = spec
+            .hang_ups
+            .as_ref()
+            .map(|spec| {
+                let upstreams = target.upstreams.clone();
+                HangUpLoad::start(spec, base, upstreams, start, segments, results.clone())
+            })
+            .transpose()?;
+        Ok(Self {
+            streams,
+            requests,
+            hang_ups,
+        })
     }
 
-    /// Ends all of it and waits until everything is reported.
+    /// Ends all of it and waits until everything is reported. Clients that have vanished without a word
+    /// are there until this is dropped.
     pub fn end(&mut self) {
         for requests in &mut self.requests {
             requests.end();
         }
         if let Some(streams) = &mut self.streams {
             streams.end();
+        }
+        if let Some(hang_ups) = &mut self.hang_ups {
+            hang_ups.end();
         }
     }
 }

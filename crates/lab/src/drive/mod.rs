@@ -3,6 +3,7 @@
 
 mod body;
 mod chunk;
+mod hang_ups;
 mod kubelet;
 mod load;
 mod requests;
@@ -11,8 +12,9 @@ mod streams;
 
 pub use body::json_body;
 pub use chunk::{Chunk, read_chunk};
+pub use hang_ups::HangUpLoad;
 pub use kubelet::Kubelet;
-pub use load::Load;
+pub use load::{Load, Target};
 pub use requests::RequestLoad;
 pub use sse::SseReader;
 pub use streams::StreamLoad;

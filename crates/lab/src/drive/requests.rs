@@ -63,7 +63,7 @@ impl RequestLoad {
                 .parse()
                 .with_context(|| format!("`{}` is not a path", spec.target()))?,
             headers: headers(spec)?,
-            body: spec.body_bytes.map(json_body),
+            body: spec.body_bytes.map(|size| json_body(size, spec.body_kind)),
             spec: spec.clone(),
             seed,
             segments: segments.clone(),

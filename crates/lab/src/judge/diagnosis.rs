@@ -12,6 +12,7 @@
 //! | upstream slow | fast | fast | low | slow | open = clients |
 
 use super::flat;
+use super::leak::{self, Leak, leak};
 use crate::summary::{Candidate, Diagnosis, Kind, Loop, Probe, Requests, State, Summary};
 use crate::units::time;
 
@@ -88,6 +89,10 @@ impl<'a> Facts<'a> {
         facts
             .evidence
             .extend(summary.phases.load.requests.iter().map(describe_class));
+        if let Some(row) = &summary.phases.load.hang_ups {
+            let left = summary.leftovers.as_ref();
+            facts.evidence.push(leak::describe(row, left));
+        }
         if let Some(pool) = &summary.server.pool {
             facts.evidence.push(format!(
                 "pool: {} of {} threads busy at most, {} queued at most, longest wait {}",
@@ -97,6 +102,7 @@ impl<'a> Facts<'a> {
                 time(pool.oldest_wait_us_peak as f64)
             ));
         }
+        facts.evidence.extend(restarts(summary));
         if let Some(cpu) = summary.server.cpu_percent {
             facts.evidence.push(format!(
                 "CPU of the server in the hold: {cpu:.0} % of one core"
@@ -206,8 +212,12 @@ impl<'a> Facts<'a> {
             ),
             None => "sync health hurts and async health does not".to_owned(),
         };
+        let zombies = match leak(self.summary, true) {
+            Some(Leak::Seen { capacity, .. }) => capacity,
+            _ => None,
+        };
         Diagnosis {
-            inferred_capacity: plateau,
+            inferred_capacity: plateau.or(zombies),
             ..self.verdict(Kind::BlockingPoolExhausted, vec![reason])
         }
     }
@@ -315,9 +325,28 @@ impl<'a> Facts<'a> {
         self.verdict(Kind::Healthy, reasons)
     }
 
+    /// No health check hurts, and clients that hung up left something, or others were not served.
+    fn hang_ups(mut self, found: Leak) -> Diagnosis {
+        let (reason, candidates) = match found {
+            Leak::Seen { reason, capacity } => {
+                return Diagnosis {
+                    inferred_capacity: capacity,
+                    ..self.verdict(Kind::ConnectionLeak, vec![reason])
+                };
+            }
+            Leak::Suspected { reason, candidates } => (reason, candidates),
+            Leak::Failing { reason, candidate } => (reason, vec![candidate]),
+        };
+        self.evidence.insert(0, reason);
+        self.undecided(&candidates)
+    }
+
     /// No health check hurts: is anything wrong with the streams themselves?
     fn streams_alone(self, sync_seen: bool) -> Diagnosis {
         let streams = &self.summary.phases.load.streams;
+        if let Some(found) = leak(self.summary, sync_seen) {
+            return self.hang_ups(found);
+        }
         let left = self
             .summary
             .upstream
@@ -411,6 +440,21 @@ fn busy_servers(class: &Requests) -> Option<u64> {
     Some((class.throughput_per_second? * service).round().max(1.0) as u64)
 }
 
+/// What a kubelet did. While the process is down connections are refused, which [`flat::is_hurt`]
+/// leaves out.
+fn restarts(summary: &Summary) -> Option<String> {
+    let kubelet = summary.kubelet.as_ref().filter(|one| one.restarts > 0)?;
+    let down = kubelet.kills.iter().filter_map(|kill| kill.down_us);
+    Some(format!(
+        "kubelet: {} of {} liveness probes failed, the server was started again {} times and down for {}; \
+         checks that were refused meanwhile decide nothing",
+        kubelet.liveness.failed,
+        kubelet.liveness.sent,
+        kubelet.restarts,
+        time(down.sum::<u64>() as f64)
+    ))
+}
+
 fn describe_class((name, class): (&String, &Requests)) -> String {
     let outcomes = &class.outcomes;
     let shown = |us: Option<u64>, censored: bool| {
@@ -477,6 +521,33 @@ mod tests {
         let diagnosis = diagnose(&summary);
         assert_eq!(diagnosis.kind, Kind::BlockingPoolExhausted);
         assert_eq!(diagnosis.inferred_capacity, Some(7));
+    }
+
+    #[test]
+    fn a_server_that_was_down_between_two_restarts_has_no_blocked_loop() {
+        let mut summary = summary();
+        let down = |ok: u64, timeout: u64| Probe {
+            ok,
+            timeout,
+            connect_failure: 110,
+            due: ok + timeout + 110,
+            response_ok_us: fast().response_us,
+            ..hurt()
+        };
+        summary.phases.load.probes = [
+            ("health_sync".to_owned(), down(470, 120)),
+            ("health_async".to_owned(), down(590, 0)),
+        ]
+        .into();
+        summary.server.pool = None;
+        summary.kubelet = Some(crate::summary::Kubelet {
+            restarts: 2,
+            ..Default::default()
+        });
+        let diagnosis = diagnose(&summary);
+        assert_eq!(diagnosis.kind, Kind::BlockingPoolExhausted);
+        let told = |line: &String| line.contains("was started again 2 times");
+        assert!(diagnosis.evidence.iter().any(told), "{diagnosis:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@ mod kubelet;
 
 use super::flat;
 use crate::scenario::{Cell, Value};
-use crate::summary::{Background, Distribution, Probe, Requests, Summary};
+use crate::summary::{Background, Distribution, HangUps, Leftovers, Probe, Requests, Summary};
 
 /// A measured value.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +78,32 @@ const REQUESTS: [&str; 21] = [
     "throughput",
     "little_error",
 ];
+const HANG_UPS: [&str; 16] = [
+    "count",
+    "reached",
+    "hung_up",
+    "completed",
+    "broken",
+    "hanging",
+    "refused",
+    "failed",
+    "first_hanging",
+    "served_after",
+    "release_p50",
+    "release_p99",
+    "release_max",
+    "not_released",
+    "first_byte_p99",
+    "on_fallback",
+];
+const LEFTOVER: [&str; 6] = [
+    "upstream",
+    "permits",
+    "threads",
+    "tasks",
+    "connections",
+    "fds",
+];
 const TIMINGS: [&str; 5] = ["count", "mean", "p50", "p99", "max"];
 const POOL: [&str; 5] = [
     "capacity",
@@ -116,6 +142,8 @@ pub fn is_known(name: &str, cell: &Cell) -> Result<(), String> {
         Some(("pool", _)) => &POOL,
         Some(("background", _)) => &BACKGROUND,
         Some(("server", _)) => &SERVER,
+        Some(("hang_ups", _)) if cell.load.hang_ups.is_some() => &HANG_UPS,
+        Some(("leftover", _)) if cell.load.hang_ups.is_some() => &LEFTOVER,
         // Which parts a server times is its own affair.
         Some(("timings", rest)) if rest.contains('.') => {
             let field = rest.rsplit('.').next().unwrap_or_default();
@@ -129,7 +157,8 @@ pub fn is_known(name: &str, cell: &Cell) -> Result<(), String> {
             return Err(format!(
                 "\"{name}\" is no metric: there are <endpoint>.*, requests.<class>.*, timings.<part>.*, streams.*, \
                  ttft.*, gap.*, max_gap.*, pool.*, background.*, bulkhead.*, server.*, recovery.time, diagnosis, \
-                 inferred_capacity and forecast.<name>.error, and kubelet.* of cells with a [kubelet]"
+                 inferred_capacity and forecast.<name>.error, kubelet.* of cells with a [kubelet], and hang_ups.* \
+                 and leftover.* of cells with [load.hang_ups]"
             ));
         }
     };
@@ -181,6 +210,8 @@ pub(super) fn metric(name: &str, summary: &Summary) -> Option<Measured> {
             let (class, field) = field.split_once('.')?;
             requests(field, load.requests.get(class)?)
         }
+        "hang_ups" => hang_ups(field, load.hang_ups.as_ref()?),
+        "leftover" => leftover(field, summary.leftovers.as_ref()?).map(Measured::number),
         "ttft" => distribution(field, &load.streams.ttft_us),
         "gap" => distribution(field, &load.streams.gap_us),
         "max_gap" => distribution(field, &load.streams.max_gap_us),
@@ -347,6 +378,37 @@ fn background(field: &str, background: &Background) -> Option<Measured> {
         _ => return None,
     };
     Some(Measured::number(count))
+}
+
+fn hang_ups(field: &str, row: &HangUps) -> Option<Measured> {
+    let release = |field| distribution(field, row.release_us.as_ref()?);
+    let count = match field {
+        "count" => row.sent,
+        "reached" => row.reached,
+        "first_hanging" => row.first_hanging?,
+        "served_after" => row.served_after_first_hanging?,
+        "not_released" => row.not_released?,
+        "on_fallback" => *row.by_upstream.get(1)?,
+        "release_p50" => return release("p50"),
+        "release_p99" => return release("p99"),
+        "release_max" => return release("max"),
+        "first_byte_p99" => return distribution("p99", &row.first_byte_us),
+        ending => row.endings.get(ending).copied().unwrap_or(0),
+    };
+    // Of no request every count is 0, which would satisfy most expectations.
+    (row.sent > 0).then(|| Measured::number(count))
+}
+
+fn leftover(field: &str, left: &Leftovers) -> Option<u64> {
+    match field {
+        "upstream" => left.upstream_streams,
+        "permits" => left.permits,
+        "threads" => left.threads_busy,
+        "tasks" => left.tasks,
+        "connections" => left.connections,
+        "fds" => left.fds,
+        _ => None,
+    }
 }
 
 fn distribution(field: &str, figures: &Distribution) -> Option<Measured> {

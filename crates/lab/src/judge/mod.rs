@@ -8,6 +8,7 @@ pub mod expectations;
 pub mod field;
 pub mod flat;
 pub mod forecast;
+mod leak;
 mod metric;
 mod pool_queue;
 pub mod quality;

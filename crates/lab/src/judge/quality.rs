@@ -2,7 +2,7 @@
 
 use super::flat;
 use crate::scenario::Streams;
-use crate::summary::{Loop, Quality, Requests, State, Summary};
+use crate::summary::{HangUps, Loop, Quality, Requests, State, Summary};
 use crate::units::{time, us};
 
 /// The probe may always be this late, in microseconds.
@@ -84,6 +84,11 @@ pub fn judge(
     for (name, class) in &summary.phases.load.requests {
         reasons.extend(not_delivered(name, class, &quality));
     }
+    if let Some(row) = summary.phases.load.hang_ups.as_ref()
+        && summary.state == State::Complete
+    {
+        reasons.extend(row_not_delivered(row, summary.leftovers.is_some()));
+    }
     reasons.extend(late_kubelet(summary));
     if let Some(cpu) = quality.host_cpu_percent.filter(|&cpu| cpu > 90.0) {
         quality
@@ -143,6 +148,50 @@ fn not_delivered(name: &str, class: &Requests, quality: &Quality) -> Vec<String>
     reasons
 }
 
+/// Whether clients did not hang up as they were told to, or it is not known what became of them.
+fn row_not_delivered(row: &HangUps, has_levels: bool) -> Vec<String> {
+    let count = |ending: &str| row.endings.get(ending).copied().unwrap_or(0);
+    let mut reasons = Vec::new();
+    if !row.is_over {
+        reasons.push(format!(
+            "the row of hang-ups was not over in time: {} of {} requests had their turn; ask for fewer, or raise              `within`",
+            row.sent, row.planned
+        ));
+    }
+    if row.sent == 0 {
+        reasons.push("not one client that is to hang up was sent".to_owned());
+    }
+    if count("not_sent") > 0 {
+        reasons.push(format!(
+            "{} clients that are to hang up could not be sent: no port or no file left; raise `ulimit -n`",
+            count("not_sent")
+        ));
+    }
+    if count("missed") > 0 {
+        reasons.push(format!(
+            "{} clients could not leave where they were to, because their answers were over first, in every attempt",
+            count("missed")
+        ));
+    }
+    if !has_levels {
+        reasons.push(
+            "what the server held before the load was not read: it was not warm in time; make the baseline longer"
+                .to_owned(),
+        );
+    }
+    match row.unknown_to_upstream {
+        None => reasons.push(
+            "the upstream's ledger of streams could not be read: nothing is known of releases"
+                .to_owned(),
+        ),
+        Some(unknown) if unknown > 0 => reasons.push(format!(
+            "the upstream's ledger lacks {unknown} requests that were served: raise its `--history`"
+        )),
+        Some(_) => {}
+    }
+    reasons
+}
+
 /// If streams were slower than planned, was it the upstream, or the lab itself, that was late?
 fn others_to_blame(quality: &Quality, summary: &Summary, streams: &Streams) -> Vec<String> {
     let figures = &summary.phases.load.streams;
@@ -184,7 +233,7 @@ mod tests {
 
     use super::*;
     use crate::judge::sample::{fast, hurt, summary};
-    use crate::summary::{Lateness, Ledger};
+    use crate::summary::{Lateness, Ledger, Leftovers};
 
     fn late(p99: u64) -> Lateness {
         Lateness {
@@ -290,6 +339,40 @@ mod tests {
     fn a_check_that_is_not_accounted_for_makes_the_run_invalid() {
         let wrong = ["health in the hold (599 of 600)".to_owned()];
         assert!(!judge(Quality::default(), &summary(), Some(&streams()), 0, &wrong).valid);
+    }
+
+    #[test]
+    fn clients_that_did_not_hang_up_as_planned_prove_nothing() {
+        let row = || HangUps {
+            planned: 5,
+            sent: 5,
+            reached: 5,
+            is_over: true,
+            unknown_to_upstream: Some(0),
+            ..HangUps::default()
+        };
+        let valid = |row| {
+            let mut summary = summary();
+            summary.phases.load.hang_ups = Some(row);
+            summary.leftovers = Some(Leftovers::default());
+            judged(Quality::default(), &summary).valid
+        };
+        let with = |ending: &str| HangUps {
+            endings: [(ending.to_owned(), 1)].into(),
+            ..row()
+        };
+        assert!(valid(row()) && valid(with("hanging")) && valid(with("refused")));
+        assert!(!valid(with("missed")) && !valid(with("not_sent")));
+        let is_over = false;
+        assert!(!valid(HangUps { is_over, ..row() }));
+        let sent = 0;
+        assert!(!valid(HangUps { sent, ..row() }));
+        for unknown_to_upstream in [None, Some(1)] {
+            assert!(!valid(HangUps {
+                unknown_to_upstream,
+                ..row()
+            }));
+        }
     }
 
     #[test]

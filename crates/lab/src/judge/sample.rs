@@ -102,6 +102,7 @@ pub(super) fn summary() -> Summary {
             ledger: Some(Ledger::default()),
             ..Upstream::default()
         },
+        leftovers: None,
         kubelet: None,
         forecast: Vec::new(),
         quality: Quality {

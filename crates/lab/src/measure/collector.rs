@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::gauges::{GaugeUsage, ServerGauges, UpstreamStats};
+use super::hang_ups::{HangUpEvent, HangUpRecorder};
 use super::interval_log::{self, Interval};
 use super::requests::{ClassRecorder, RequestInterval, RequestRecord};
 use super::resources::{HostCpu, ProcessSample, ProcessUsage};
@@ -56,6 +57,8 @@ pub enum Event {
     },
     /// A request of the load has its outcome.
     RequestEnded(RequestRecord),
+    /// Something happened to clients that hang up.
+    HangUp(HangUpEvent),
     /// A look at the processes and the machine.
     Resources(Resources),
     /// A look at the server's gauges.
@@ -113,6 +116,8 @@ pub struct Recorded {
     pub streams: StreamRecorder,
     /// The requests of the load, by class.
     pub requests: Vec<ClassRecorder>,
+    /// The clients that hang up.
+    pub hang_ups: HangUpRecorder,
     /// The server under test.
     pub server: ProcessUsage,
     /// Its gauges.
@@ -169,6 +174,7 @@ impl Collector {
             ticks: Vec::new(),
             streams: StreamRecorder::default(),
             requests: vec![ClassRecorder::default(); setup.classes.len()],
+            hang_ups: HangUpRecorder::default(),
             server: ProcessUsage::new(setup.pids.server.get()),
             gauges: GaugeUsage::default(),
             upstream: ProcessUsage::new(Some(setup.pids.upstream)),
@@ -354,6 +360,7 @@ impl Worker {
                     class.ended(request);
                 }
             }
+            Event::HangUp(event) => recorded.hang_ups.add(event),
             Event::Resources(resources) => {
                 let now = self.setup.segments.now_us();
                 let in_hold = self.setup.segments.at(now) == Segment::Hold;

@@ -24,6 +24,8 @@ pub struct ServerGauges {
     pub tasks_alive: Option<u64>,
     /// The relay's permits.
     pub relay: Option<RelayGauges>,
+    /// Those of the relay that has hang-ups to deal with.
+    pub disconnect: Option<RelayGauges>,
     /// Work that goes on after its response.
     pub background: Option<BackgroundGauges>,
     /// A bounded pool of its own for one class of work.
@@ -102,6 +104,8 @@ pub struct UpstreamStats {
     pub errored: u64,
     pub aborted: u64,
     pub lateness_us: UpstreamLateness,
+    /// Connections open, this one included; absent if it does not count them.
+    pub connections: Option<u64>,
 }
 
 /// How late the upstream was against its own schedule.

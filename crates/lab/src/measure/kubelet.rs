@@ -123,6 +123,12 @@ impl KubeletRecorder {
         self.ready.last().is_some_and(|&(_, is_ready)| is_ready)
     }
 
+    /// Whether the container has ended and the next one does not listen yet.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.kills.last().is_some_and(|kill| kill.down_us.is_none())
+    }
+
     /// How often the container was started again.
     #[must_use]
     pub fn restarts(&self) -> u64 {

@@ -8,11 +8,14 @@ pub fn is_local(error: &reqwest::Error) -> bool {
         error.source()
     })
     .filter_map(|error| error.downcast_ref::<std::io::Error>())
-    .filter_map(Errno::from_io_error)
-    .any(|errno| {
-        matches!(
-            errno,
-            Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM
-        )
-    })
+    .any(is_local_io)
+}
+
+/// The same of an operation on a socket.
+#[must_use]
+pub fn is_local_io(error: &std::io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM)
+    )
 }

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -5,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::Segments;
 use super::collector::{Event, Pids, Resources};
+use super::gauges::{ServerGauges, UpstreamStats};
 use super::resources::{busy_and_total, sample};
 
 /// Time between two looks.
@@ -22,10 +24,14 @@ pub struct Sources {
     pub gauges: String,
     /// Base URL of the upstream.
     pub upstream: String,
+    /// Base URL of the one behind it, if there is one.
+    pub fallback: Option<String>,
     /// The cell's clock.
     pub segments: Segments,
     /// Made once: at every look it would cost more than the look.
     pub client: reqwest::Client,
+    /// One look at a time, so that the lab keeps one connection to each and no more.
+    pub looking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Sources {
@@ -55,11 +61,13 @@ impl Sources {
     /// # Cancel safety
     /// Safe: what was not answered is lost.
     pub async fn ask(&self, results: &Sender<Event>) {
+        let looking = self.looking.lock().await;
         let pid = self.pids.server.get();
         let (gauges, stats) = tokio::join!(
             get(&self.client, format!("{}/gauges", self.gauges)),
             get(&self.client, format!("{}/stats", self.upstream))
         );
+        drop(looking);
         let at_us = self.segments.now_us();
         // Gauges of which it is not known whose they are would be added to the wrong process.
         let same = pid.filter(|_| self.pids.server.get() == pid);
@@ -69,6 +77,34 @@ impl Sources {
         if let Some(stats) = stats {
             let _ = results.send(Event::Upstream { at_us, stats });
         }
+    }
+
+    /// Base URLs of all upstreams.
+    #[must_use]
+    pub fn upstreams(&self) -> Vec<String> {
+        std::iter::once(&self.upstream)
+            .chain(&self.fallback)
+            .cloned()
+            .collect()
+    }
+
+    /// The server's gauges now; `None` if it does not answer.
+    pub(super) async fn gauges(&self) -> Option<ServerGauges> {
+        let _looking = self.looking.lock().await;
+        get(&self.client, format!("{}/gauges", self.gauges)).await
+    }
+
+    /// Connections to the upstreams that carry no stream, the lab's own included, which are always as
+    /// many; `None` if an upstream does not tell.
+    pub(super) async fn kept_connections(&self) -> Option<i64> {
+        let _looking = self.looking.lock().await;
+        let mut kept = 0;
+        for upstream in self.upstreams() {
+            let stats: UpstreamStats = get(&self.client, format!("{upstream}/stats")).await?;
+            let idle = stats.connections?.saturating_sub(stats.open);
+            kept += i64::try_from(idle).ok()?;
+        }
+        Some(kept)
     }
 }
 

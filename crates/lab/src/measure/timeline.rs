@@ -41,7 +41,7 @@ impl Timeline {
             file,
             ",streams_open,streams_receiving,upstream_open,server_rss_bytes,server_threads,server_fds,\
              server_cpu_us,pool_busy,pool_queued,pool_oldest_wait_us,loop_lag_us,connections,tasks_alive,permits_in_use,\
-             background_pending,bulkhead_busy,bulkhead_queued,restarts,is_ready"
+             background_pending,bulkhead_busy,bulkhead_queued,restarts,is_ready,disconnect_permits"
         )?;
         Ok(Self {
             file,
@@ -74,12 +74,15 @@ impl Timeline {
         field(Some(recorded.streams.open()));
         field(Some(recorded.streams.receiving()));
         field(recorded.upstream_stats.as_ref().map(|stats| stats.open));
-        let server = recorded.server.last();
+        let kubelet = recorded.kubelet.as_ref();
+        // What was last seen of a server that is down says nothing of now.
+        let is_up = !kubelet.is_some_and(KubeletRecorder::is_down);
+        let server = recorded.server.last().filter(|_| is_up);
         field(server.map(|server| server.rss_bytes));
         field(server.map(|server| server.threads));
         field(server.map(|server| server.fds));
         field(server.map(|server| server.cpu_us));
-        let gauges = recorded.gauges.last();
+        let gauges = recorded.gauges.last().filter(|_| is_up);
         let pool = gauges.and_then(|gauges| gauges.pool);
         field(pool.map(|pool| pool.busy));
         field(pool.map(|pool| pool.queued));
@@ -101,9 +104,10 @@ impl Timeline {
         let bulkhead = gauges.and_then(|gauges| gauges.bulkhead);
         field(bulkhead.map(|bulkhead| bulkhead.busy));
         field(bulkhead.map(|bulkhead| bulkhead.queued));
-        let kubelet = recorded.kubelet.as_ref();
         field(kubelet.map(KubeletRecorder::restarts));
         field(kubelet.map(|kubelet| u64::from(kubelet.is_ready())));
+        let disconnect = gauges.and_then(|gauges| gauges.disconnect);
+        field(disconnect.map(|relay| relay.permits_in_use));
         writeln!(self.file, "{row}")
     }
 }

@@ -5,12 +5,32 @@ use serde::Deserialize;
 
 use crate::drive::json_body;
 use crate::judge::forecast::largest_body;
-use crate::scenario::{Cell, Model};
+use crate::scenario::{BodyKind, Cell, Model};
 
 /// What forecasts need to know of this machine, measured before they are made.
 #[derive(Clone, Debug, Default)]
 pub struct Calibration {
-    parse: BTreeMap<u64, Duration>,
+    parse: BTreeMap<Work, Duration>,
+}
+
+/// A parser's work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Work {
+    size: u64,
+    kind: BodyKind,
+    /// By way of a JSON value, as `/pong` does it, or at once, as `/ping` does.
+    by_value: bool,
+}
+
+impl Work {
+    fn of(cell: &Cell) -> Option<Self> {
+        let class = largest_body(cell)?;
+        Some(Self {
+            size: class.body_bytes?,
+            kind: class.body_kind,
+            by_value: class.path.contains("/pong"),
+        })
+    }
 }
 
 /// What a server makes of a body, as far as a parser's work goes.
@@ -38,11 +58,11 @@ impl Calibration {
         if !models.contains(&Model::ParseOnWorker) {
             return calibration;
         }
-        for size in cells.filter_map(largest_body) {
+        for work in cells.filter_map(Work::of) {
             calibration
                 .parse
-                .entry(size)
-                .or_insert_with(|| time_to_parse(size));
+                .entry(work)
+                .or_insert_with(|| time_of(work));
         }
         calibration
     }
@@ -50,20 +70,25 @@ impl Calibration {
     /// How long the largest body of a cell takes to parse here.
     #[must_use]
     pub fn parse(&self, cell: &Cell) -> Option<Duration> {
-        self.parse.get(&largest_body(cell)?).copied()
+        self.parse.get(&Work::of(cell)?).copied()
     }
 }
 
 /// The median of three: the first one also pays for the memory.
-fn time_to_parse(size: u64) -> Duration {
-    let body = json_body(size);
+fn time_of(work: Work) -> Duration {
+    let body = json_body(work.size, work.kind);
     let mut times = [Duration::ZERO; 3];
     for time in &mut times {
         let start = Instant::now();
         // The body was made here and is JSON; what counts is the time.
-        let parsed = serde_json::from_slice::<Parameters>(&body);
-        *time = start.elapsed();
+        let parsed = if work.by_value {
+            serde_json::from_slice::<serde_json::Value>(&body)
+                .and_then(serde_json::from_value::<Parameters>)
+        } else {
+            serde_json::from_slice(&body)
+        };
         drop(parsed);
+        *time = start.elapsed();
     }
     times.sort_unstable();
     times[1]

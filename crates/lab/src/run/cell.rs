@@ -1,13 +1,17 @@
 use std::time::{Duration, Instant};
 
-use super::server::{Gone, Server};
+use super::processes::{Stage, start};
+use super::server::Gone;
 use super::summarise::Frame;
-use super::{Interrupt, RunDirectory};
-use crate::drive::Load;
-use crate::measure::{Collector, Endpoint, Pids, Prober, Segment, Segments, Setup, Sources};
-use crate::scenario::{Cell, Scenario, Variant};
+use super::{Interrupt, RunDirectory, hang_ups_csv};
+use crate::drive::{Load, Target};
+use crate::measure::{
+    Collector, Endpoint, Event, HangUpEvent, LEVELS_TAKE, Levels, Pids, Prober, Segment, Segments,
+    Setup, Sources, read_ledgers,
+};
+use crate::scenario::{Cell, HangUps, Scenario, Variant};
 use crate::show::progress::{Place, Progress, View};
-use crate::stage::{Child, Pod, Port, Records, Spec, StageError};
+use crate::stage::{Records, StageError};
 use crate::summary::{Forecast, State, Summary, probe_rank};
 use crate::units::us;
 
@@ -87,85 +91,6 @@ pub async fn run(
     experiment.end(result, directory, &name).await
 }
 
-struct Stage {
-    upstream: Child,
-    server: Server,
-    /// Base URLs of the server, the same after a restart.
-    listening: String,
-    gauges: String,
-}
-
-async fn start(
-    task: &Task<'_>,
-    folder: &std::path::Path,
-    records: &Records,
-) -> Result<Stage, StageError> {
-    let upstream = Child::start(
-        Spec {
-            name: "mock-llm".to_owned(),
-            args: ["--listen", "127.0.0.1:0", "--seed"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain([task.scenario.seed.to_string()])
-                .chain(task.cell.upstream.args.iter().cloned())
-                .collect(),
-            announces: vec!["listening"],
-            log: folder.join("upstream.log"),
-        },
-        records,
-    )
-    .await?;
-    let parameters = &task.cell.server;
-    let (listening, gauges) = (Port::reserve()?, Port::reserve()?);
-    let [listen_at, gauges_at] = [&listening, &gauges].map(|port| port.address().to_string());
-    let mut args: Vec<String> = [
-        ("--listen", listen_at.clone()),
-        ("--gauges", gauges_at.clone()),
-        ("--upstream", upstream.url("listening")),
-        ("--pool-threads", parameters.pool_threads.to_string()),
-        // What is left of the load when a cell ends is of no interest any more.
-        ("--drain", "500ms".to_owned()),
-    ]
-    .into_iter()
-    .flat_map(|(flag, value)| [flag.to_owned(), value])
-    .collect();
-    for (flag, value) in [
-        (
-            "--worker-threads",
-            parameters.worker_threads.map(|workers| workers.to_string()),
-        ),
-        (
-            "--runtime",
-            parameters.runtime.map(|runtime| runtime.flag().to_owned()),
-        ),
-        (
-            "--max-upstream",
-            parameters.max_upstream.map(|limit| limit.to_string()),
-        ),
-    ] {
-        args.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
-    }
-    args.extend(parameters.args.iter().cloned());
-    args.extend(task.variant.args.iter().cloned());
-    let pod = Pod::start(
-        Spec {
-            name: task.variant.server.clone(),
-            args,
-            announces: vec!["listening", "gauges"],
-            log: folder.join("server.log"),
-        },
-        vec![listening, gauges],
-        records,
-    )
-    .await?;
-    Ok(Stage {
-        upstream,
-        server: Server::new(pod),
-        listening: format!("http://{listen_at}"),
-        gauges: format!("http://{gauges_at}"),
-    })
-}
-
 struct Experiment<'a> {
     frame: Frame<'a>,
     stage: Stage,
@@ -227,21 +152,27 @@ impl<'a> Experiment<'a> {
             segments.clone(),
             collector.sender(),
         )?;
+        let sources = Sources {
+            pids,
+            gauges: stage.gauges.clone(),
+            upstream: stage.upstream.url("listening"),
+            fallback: stage.fallback.as_ref().map(|child| child.url("listening")),
+            segments: segments.clone(),
+            client: crate::http::client(true)?,
+            looking: std::sync::Arc::default(),
+        };
+        let target = Target {
+            server: base.clone(),
+            upstreams: sources.upstreams(),
+        };
         let load = Load::start(
             &cell.load,
-            &base,
+            &target,
             task.scenario.seed,
             cell.phases.baseline,
             &segments,
             &collector.sender(),
         )?;
-        let sources = Sources {
-            pids,
-            gauges: stage.gauges.clone(),
-            upstream: stage.upstream.url("listening"),
-            segments: segments.clone(),
-            client: crate::http::client(true)?,
-        };
         if let Some(kubelet) = &cell.kubelet {
             let results = collector.sender();
             stage
@@ -266,6 +197,15 @@ impl<'a> Experiment<'a> {
         let baseline_end = cell.phases.baseline;
         let ramp_end = baseline_end + cell.load.ramp();
         let hold_end = ramp_end + cell.phases.hold;
+        if cell.load.hang_ups.is_some() {
+            let end = baseline_end.saturating_sub(LEVELS_TAKE);
+            self.pass("baseline", end, directory, name, |_| false)
+                .await?;
+            if self.collector.recorded().hang_ups.is_warm() {
+                let levels = Levels::read(&self.sources).await;
+                self.tell(HangUpEvent::Before(levels));
+            }
+        }
         self.pass("baseline", baseline_end, directory, name, |_| false)
             .await?;
         self.pass("ramp", ramp_end, directory, name, |_| false)
@@ -273,25 +213,52 @@ impl<'a> Experiment<'a> {
         self.pass("hold", hold_end, directory, name, |_| false)
             .await?;
         // A check that is due last in the hold is decided a timeout later; the scheduler may add to it.
-        let tail_end = hold_end + cell.probe.timeout + Duration::from_secs(1);
+        let row_end = |hang_ups: &HangUps| baseline_end + hang_ups.within;
+        let tail_end = (hold_end + cell.probe.timeout + Duration::from_secs(1))
+            .max(cell.load.hang_ups.as_ref().map_or(Duration::ZERO, row_end));
         self.pass("tail", tail_end, directory, name, |this| {
             let now = this.frame.segments.now_us();
-            this.frame.is_hold_decided(&this.collector.recorded(), now)
+            let recorded = this.collector.recorded();
+            let is_asked = cell.load.hang_ups.is_none() || recorded.hang_ups.is_over();
+            is_asked && this.frame.is_hold_decided(&recorded, now)
         })
         .await?;
         self.sources.ask(&self.collector.sender()).await;
         let load_end_us = self.frame.segments.begin(Segment::Recovery);
         self.end_load().await;
         let load_end = Duration::from_micros(load_end_us);
-        let limit = load_end + cell.phases.recovery;
+        let usual = LEAST_RECOVERY.min(cell.phases.recovery);
+        let least = load_end + usual.max(self.settle(load_end));
+        let limit = least.max(load_end + cell.phases.recovery);
         self.pass("recovery", limit, directory, name, |this| {
             let now = this.frame.segments.now_us();
             let recorded = this.collector.recorded();
-            Duration::from_micros(now) >= load_end + LEAST_RECOVERY
+            Duration::from_micros(now) >= least
                 && Frame::has_drained(&recorded)
                 && this.frame.has_recovered(&recorded, load_end_us)
         })
-        .await
+        .await?;
+        if cell.load.hang_ups.is_some() {
+            let levels = Levels::read(&self.sources).await;
+            let ledger = read_ledgers(&self.sources.client, &self.sources.upstreams()).await;
+            self.tell(HangUpEvent::After(levels, ledger));
+        }
+        Ok(())
+    }
+
+    /// How long after the end of the load what hang-ups leave over must not be counted yet.
+    fn settle(&self, load_end: Duration) -> Duration {
+        let Some(hang_ups) = &self.frame.task.cell.load.hang_ups else {
+            return Duration::ZERO;
+        };
+        let last = self.collector.recorded().hang_ups.last_left_us();
+        let last = Duration::from_micros(last.unwrap_or(0));
+        (last + hang_ups.settle).saturating_sub(load_end)
+    }
+
+    fn tell(&self, event: HangUpEvent) {
+        // The collector outlives every phase.
+        let _ = self.collector.sender().send(Event::HangUp(event));
     }
 
     /// Waits until `end` on the cell's clock, or until `is_over`, and writes down every second what
@@ -336,9 +303,11 @@ impl<'a> Experiment<'a> {
         let ended = |name: &str, status: String| {
             Stop::Failed(format!("{name} ended in the {phase}: {status}"))
         };
-        let upstream = &mut self.stage.upstream;
-        if let Some(status) = upstream.exited() {
-            return Err(ended(upstream.name(), status.to_string()));
+        let stage = &mut self.stage;
+        for upstream in std::iter::once(&mut stage.upstream).chain(&mut stage.fallback) {
+            if let Some(status) = upstream.exited() {
+                return Err(ended(upstream.name(), status.to_string()));
+            }
         }
         match self.stage.server.gone().await {
             None => Ok(()),
@@ -356,7 +325,11 @@ impl<'a> Experiment<'a> {
     /// Ends the streams off this thread: each reports how it ended, which takes a moment for thousands.
     async fn end_load(&mut self) {
         if let Some(mut load) = self.load.take() {
-            let _ = tokio::task::spawn_blocking(move || load.end()).await;
+            let end = move || {
+                load.end();
+                load
+            };
+            self.load = tokio::task::spawn_blocking(end).await.ok();
         }
     }
 
@@ -390,6 +363,9 @@ impl<'a> Experiment<'a> {
         drop(sender);
         self.stage.server.stop().await;
         self.stage.upstream.stop().await;
+        if let Some(fallback) = self.stage.fallback.take() {
+            fallback.stop().await;
+        }
         self.collector.finish();
         let (state, failure, error) = match result {
             Ok(()) => (State::Complete, None, None),
@@ -402,7 +378,13 @@ impl<'a> Experiment<'a> {
         let summary = self
             .frame
             .summarise(&self.collector.recorded(), end_us, state, failure);
-        let saved = directory.record(name, &summary);
+        let mut saved = directory.record(name, &summary);
+        if self.frame.task.cell.load.hang_ups.is_some() && saved.is_ok() {
+            let path = directory.path().join("cells").join(name);
+            let path = path.join("hang_ups.csv");
+            saved = hang_ups_csv::write(&path, &self.collector.recorded().hang_ups)
+                .map_err(|source| StageError::Write { path, source });
+        }
         match error {
             Some(error) => Err(error),
             None => saved.map(|()| summary),

@@ -4,7 +4,9 @@
 mod calibration;
 mod cell;
 mod directory;
+mod hang_ups_csv;
 mod interrupt;
+mod processes;
 mod schedule;
 mod server;
 mod summarise;

@@ -11,8 +11,8 @@ use crate::measure::{
 };
 use crate::scenario;
 use crate::summary::{
-    ClosedLoop, Diagnosis, Host, Kind, Kubelet, Lateness, Ledger, LoadPhase, Phase, Phases, Probe,
-    Quality, Recovery, Requests, SCHEMA, State, Summary, Upstream,
+    ClosedLoop, Diagnosis, HangUps, Host, Kind, Kubelet, Lateness, Ledger, LoadPhase, Phase,
+    Phases, Probe, Quality, Recovery, Requests, SCHEMA, State, Summary, Upstream,
 };
 
 /// What does not change while a cell runs.
@@ -74,6 +74,7 @@ impl<'a> Frame<'a> {
             closed_loop: self.closed_loop(recorded),
             server: recorded.server.figures(),
             upstream: upstream(recorded),
+            leftovers: recorded.hang_ups.leftovers(),
             kubelet: None,
             forecast: task.forecast.clone(),
             quality: self.quality(recorded),
@@ -146,6 +147,7 @@ impl<'a> Frame<'a> {
                     ramp.duration_us + hold.duration_us + tail.duration_us,
                 ),
                 requests: self.requests(recorded, ramp.started_us, &hold_span),
+                hang_ups: self.hang_ups(recorded),
                 ramp,
                 tail,
             },
@@ -173,6 +175,11 @@ impl<'a> Frame<'a> {
         self.classes(recorded)
             .map(|(name, spec, class)| (name.clone(), class.figures(spec, window)))
             .collect()
+    }
+
+    fn hang_ups(&self, recorded: &Recorded) -> Option<HangUps> {
+        let spec = self.task.cell.load.hang_ups.as_ref()?;
+        Some(recorded.hang_ups.figures(spec))
     }
 
     fn kubelet(&self, recorded: &Recorded, load: &LoadPhase) -> Option<Kubelet> {
@@ -325,6 +332,10 @@ impl<'a> Frame<'a> {
             if class.in_flight() > 0 {
                 wrong.push(format!("{name} ({} without an outcome)", class.in_flight()));
             }
+        }
+        let hang_ups = recorded.hang_ups.in_flight();
+        if hang_ups > 0 {
+            wrong.push(format!("hang-ups ({hang_ups} without an ending)"));
         }
         wrong
     }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::duration::time;
 use super::ranges::{HOUR, Range, range};
-use super::{Arrivals, Kubelet, Requests, Streams};
+use super::{Arrivals, HangUps, Kubelet, Requests, Streams};
 use crate::units::us;
 
 /// One setting of the experiment: the file's tables with the cell's own laid over them.
@@ -85,6 +85,8 @@ pub struct UpstreamParameters {
     /// Further flags.
     #[serde(default)]
     pub args: Vec<String>,
+    /// Flags of a second upstream, which the server gets as `--fallback`; there is none if absent.
+    pub fallback: Option<Vec<String>>,
 }
 
 /// What is asked of the server.
@@ -96,6 +98,8 @@ pub struct Load {
     /// Requests, by class.
     #[serde(default)]
     pub requests: BTreeMap<String, Requests>,
+    /// Clients that hang up.
+    pub hang_ups: Option<HangUps>,
 }
 
 impl Load {
@@ -112,7 +116,8 @@ impl Load {
     pub fn at_once(&self) -> u64 {
         let streams = self.streams.iter().map(|streams| u64::from(streams.count));
         let requests = self.requests.values().map(Requests::at_once);
-        streams.chain(requests).sum()
+        let hang_ups = self.hang_ups.iter().map(HangUps::at_once);
+        streams.chain(requests).chain(hang_ups).sum()
     }
 }
 
@@ -168,6 +173,7 @@ impl Cell {
         }
         if let Some(limit) = self.server.max_upstream {
             add("max_upstream", u64::from(limit));
+            add("first_past_limit", u64::from(limit) + 1);
         }
         add("probe_timeout_us", us(self.probe.timeout));
         add("probe_interval_us", (1e6 / self.probe.rate).round() as u64);
@@ -181,6 +187,12 @@ impl Cell {
             add("stream_us", us(streams.service_time()));
             add("bytes", u64::from(streams.bytes));
             add("stall_after_us", us(streams.stall_after));
+        }
+        if let Some(hang_ups) = &self.load.hang_ups {
+            add("hang_ups", u64::from(hang_ups.count));
+            add("at_once", u64::from(hang_ups.concurrency));
+            add("patience_us", us(hang_ups.patience));
+            add("interval_us", us(hang_ups.interval));
         }
         for (class, requests) in &self.load.requests {
             match requests.arrivals() {
@@ -261,8 +273,10 @@ impl Cell {
             ),
             range(
                 "load",
-                self.load.streams.is_some() || !self.load.requests.is_empty(),
-                "something that is asked: [load.streams] or [load.requests.<class>]",
+                self.load.streams.is_some()
+                    || self.load.hang_ups.is_some()
+                    || !self.load.requests.is_empty(),
+                "something that is asked: [load.streams], [load.hang_ups] or [load.requests.<class>]",
             ),
             range(
                 "load.requests",
@@ -276,6 +290,7 @@ impl Cell {
             ),
         ];
         ranges.extend(self.load.streams.iter().flat_map(Streams::ranges));
+        ranges.extend(self.load.hang_ups.iter().flat_map(HangUps::ranges));
         for (name, requests) in &self.load.requests {
             ranges.extend(requests.ranges(name));
         }

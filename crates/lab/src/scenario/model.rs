@@ -20,6 +20,18 @@ pub enum Model {
     Routes,
     /// What the path says, of bulkheads; nothing of the event loop.
     RoutesCured,
+    /// A permit, until a task that nobody stops has drained the upstream.
+    DetachedPump,
+    /// A permit, for ever: the close does not reach it.
+    NoOpClose,
+    /// A permit, until something is written to a client that is gone.
+    MissedDisconnect,
+    /// A permit and a thread of the blocking pool, until the upstream has been read to its end.
+    BlockingZombie,
+    /// A permit, as long as neither the client is known to be gone nor the upstream says anything.
+    NoTimeout,
+    /// A permit, until the client is gone.
+    Releasing,
     /// There is no law for it: the scenario says why, under `no_forecast`.
     None,
     /// A thread of the pool that the liveness probe shares.

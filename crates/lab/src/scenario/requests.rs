@@ -29,6 +29,9 @@ pub struct Requests {
     pub headers: BTreeMap<String, String>,
     /// Size of the JSON body that is sent, in bytes; none if absent.
     pub body_bytes: Option<u64>,
+    /// What the body is made of.
+    #[serde(default)]
+    pub body_kind: BodyKind,
     /// Requests a second, open loop.
     pub rate: Option<f64>,
     /// Users, closed loop.
@@ -54,6 +57,17 @@ pub enum Method {
     #[default]
     Get,
     Post,
+}
+
+/// What a JSON body is made of, which decides what it costs a parser.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyKind {
+    /// Many small objects: an allocation for every few bytes.
+    #[default]
+    Items,
+    /// Long texts: bytes to be copied, where a SIMD parser is at its best.
+    Text,
 }
 
 /// When requests come.

@@ -172,6 +172,10 @@ impl View {
                 class.in_flight()
             )
         }));
+        let row = &recorded.hang_ups;
+        if row.started() > 0 {
+            load.push(format!("{} hang-ups", row.started() - row.in_flight()));
+        }
         if let Some(kubelet) = &recorded.kubelet {
             load.push(format!("{} restarts", kubelet.restarts()));
         }

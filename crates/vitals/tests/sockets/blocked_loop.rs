@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::get as on_get;
 use prometheus_client::registry::Registry;
-use vitals::{VitalsSnapshot, Watchdog, metrics_routes};
+use vitals::{Vitals, VitalsSnapshot, Watchdog, metrics_routes};
 
 use crate::support::*;
 
@@ -62,6 +62,20 @@ async fn the_watchdog_answers_while_the_loop_is_blocked_and_shows_it() {
     blocking.await.unwrap();
     let recovered = || app.vitals.snapshot().event_loop.max > BLOCKED_FOR / 2;
     assert_within("the late tick is on record", recovered).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_runtimes_the_blocked_one_is_shown() {
+    let blocked = App::spawn(|_| Router::new().route("/block", on_get(block)));
+    let free = App::idle();
+    let both = free.vitals.clone().with_runtime(&blocked.runtime);
+    let blocking = tokio::spawn(get(blocked.addr, "/block"));
+    let overdue = |vitals: &Vitals| vitals.snapshot().event_loop.overdue;
+    let limit = Duration::from_millis(500);
+    assert_within("the blocked loop is shown", || overdue(&both) > limit).await;
+    assert!(overdue(&free.vitals) < limit, "the other is not blocked");
+    assert_eq!(both.snapshot().workers, 2);
+    blocking.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

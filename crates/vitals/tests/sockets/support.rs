@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use vitals::{BlockingPool, PoolSnapshot, Vitals};
 
@@ -24,6 +25,7 @@ pub const CANARY_TIMEOUT: Duration = Duration::from_millis(800);
 pub struct App {
     pub addr: SocketAddr,
     pub vitals: Vitals,
+    pub runtime: Handle,
     _stop: oneshot::Sender<()>,
 }
 
@@ -44,7 +46,7 @@ impl App {
                 let router = vitals.routes().merge(routes(&vitals));
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 ready
-                    .send((listener.local_addr().unwrap(), vitals))
+                    .send((listener.local_addr().unwrap(), vitals, Handle::current()))
                     .unwrap();
                 tokio::select! {
                     _ = axum::serve(listener, router).into_future() => {}
@@ -53,10 +55,11 @@ impl App {
             });
             runtime.shutdown_background();
         });
-        let (addr, vitals) = started.recv().unwrap();
+        let (addr, vitals, runtime) = started.recv().unwrap();
         Self {
             addr,
             vitals,
+            runtime,
             _stop: stop,
         }
     }

@@ -35,6 +35,7 @@ pub(super) fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<Row> {
     {
         background(&mut table);
     }
+    hang_ups(&mut table);
     parts_and_sizes(&mut table);
     bulkhead(&mut table);
     kubelet(&mut table);
@@ -190,6 +191,32 @@ fn background(table: &mut Table<'_>) {
         Some(how.to_owned())
     });
     table.drop_if_missing();
+}
+
+fn hang_ups(table: &mut Table<'_>) {
+    table.group = "clients that hang up, and what they leave behind";
+    for (label, unit, metric) in [
+        ("requests", RowUnit::Count, "hang_ups.count"),
+        ("reached their stage", RowUnit::Count, "hang_ups.reached"),
+        ("hanging", RowUnit::Count, "hang_ups.hanging"),
+        ("first to hang", RowUnit::Count, "hang_ups.first_hanging"),
+        ("served after it", RowUnit::Count, "hang_ups.served_after"),
+        ("release p50", RowUnit::Us, "hang_ups.release_p50"),
+        ("release p99", RowUnit::Us, "hang_ups.release_p99"),
+        ("release max", RowUnit::Us, "hang_ups.release_max"),
+        (
+            "left: upstream streams",
+            RowUnit::Count,
+            "leftover.upstream",
+        ),
+        ("left: permits", RowUnit::Count, "leftover.permits"),
+        ("left: busy threads", RowUnit::Count, "leftover.threads"),
+        ("left: tasks", RowUnit::Count, "leftover.tasks"),
+        ("left: connections", RowUnit::Count, "leftover.connections"),
+        ("left: open files", RowUnit::Count, "leftover.fds"),
+    ] {
+        table.metric(label, unit, metric);
+    }
 }
 
 /// By the server's own clock and count, where it has gauges for them.

@@ -71,9 +71,12 @@ fn classes(cell: &Cell) -> Option<(&str, &Requests)> {
     Some((small, large))
 }
 
-/// The largest JSON body of a cell, which the lab parses once to know how long that takes here.
+/// The class with the largest JSON body of a cell: the lab parses such a body once, to know how long
+/// that takes here.
 #[must_use]
-pub fn largest_body(cell: &Cell) -> Option<u64> {
-    let bodies = cell.load.requests.values().filter_map(|one| one.body_bytes);
-    bodies.max()
+pub fn largest_body(cell: &Cell) -> Option<&Requests> {
+    let classes = cell.load.requests.values();
+    classes
+        .filter(|class| class.body_bytes.is_some())
+        .max_by_key(|class| class.body_bytes)
 }

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod chunks;
+mod disconnect;
 mod liveness;
 mod routes;
 mod streams;
@@ -40,6 +41,15 @@ pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
         Model::ParseOnPool => Some(bodies::on_cpu_pool(cell)),
         Model::ClientPerRequest => streams.map(streams::client_per_request),
         Model::Async => streams.map(streams::event_loop),
+        Model::DetachedPump
+        | Model::NoOpClose
+        | Model::MissedDisconnect
+        | Model::BlockingZombie
+        | Model::NoTimeout
+        | Model::Releasing => {
+            let hang_ups = cell.load.hang_ups.as_ref();
+            hang_ups.map(|load| disconnect::disconnect(cell, load, model))
+        }
         Model::None => None,
         Model::SharedPool => predictions().map(|setting| liveness::shared_pool(&setting)),
         Model::OnLoop => predictions().map(|setting| liveness::on_loop(&setting)),

@@ -1,0 +1,69 @@
+use crate::scenario::HangUpStage;
+
+/// What becomes of a request whose client is to hang up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HangUpEnding {
+    /// Its client left where it was to.
+    HungUp,
+    /// Its client stayed, and got everything.
+    Completed,
+    /// The answer ended too early, or with an error.
+    Broken,
+    /// It was served nothing in time, and given up.
+    Hanging,
+    /// It was answered with an error status.
+    Refused,
+    /// There was no connection, or it ended before the answer began.
+    Failed,
+    /// The answer was over before its client could leave where it was to.
+    Missed,
+    /// The lab could not send it: no port, no file.
+    NotSent,
+    /// It was under way when the load ended.
+    Cut,
+}
+
+impl HangUpEnding {
+    /// As it stands in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HungUp => "hung_up",
+            Self::Completed => "completed",
+            Self::Broken => "broken",
+            Self::Hanging => "hanging",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Missed => "missed",
+            Self::NotSent => "not_sent",
+            Self::Cut => "cut",
+        }
+    }
+}
+
+/// What one request of the row leaves behind. Instants are microseconds on the cell's clock.
+#[derive(Clone, Debug)]
+pub struct HangUp {
+    /// Its number in the row, from 1.
+    pub number: u64,
+    /// Its `x-request-id`.
+    pub id: String,
+    /// Where its client was to leave.
+    pub stage: HangUpStage,
+    /// How far it had got when its client left; `None` if nothing was served.
+    pub reached: Option<HangUpStage>,
+    /// What became of it.
+    pub ending: HangUpEnding,
+    /// The status it was answered with, if it was.
+    pub status: Option<u16>,
+    /// When its turn came.
+    pub due_us: u64,
+    /// When it was sent.
+    pub sent_us: Option<u64>,
+    /// When the head of the answer was there.
+    pub head_us: Option<u64>,
+    /// When its client left, or its end was known.
+    pub left_us: u64,
+    /// The same in microseconds since the Unix epoch.
+    pub left_unix_us: u64,
+}

@@ -1,0 +1,82 @@
+//! What an upstream says of each stream: the ground truth for when one was released.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::units::us;
+
+/// A ledger that is not there after this time is given up; it has megabytes after thousands of streams.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One stream in the ledger of an upstream, as far as the lab reads it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LedgerStream {
+    /// Number in that ledger.
+    pub id: u64,
+    /// The `x-request-id` of the request.
+    pub request_id: String,
+    /// When the request arrived, in microseconds since the Unix epoch.
+    pub started_us: u64,
+    /// When it ended and all that it held was released, likewise; absent while it is open.
+    pub ended_us: Option<u64>,
+}
+
+/// The ledgers of all upstreams of a cell at one time.
+#[derive(Clone, Debug, Default)]
+pub struct LedgerLook {
+    /// When it was read, in microseconds since the Unix epoch.
+    pub at_unix_us: u64,
+    /// By upstream: the first one, then the fallback.
+    pub upstreams: Vec<Vec<LedgerStream>>,
+}
+
+/// Microseconds since the Unix epoch, by the clock that this machine's ledgers use.
+#[must_use]
+pub fn unix_us() -> u64 {
+    us(SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default())
+}
+
+/// The streams that are open at the upstream at `base`; `None` if it does not say.
+///
+/// # Cancel safety
+/// Safe: what was not answered is lost.
+pub async fn open_streams(client: &reqwest::Client, base: &str) -> Option<Vec<LedgerStream>> {
+    get(client, format!("{base}/streams")).await
+}
+
+/// Every stream that the upstreams at `bases` know of; `None` if one of them does not say.
+///
+/// # Cancel safety
+/// Safe: what was not answered is lost.
+pub async fn read_ledgers(client: &reqwest::Client, bases: &[String]) -> Option<LedgerLook> {
+    let mut look = LedgerLook {
+        at_unix_us: unix_us(),
+        upstreams: Vec::new(),
+    };
+    for base in bases {
+        // In this order: a stream that ends in between is in both, and not in neither.
+        let mut open = open_streams(client, base).await?;
+        let mut streams: Vec<LedgerStream> =
+            get(client, format!("{base}/streams?ended=true")).await?;
+        let first_ended = open.first().map_or(u64::MAX, |stream| stream.id);
+        let ended: std::collections::HashSet<u64> = streams
+            .iter()
+            .map(|stream| stream.id)
+            .filter(|&id| id >= first_ended)
+            .collect();
+        open.retain(|stream| !ended.contains(&stream.id));
+        streams.append(&mut open);
+        look.upstreams.push(streams);
+    }
+    Some(look)
+}
+
+async fn get<T: DeserializeOwned>(client: &reqwest::Client, url: String) -> Option<T> {
+    let answer = client.get(url).timeout(PATIENCE).send().await.ok()?;
+    let bytes = answer.bytes().await.ok()?;
+    serde_json::from_slice(&bytes).ok()
+}

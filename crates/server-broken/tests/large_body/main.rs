@@ -1,0 +1,106 @@
+//! Large bodies at the broken server, over real sockets: it does what it should, and it fails as it
+//! should.
+#![cfg(unix)]
+
+#[path = "../../../server-fixed/tests/large_body/support.rs"]
+mod support;
+
+use support::*;
+
+const VARIANTS: [&[&str]; 2] = [&[], &["--variant", "simd"]];
+
+fn start(flags: &[&str]) -> Server {
+    Server::start(env!("CARGO_BIN_EXE_server-broken"), flags)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_part_of_a_body_counts_and_unknown_keys_do_not() {
+    for variant in VARIANTS {
+        let server = start(variant);
+        let odd = r#"{"user":"x","items":[{"vector":[1,2.5e-3],"id":1,"text":"zwölf\n","more":[{}]}],"model":"q"}"#;
+        for path in ["/ping", "/pong"] {
+            let answer = server.post(path, odd.as_bytes()).await;
+            let expected = r#"{"model":"q","items":1,"text_bytes":7,"numbers":2}"#;
+            assert_eq!(
+                (answer.status, answer.body.as_str()),
+                (200, expected),
+                "{path}"
+            );
+
+            let large = server.post(path, &body(1 << 20)).await.json();
+            let items = large["items"].as_u64().expect("a number");
+            assert!(items > 100, "{large}");
+            assert_eq!(large["numbers"], items * 1000, "{path}");
+        }
+        let timings = server.gauge("timings").await;
+        let phases = [
+            "read_chunks",
+            "string_conversion",
+            "json_parsing",
+            "param_creation",
+        ];
+        for phase in phases {
+            assert_eq!(timings[phase]["count"], 1, "{timings}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invalid_json_is_a_400_with_a_sentence() {
+    for variant in VARIANTS {
+        let server = start(variant);
+        let wrong_shape = br#"{"model":"m","items":[{"id":-1,"text":"","vector":[]}]}"#;
+        for path in ["/ping", "/pong"] {
+            let mut client = server.connect().await;
+            for bad in [&b"{"[..], b"", b"\xff\xfe", wrong_shape] {
+                let answer = client.post(path, bad).await;
+                assert_eq!(answer.status, 400, "{path}: {}", answer.body);
+                let message = answer.message();
+                let expected = "the request body cannot be used: ";
+                assert!(message.starts_with(expected), "{path}: {message}");
+            }
+            assert_eq!(client.post(path, SMALL).await.status, 200);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_larger_than_anyone_should_send_is_refused_here_too() {
+    let server = start(&[]);
+    let mut client = server.connect().await;
+    client.announce("/ping", (64 << 20) + 1).await;
+    assert_eq!(client.answer().await.status, 413);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_requests_wait_while_a_large_body_is_parsed() {
+    let one = ["--runtime", "single-threaded", "--worker-threads", "1"];
+    for variant in VARIANTS {
+        let server = start(&[&one, variant].concat());
+        let pause = longest_pause(&server, &body(8 << 20), 7).await;
+        assert!(
+            pause > 0.4,
+            "no small answer for only {pause:.2} of its time"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_single_threaded_runtimes_answer_meanwhile() {
+    let server = start(&["--runtime", "single-threaded", "--worker-threads", "3"]);
+    let pause = longest_pause(&server, &body(8 << 20), 7).await;
+    assert!(pause < 0.4, "no small answer for {pause:.2} of its time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_written_before_the_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("bodies.log");
+    let server = start(&["--log-bodies", path.to_str().expect("text")]);
+    for bytes in [&body(1 << 20)[..], SMALL] {
+        assert_eq!(server.post("/pong", bytes).await.status, 200);
+        let text = std::fs::read_to_string(&path).expect("text");
+        let json = std::str::from_utf8(bytes).expect("text");
+        assert!(text.ends_with(&format!("{json}\n")) && text.lines().count() == 1);
+    }
+}

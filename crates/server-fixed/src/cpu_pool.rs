@@ -1,0 +1,70 @@
+//! Threads for work that computes, beside those that the event loop and waiting have.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use service::large_body::BodyError;
+use service::{EnvironmentError, ServerArgs};
+use tokio::sync::oneshot;
+
+/// A rayon pool; unless told otherwise with one thread less than there are cores, so that one is left
+/// for the event loop.
+///
+/// Its queue has no bound of its own: whoever hands over work has been let in first.
+#[derive(Clone)]
+pub(crate) struct CpuPool(Arc<rayon::ThreadPool>);
+
+impl CpuPool {
+    pub(crate) fn new(args: &ServerArgs) -> Result<Self, EnvironmentError> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = args
+            .cpu_threads
+            .map_or(cores - 1, |threads| threads as usize);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.max(1))
+            .thread_name(|index| format!("cpu-{index}"))
+            .build();
+        pool.map(|pool| Self(Arc::new(pool))).map_err(|error| {
+            EnvironmentError(format!(
+                "cannot start the threads for parsing: {error}; raise `ulimit -u`, or lower --cpu-threads"
+            ))
+        })
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.0.current_num_threads()
+    }
+
+    /// Runs `job` on a thread of the pool. If nobody waits for it any more when its turn comes, it
+    /// is dropped unrun; once it runs it runs to its end.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, BodyError> {
+        let (sender, result) = oneshot::channel();
+        self.0.spawn(move || {
+            if sender.is_closed() {
+                return;
+            }
+            // A panic that left the job would end the process.
+            if let Ok(value) = std::panic::catch_unwind(AssertUnwindSafe(job)) {
+                let _ = sender.send(value);
+            }
+        });
+        result.await.map_err(|_| BodyError::Failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_panics_is_an_error_and_the_pool_lives_on() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+        let pool = CpuPool(Arc::new(pool.unwrap()));
+        let panicked = pool.run(|| panic!("on purpose")).await;
+        assert!(matches!(panicked, Err(BodyError::Failed)));
+        assert_eq!(pool.run(|| 7).await.unwrap(), 7);
+    }
+}

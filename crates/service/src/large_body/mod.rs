@@ -1,0 +1,22 @@
+//! What `large-body` needs and does not teach: the shape of its bodies, their reading, and what is
+//! recorded of them. Where a body is parsed, and how many at once, is the servers' own matter.
+
+mod client;
+mod error;
+mod incoming;
+mod log;
+mod parameters;
+mod records;
+mod sizes;
+mod timings;
+
+pub use error::BodyError;
+pub use incoming::{Incoming, READ_WITHIN};
+pub use log::BodyLog;
+pub use parameters::{Answer, Item, Parameters};
+pub use records::Records;
+pub use sizes::{SizeCounts, Sizes};
+pub use timings::{Phases, Timing, Timings};
+
+/// Most bytes of a body that counts as small: parsing it takes well below a millisecond.
+pub const SMALL: usize = 64 << 10;

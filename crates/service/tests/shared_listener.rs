@@ -1,0 +1,154 @@
+//! Several single-threaded runtimes accept from one listener.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::routing::get;
+use service::{Drain, Listener};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+
+const RUNTIMES: usize = 3;
+
+/// How long `/block` holds its thread.
+const BLOCKED_FOR: Duration = Duration::from_secs(2);
+
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A server on three runtimes; `/thread` tells which one answers.
+struct Server {
+    address: SocketAddr,
+    drain: Drain,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Server {
+    fn start() -> Self {
+        let runtimes: Vec<Runtime> = (0..RUNTIMES)
+            .map(|_| Builder::new_current_thread().enable_all().build().unwrap())
+            .collect();
+        let handles: Vec<_> = runtimes.iter().map(|one| one.handle().clone()).collect();
+        let listener = {
+            let _inside = handles[0].enter();
+            Listener::bind("127.0.0.1:0".parse().unwrap(), "--listen").unwrap()
+        };
+        let address = listener.address().unwrap();
+        let drain = Drain::new(DRAIN);
+        let app = Router::new()
+            .route(
+                "/thread",
+                get(async || format!("{:?}", thread::current().id())),
+            )
+            .route("/block", get(block));
+        let listeners = listener.share(&handles).unwrap();
+        let serve = |(runtime, listener): (Runtime, Listener)| {
+            let served = service::serve(listener, app.clone(), drain.clone());
+            thread::spawn(move || runtime.block_on(served).unwrap())
+        };
+        let threads = runtimes.into_iter().zip(listeners).map(serve).collect();
+        Self {
+            address,
+            drain,
+            threads,
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "blocks one of the runtimes, to be seen doing so"
+)]
+async fn block() {
+    thread::sleep(BLOCKED_FOR);
+}
+
+/// A connection that is kept.
+struct Client(TcpStream);
+
+impl Client {
+    async fn connect(server: &Server) -> Self {
+        Self(TcpStream::connect(server.address).await.unwrap())
+    }
+
+    async fn get(&mut self, path: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
+        self.0.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 1024];
+        let length = self.0.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        answer.split_once("\r\n\r\n").expect("whole").1.to_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_connections_is_spread_over_the_runtimes() {
+    let server = Server::start();
+    let mut clients = Vec::new();
+    for _ in 0..30 {
+        clients.push(Client::connect(&server).await);
+    }
+    let mut served = BTreeMap::<String, usize>::new();
+    for client in &mut clients {
+        *served.entry(client.get("/thread").await).or_default() += 1;
+    }
+    assert_eq!(served.len(), RUNTIMES, "all of them serve: {served:?}");
+    assert!(served.values().all(|&count| count >= 5), "{served:?}");
+    let first = clients[0].get("/thread").await;
+    for _ in 0..5 {
+        assert_eq!(
+            clients[0].get("/thread").await,
+            first,
+            "it stays where it is"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runtime_that_is_blocked_gets_no_new_connection() {
+    let server = Server::start();
+    let mut client = Client::connect(&server).await;
+    let (sent, is_sent) = oneshot::channel();
+    let blocking = tokio::spawn(async move {
+        let _ = sent.send(());
+        client.get("/block").await
+    });
+    is_sent.await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let started = Instant::now();
+    for _ in 0..20 {
+        Client::connect(&server).await.get("/thread").await;
+    }
+    assert!(!blocking.is_finished(), "or nothing was blocked");
+    assert!(
+        started.elapsed() < BLOCKED_FOR / 2,
+        "{:?}",
+        started.elapsed()
+    );
+    blocking.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_them_drain_together() {
+    let server = Server::start();
+    let mut idle = Client::connect(&server).await;
+    idle.get("/thread").await;
+    let begun = Instant::now();
+    server.drain.begin();
+    tokio::task::spawn_blocking(|| {
+        for thread in server.threads {
+            thread.join().unwrap();
+        }
+    })
+    .await
+    .unwrap();
+    assert!(begun.elapsed() < DRAIN / 2, "nobody is left to wait for");
+    assert!(
+        TcpStream::connect(server.address).await.is_err(),
+        "nobody listens"
+    );
+}
