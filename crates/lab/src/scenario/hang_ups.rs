@@ -239,7 +239,11 @@ impl HangUps {
                 (1..=1_000).contains(&self.concurrency),
                 "1 to 1000",
             ),
-            range(key("stages"), !self.stages.is_empty(), "at least one"),
+            range(
+                key("stages"),
+                (1..=self.count as usize).contains(&self.stages.len()),
+                "at least one, and no more than there are requests",
+            ),
             range(
                 key("silent"),
                 !(self.silent && has(HangUpStage::Complete)),
@@ -368,5 +372,7 @@ mod tests {
         assert!(!fits("stages = [\"complete\"]\nsilent = true"));
         assert!(!fits("stages = [\"mid_stream\"]\nleave = \"vanish\""));
         assert!(!fits("stages = []"));
+        let eleven = ["\"mid_stream\""; 11].join(", ");
+        assert!(!fits(&format!("stages = [{eleven}]")));
     }
 }
