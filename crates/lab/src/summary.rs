@@ -597,6 +597,7 @@ pub struct Forecast {
     /// Short name, which expectations use: `forecast.<name>.error`.
     pub name: String,
     /// The metric that it is compared with.
+    #[serde(default)]
     pub metric: String,
     /// The law, with its numbers.
     pub formula: String,
@@ -668,6 +669,7 @@ pub struct Quality {
     /// How late the driver started its streams.
     pub load_dispatch_us: Lateness,
     /// How late the driver sent its requests, by class.
+    #[serde(default)]
     pub requests_dispatch_us: BTreeMap<String, Lateness>,
     /// Share of the checks that the probe could not send.
     pub not_sent_percent: f64,

@@ -23,7 +23,7 @@ pub struct Args {
     /// Run only this cell; may be given several times
     #[arg(long, value_name = "CELL", conflicts_with = "quick")]
     cell: Vec<String>,
-    /// Run the short form of the scenario: the cells that it marks as quick
+    /// Run the short form of the scenario: the cells that it marks as quick, or all of them shortened
     #[arg(long)]
     quick: bool,
     /// Run everything this many times, variants in turn

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{print, run};
-use crate::exit::Usage;
+use crate::exit::{self, Usage};
 use crate::judge::control::{Judged, control};
 use crate::run::{Interrupt, Plan};
 use crate::scenario::{self, Scenario};
@@ -75,7 +75,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             summary,
         })
         .collect();
-    print(&show::scenarios::render(&judged, &control(&judged)));
+    let controls = control(&judged);
+    print(&show::scenarios::render(&judged, &controls));
+    if controls.iter().any(|one| one.failed_by.is_none()) {
+        // An expectation that nothing can fail proves nothing.
+        code = run::worse(code, exit::EXPECTATION);
+    }
     match error {
         Some(error) => Err(error.into()),
         None => Ok(ExitCode::from(code)),

@@ -1,8 +1,8 @@
 //! The positive control: an expectation that nothing can fail proves nothing.
 
-use super::expectations;
+use super::{expectations, forecast};
 use crate::scenario::Expectation;
-use crate::summary::Summary;
+use crate::summary::{Distribution, Pool, Summary};
 
 /// A cell with what had to hold in it.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Control {
 
 /// Holds each expectation against the valid runs of other variants, those of its own scenario first:
 /// broken as if it were fixed, and the reverse. A run that did not measure the metric is no control.
+/// One that no server here fails (an error of a forecast, a lost stream) is held against a forecast
+/// that was made for another cell, and then against its own run with the load spoiled.
 #[must_use]
 pub fn control(judged: &[Judged<'_>]) -> Vec<Control> {
     let mut controls: Vec<Control> = Vec::new();
@@ -60,10 +62,61 @@ fn failed_by(expectation: &Expectation, own: &Summary, judged: &[Judged<'_>]) ->
         .filter(|other| (&other.scenario, &other.variant) != (&own.scenario, &own.variant));
     let (same, elsewhere): (Vec<_>, Vec<_>) =
         others.partition(|other| other.scenario == own.scenario);
-    same.into_iter()
+    let failing = same
+        .into_iter()
         .chain(elsewhere)
         .find(|other| expectations::is_failed_by(expectation, other))
-        .map(|other| format!("{} / {} / {}", other.scenario, other.cell, other.variant))
+        .map(|other| format!("{} / {} / {}", other.scenario, other.cell, other.variant));
+    failing
+        .or_else(|| foreign_forecast(expectation, own, judged))
+        .or_else(|| {
+            let spoiled = spoiled(own);
+            expectations::is_failed_by(expectation, &spoiled)
+                .then(|| "its own run with the load spoiled".to_owned())
+        })
+}
+
+/// For an expectation of a forecast: what was forecast for another cell, held against this run.
+fn foreign_forecast(
+    expectation: &Expectation,
+    own: &Summary,
+    judged: &[Judged<'_>],
+) -> Option<String> {
+    expectation.metric.strip_prefix("forecast.")?;
+    judged.iter().map(|one| one.summary).find_map(|other| {
+        let mut swapped = own.clone();
+        swapped.forecast = other.forecast.clone();
+        forecast::settle(&mut swapped.forecast, own);
+        expectations::is_failed_by(expectation, &swapped).then(|| {
+            format!(
+                "the forecast of {} / {} / {}",
+                other.scenario, other.cell, other.variant
+            )
+        })
+    })
+}
+
+/// The same run, had its load fared as badly as a load can: for what no server here gets wrong.
+fn spoiled(own: &Summary) -> Summary {
+    let mut spoiled = own.clone();
+    let load = &mut spoiled.phases.load;
+    for class in load.requests.values_mut() {
+        let outcomes = &mut class.outcomes;
+        (outcomes.ok, outcomes.timeout, class.unanswered) = (0, outcomes.due, 0);
+        (class.completed, class.throughput_per_second) = (0, Some(0.0));
+        outcomes.response_us = Distribution {
+            max: Some(1),
+            ..Distribution::default()
+        };
+    }
+    load.streams.truncated = load.streams.started;
+    if let Some(pool) = &mut spoiled.server.pool {
+        *pool = Pool {
+            capacity: pool.capacity,
+            ..Pool::default()
+        };
+    }
+    spoiled
 }
 
 #[cfg(test)]

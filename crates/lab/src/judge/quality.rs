@@ -154,7 +154,7 @@ fn row_not_delivered(row: &HangUps, has_levels: bool) -> Vec<String> {
     let mut reasons = Vec::new();
     if !row.is_over {
         reasons.push(format!(
-            "the row of hang-ups was not over in time: {} of {} requests had their turn; ask for fewer, or raise              `within`",
+            "the row of hang-ups was not over in time: {} of {} requests had their turn; ask for fewer, or raise `within`",
             row.sent, row.planned
         ));
     }

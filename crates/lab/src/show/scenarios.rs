@@ -129,7 +129,7 @@ fn positive_control(controls: &[Control]) -> String {
         .filter(|one| one.failed_by.is_some())
         .count();
     let mut text = format!(
-        "Positive control: {failed} of {} expectations fail on the run of another variant.\n",
+        "Positive control: {failed} of {} expectations can fail: on the run of another variant, with the\nforecast of another cell, or on their own run with the load spoiled.\n",
         controls.len()
     );
     for control in controls.iter().filter(|one| one.failed_by.is_none()) {

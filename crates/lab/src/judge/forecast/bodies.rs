@@ -27,14 +27,19 @@ pub(super) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
         return Vec::new();
     }
     // Of those that come in a stall each waits for what is left of it: P(wait > x) = u·(B − x)/B.
-    let p99 = stall * (1.0 - 0.01 / share);
+    // The percentile must lie in the stalls, and not where the longest of a few decides.
+    let (field, above) = if share > 0.15 {
+        ("p90", 0.10)
+    } else {
+        ("p99", 0.01)
+    };
     vec![row(
-        &format!("{small}_p99"),
-        &format!("requests.{small}.p99"),
+        &format!("{small}_{field}"),
+        &format!("requests.{small}.{field}"),
         Unit::Us,
-        p99 * 1e6,
+        stall * (1.0 - above / share) * 1e6,
         format!(
-            "B·(1 − 0.01/u): a stall of B = {:.0} ms, parsed by the lab beforehand, keeps a worker busy u = {:.0} % of the time",
+            "B·(1 − {above}/u): a stall of B = {:.0} ms, parsed by the lab beforehand, keeps a worker busy u = {:.0} % of the time",
             stall * 1e3,
             100.0 * share
         ),
