@@ -110,6 +110,21 @@ fn spoiled(own: &Summary) -> Summary {
         };
     }
     load.streams.truncated = load.streams.started;
+    for probe in load.probes.values_mut() {
+        (probe.ok, probe.timeout) = (0, probe.due);
+        let timeout = Some(probe.timeout_us);
+        probe.response_us = Distribution {
+            p50: timeout,
+            p99: timeout,
+            max: timeout,
+            p50_censored: true,
+            p99_censored: true,
+            max_censored: true,
+            ..probe.response_us.clone()
+        };
+    }
+    let capacity = &mut spoiled.diagnosis.inferred_capacity;
+    *capacity = capacity.map(|capacity| capacity + 1);
     if let Some(pool) = &mut spoiled.server.pool {
         *pool = Pool {
             capacity: pool.capacity,
