@@ -8,7 +8,9 @@ use crate::support::*;
 async fn a_full_bulkhead_sheds_and_the_probe_stays_fast() {
     let server = Server::start("--pool-threads 2 --queue 3");
     let predictions = server.clients(9, "POST", "/predict?work=3s");
-    let bulkhead = server.until("bulkhead", |it| it["refused"] == 4).await;
+    // Refused at once; a thread takes its job up a moment later.
+    let is_full = |it: &serde_json::Value| it["refused"] == 4 && it["busy"] == 2;
+    let bulkhead = server.until("bulkhead", is_full).await;
     assert_eq!(
         (&bulkhead["capacity"], &bulkhead["queue_limit"]),
         (&2.into(), &3.into())
