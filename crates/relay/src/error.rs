@@ -66,8 +66,9 @@ pub enum RelayError {
         /// What broke.
         source: BoxError,
     },
-    /// The upstream ended its event stream without the terminal event.
-    #[error("the upstream ended its stream after {bytes} bytes without the terminal event")]
+    /// The upstream ended its event stream without the terminal event, or another body before the end
+    /// that it had announced.
+    #[error("the upstream ended its answer after {bytes} bytes, before its end")]
     Truncated {
         /// Bytes relayed until then.
         bytes: u64,

@@ -50,8 +50,11 @@
 //! | no connection, protocol broken | 502 | error event, clean end | transfer broken off |
 //! | silent, or too long as a whole | 504 | error event, clean end | transfer broken off |
 //! | upstream answers ≥ 400 | passed through | – | – |
-//! | ends without its terminal event | – | error event, clean end | – |
-//! | client hangs up | upstream closed | upstream closed | upstream closed |
+//! | ends without its terminal event, or its announced end | – | error event, clean end | transfer broken off |
+//! | client hangs up | upstream released | upstream released | upstream released |
+//!
+//! To release the upstream is to close its connection, or over HTTP/2 to reset the stream of that
+//! client alone. HTTP/2 is spoken where TLS negotiates it, or where [`Protocol`] says so.
 //!
 //! With [fallbacks](Relay::with_fallbacks), the next upstream is asked while nothing of an answer is
 //! out. Whoever would rather wait for a permit than be refused has [`Relay::permit_within`].

@@ -36,6 +36,7 @@ pub struct Relay {
 
 /// The relay's counters at one instant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RelaySnapshot {
     /// Permits held now.
     pub permits_in_use: usize,
@@ -47,7 +48,9 @@ pub struct RelaySnapshot {
     pub permits_waiting: usize,
     /// Requests refused because no permit was left, or came free in time.
     pub refused: u64,
-    /// Requests sent whose response head has not come; with fallbacks, whose first byte has not.
+    /// Requests whose response head has not come, or with fallbacks the first byte. Over HTTP/2 those
+    /// are among them that cannot be sent yet, because the connection has all the streams that the
+    /// upstream allows.
     pub awaiting_head: usize,
     /// Streams being relayed.
     pub streams_open: usize,
