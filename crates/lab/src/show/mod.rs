@@ -7,3 +7,4 @@ pub mod matrix;
 pub mod progress;
 pub mod scenarios;
 pub mod summary;
+pub mod watch;
