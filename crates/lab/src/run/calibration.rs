@@ -128,3 +128,67 @@ fn parse(body: Vec<u8>, by_value: bool) {
         drop(value.and_then(Parameters::deserialize));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(path: &str, body_bytes: u64) -> Cell {
+        let text = format!(
+            r#"
+            name = "x"
+            server = {{ pool_threads = 4 }}
+            probe = {{ rate = 50, timeout = "5s", endpoints = {{ health_async = "/" }} }}
+            phases = {{ baseline = "1s", hold = "1s", recovery = "1s" }}
+            [load.requests.small]
+            path = "{path}"
+            body_bytes = 512
+            rate = 50
+            timeout = "1s"
+            [load.requests.large]
+            path = "{path}"
+            body_bytes = {body_bytes}
+            users = 1
+            timeout = "1s"
+            "#
+        );
+        toml::from_str(&text).expect("a cell")
+    }
+
+    #[test]
+    fn what_is_timed_is_the_largest_body_of_each_cell_the_way_its_route_parses_it() {
+        let cells = [
+            cell("/ping", 400_000),
+            cell("/ping", 8_000_000),
+            cell("/pong", 8_000_000),
+        ];
+        let calibration = Calibration::measure(cells.iter(), &[Model::ParseOnWorker]);
+        let [small, large, by_value] =
+            [0, 1, 2].map(|n| calibration.parse(&cells[n]).expect("timed"));
+        assert!(small > Duration::ZERO);
+        // Twenty times the bytes, and a tree of values on the way: with a wide margin.
+        assert!(large > small * 4, "{small:?} {large:?}");
+        assert!(by_value * 2 > large * 3, "{large:?} {by_value:?}");
+    }
+
+    #[test]
+    fn nothing_is_timed_that_no_forecast_asks_for() {
+        let cells = [cell("/ping", 8_000_000)];
+        let calibration = Calibration::measure(cells.iter(), &[Model::ParseOnPool, Model::None]);
+        assert_eq!(calibration.parse(&cells[0]), None);
+        let other = Calibration::measure(cells.iter(), &[Model::ParseOnWorker]);
+        assert_eq!(other.parse(&cell("/ping", 8_000_001)), None);
+    }
+
+    #[test]
+    fn what_is_timed_is_parsed() {
+        for by_value in [false, true] {
+            let body = json_body(100_000, BodyKind::Items);
+            let text = str::from_utf8(&body).expect("text");
+            let parameters: Parameters = serde_json::from_str(text).expect("the lab's own shape");
+            assert!(parameters.items.len() > 1_000);
+            assert_eq!(in_chunks(&body), body);
+            parse(in_chunks(&body), by_value);
+        }
+    }
+}

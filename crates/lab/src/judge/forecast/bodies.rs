@@ -95,3 +95,72 @@ pub fn largest_body(cell: &Cell) -> Option<&Requests> {
         .filter(|class| class.body_bytes.is_some())
         .max_by_key(|class| class.body_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARSE: Duration = Duration::from_millis(200);
+
+    /// A large body every second or so, on a `runtime` with so many workers.
+    fn cell(runtime: &str, workers: u32, small: &str, large: &str) -> Cell {
+        let text = format!(
+            r#"
+            name = "x"
+            server = {{ pool_threads = 4, worker_threads = {workers}, runtime = "{runtime}" }}
+            probe = {{ rate = 50, timeout = "5s", endpoints = {{ health_async = "/" }} }}
+            phases = {{ baseline = "1s", hold = "1s", recovery = "1s" }}
+            [load.requests.small]
+            path = "/ping"
+            body_bytes = 512
+            rate = 50
+            timeout = "1s"
+            {small}
+            [load.requests.large]
+            path = "/ping"
+            body_bytes = 25000000
+            users = 1
+            timeout = "1s"
+            {large}
+            "#
+        );
+        toml::from_str(&text).expect("a cell")
+    }
+
+    const PAUSE: &str = r#"think = { min = "700ms", max = "900ms" }"#;
+
+    #[test]
+    fn a_fifth_of_the_time_stalled_is_a_p95_of_three_quarters_of_a_stall() {
+        let rows = on_worker(&cell("single-threaded", 1, "", PAUSE), PARSE);
+        let [row] = &rows[..] else { panic!("{rows:?}") };
+        assert_eq!(
+            (row.metric.as_str(), row.bound),
+            ("requests.small.p95", Bound::Exact)
+        );
+        assert!((row.predicted - 150_000.0).abs() < 1.0, "{row:?}");
+    }
+
+    #[test]
+    fn a_body_that_is_asked_to_cost_more_stalls_for_that_long() {
+        let costly = format!("{PAUSE}\nquery = {{ work = \"800ms\" }}");
+        let rows = on_worker(&cell("single-threaded", 1, "", &costly), PARSE);
+        assert!((rows[0].predicted - 720_000.0).abs() < 1.0, "{rows:?}");
+    }
+
+    #[test]
+    fn several_runtimes_bound_it_and_luck_is_not_forecast() {
+        let rows = on_worker(&cell("single-threaded", 4, "", PAUSE), PARSE);
+        let [row] = &rows[..] else { panic!("{rows:?}") };
+        assert_eq!(
+            (row.metric.as_str(), row.bound),
+            ("requests.small.p99", Bound::AtMost)
+        );
+        assert!((row.predicted - 160_000.0).abs() < 1.0, "{row:?}");
+        for lucky in [
+            cell("multi-thread", 4, "", PAUSE),
+            cell("single-threaded", 4, "keep_alive = true", PAUSE),
+        ] {
+            assert!(on_worker(&lucky, PARSE).is_empty());
+        }
+    }
+}
