@@ -148,14 +148,15 @@ impl Gathered {
     pub(super) fn render(&self, layout: Option<Layout>, format: Format) -> String {
         match layout {
             Some(Layout::Matrix) => self.matrix(format),
-            Some(Layout::Classes) => self.overview(Topic::Classes, format),
-            Some(Layout::Phases) => self.overview(Topic::Phases, format),
+            Some(Layout::Classes) => self.overview(Topic::Classes, format, true),
+            Some(Layout::Phases) => self.overview(Topic::Phases, format, true),
             Some(Layout::Cells) => self.comparisons(format),
             None if format == Format::Json => self.comparisons(format),
             None if is_matrix(&self.cells) => self.matrix(format),
             None if is_overview(&self.cells) => [
-                self.overview(Topic::Classes, format),
-                self.overview(Topic::Phases, format),
+                // What must be known of the runs stands with each cell.
+                self.overview(Topic::Classes, format, false),
+                self.overview(Topic::Phases, format, false),
                 self.comparisons(format),
             ]
             .join("\n"),
@@ -173,9 +174,13 @@ impl Gathered {
         }
     }
 
-    fn overview(&self, topic: Topic, format: Format) -> String {
+    fn overview(&self, topic: Topic, format: Format, stands_alone: bool) -> String {
         let mut overview = overview(&self.cells, topic);
         overview.remarks.extend(self.remarks.iter().cloned());
+        if !stands_alone {
+            overview.remarks.clear();
+            overview.made_by.clear();
+        }
         match format {
             Format::Text => show::overview::text(&overview),
             Format::Markdown => show::overview::markdown(&overview),
