@@ -86,6 +86,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The median of some rounds, each done as a server does it: on a thread that is not the first of its
 /// process, from a copy of its own, until the last part of it is given back. The allocator gives memory
 /// of that size back to the system, and every round pays for it again.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "on a thread of its own, which is no worker of a runtime"
+)]
 fn time_of(work: Work) -> Duration {
     let body = json_body(work.size, work.kind);
     let rounds = move || {

@@ -24,7 +24,7 @@ impl Work {
     /// The first error of `parse`.
     pub fn spend<T, E>(&self, mut parse: impl FnMut() -> Result<T, E>) -> Result<T, E> {
         let started = Instant::now();
-        let time = self.work.map_or(Duration::ZERO, |work| work.get());
+        let time = self.work.map_or(Duration::ZERO, QueryTime::get);
         loop {
             let parsed = parse()?;
             if started.elapsed() >= time {
