@@ -33,7 +33,7 @@ pub(super) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
     // Of those that come in a stall each waits for what is left of it: P(wait > x) = u·(B − x)/B.
     // The percentile must lie in the stalls, where neither a few percent of u nor the longest of a
     // few stalls decides.
-    let (field, above) = if share > 0.15 {
+    let (field, above) = if share > 0.12 {
         ("p95", 0.05)
     } else {
         ("p99", 0.01)
