@@ -125,7 +125,7 @@ fn classes_and_phases_of_all_cells_stand_in_one_table_each() {
 fn a_document_gets_the_table_between_its_marks(bench: &Bench) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("page.md");
-    let page = "before\n<!-- generated -->\nold\n<!-- end generated -->\nafter\n";
+    let page = "before\n<!-- generated -->\nstale\n<!-- end generated -->\nafter\n";
     std::fs::write(&file, page).expect("written");
     let path = file.to_str().expect("text");
     let output = bench.run(&["compare", "--table", "classes", "--into", path]);
@@ -135,7 +135,7 @@ fn a_document_gets_the_table_between_its_marks(bench: &Bench) {
         page.starts_with("before\n") && page.ends_with("\nafter\n"),
         "{page}"
     );
-    assert!(!page.contains("old"), "{page}");
+    assert!(!page.contains("stale"), "{page}");
     assert!(page.contains("| **small, /pong** |"), "{page}");
     let none = bench.run(&["compare", "--cell", "missing"]);
     assert_eq!(none.status.code(), Some(2), "{}", stderr(&none));

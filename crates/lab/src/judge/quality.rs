@@ -363,7 +363,8 @@ mod tests {
     fn requests_of_a_plan_that_were_sent_late_are_invalid_unless_they_took_much_longer() {
         let valid = |arrivals, p99_us| {
             let quality = Quality {
-                requests_dispatch_us: [("small".to_owned(), late(20_000))].into(),
+                requests_dispatch_us: [("small".to_owned(), late(LOAD_DISPATCH_FLOOR_US + 1))]
+                    .into(),
                 ..Quality::default()
             };
             judged(quality, &with_class(arrivals, 0, p99_us)).valid

@@ -173,7 +173,7 @@ mod tests {
         let words: Vec<_> = lines.next().expect("a row").split_whitespace().collect();
         assert_eq!(
             words.join(" "),
-            "pong-1 500 300 µs 1.30 ms 20.0 ms 80.0 ms 120 ms 200 ms ≥10.0 s"
+            "pong-1 500 300 µs 1.30 ms ≥20.0 ms 80.0 ms 120 ms 200 ms ≥10.0 s"
         );
         assert!(text.contains("large-body / fixed: requests"), "{text}");
     }
