@@ -4,14 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use service::EnvironmentError;
-use tokio::net::{TcpListener, TcpSocket};
+use service::{EnvironmentError, bind};
+use tokio::net::TcpListener;
 
 use super::connection::Connection;
-
-/// Length of the accept queue: thousands of streams may begin at once (the kernel caps it at
-/// `net.core.somaxconn`, 4096 by default).
-const BACKLOG: u32 = 4096;
 
 /// A TCP listener that counts its open connections, notes how and when each peer leaves, and can
 /// give them small send buffers. [`Mock::serve`](crate::Mock::serve) serves on it.
@@ -23,11 +19,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds to `address`; port 0 picks a free port. `flag` is what the person who started the
-    /// service changes the address with.
-    ///
-    /// `send_buffer` is the `SO_SNDBUF` of every connection in bytes (Linux doubles it for its own
-    /// bookkeeping); `None` leaves it to the kernel, which lets it grow to megabytes.
+    /// Listens on `address`: see [`service::bind`].
     ///
     /// # Errors
     /// [`EnvironmentError`] that names the address and the remedy.
@@ -36,28 +28,8 @@ impl Listener {
         flag: &str,
         send_buffer: Option<u32>,
     ) -> Result<Self, EnvironmentError> {
-        let bind = || -> io::Result<TcpListener> {
-            let socket = if address.is_ipv4() {
-                TcpSocket::new_v4()?
-            } else {
-                TcpSocket::new_v6()?
-            };
-            socket.set_reuseaddr(true)?;
-            if let Some(bytes) = send_buffer {
-                // What is accepted inherits it.
-                socket.set_send_buffer_size(bytes)?;
-            }
-            socket.bind(address)?;
-            socket.listen(BACKLOG)
-        };
-        let inner = bind().map_err(|error| {
-            EnvironmentError(format!(
-                "cannot listen on {address}: {error}; choose another address with {flag} \
-                 (port 0 picks a free port), or stop what holds it"
-            ))
-        })?;
         Ok(Self {
-            inner,
+            inner: bind(address, flag, send_buffer)?,
             open: Arc::default(),
             write_timeout: None,
         })

@@ -123,12 +123,12 @@ impl Peer {
     }
 
     pub(super) fn note_error(&self, error: &io::Error) {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-        if matches!(
-            error.kind(),
-            ConnectionReset | BrokenPipe | ConnectionAborted
-        ) {
-            self.note(HowLeft::Reset);
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut};
+        match error.kind() {
+            ConnectionReset | BrokenPipe | ConnectionAborted => self.note(HowLeft::Reset),
+            // The write limit's; a connection's own timeout comes after minutes.
+            TimedOut => self.note(HowLeft::TookNothing),
+            _ => {}
         }
     }
 }
