@@ -49,7 +49,9 @@ async fn holds(flags: &[&str]) {
     let (mut most, mut written) = (0, vec![]);
     read_slowly(&mut client, LASTING.as_secs(), || {
         most = most.max(resident(stand.process));
-        written.push(stand.mock.ledger().open_streams()[0].chunks);
+        let open = stand.mock.ledger().open_streams();
+        let stream = open.first().expect("held back, and not done");
+        written.push(stream.chunks);
     })
     .await;
     let grown = most.saturating_sub(before);
