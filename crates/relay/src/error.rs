@@ -78,6 +78,12 @@ pub enum RelayError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The app's own body cannot be written as JSON.
+    #[error("the request body cannot be written as JSON")]
+    Serialize {
+        /// What cannot.
+        source: BoxError,
+    },
     /// The request's body is over the limit.
     #[error("the request body is larger than {limit} bytes")]
     BodyTooLarge {
@@ -145,6 +151,10 @@ impl RelayError {
             Self::Upstream { .. } => (StatusCode::BAD_GATEWAY, "upstream_failed"),
             Self::Truncated { .. } => (StatusCode::BAD_GATEWAY, "upstream_truncated"),
             Self::InvalidRequest { .. } => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Self::Serialize { .. } => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "request_not_serializable",
+            ),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "request_body_too_large"),
             Self::RequestBody { .. } => (StatusCode::BAD_REQUEST, "request_body_failed"),
             Self::RequestTimeout { .. } => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),

@@ -1,15 +1,36 @@
 //! Relays a streaming upstream response through an axum app without holding a thread.
 //!
-//! Send, take the byte stream, return it as the body: dropping the body then drops the upstream's
-//! connection. What is easily forgotten stands around that: a permit that lives as long as the
-//! *body*, timeouts, and an ending that the client can see.
+//! ```
+//! use axum::extract::{Request, State};
+//! use axum::response::Response;
+//! use axum::{Router, routing::post};
+//! use relay::{Relay, Timeouts};
+//!
+//! async fn complete(State(relay): State<Relay>, request: Request) -> Response {
+//!     relay.forward(request, "/v1/chat/completions").await
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let upstream = "http://127.0.0.1:8000".parse()?;
+//! let relay = Relay::new(upstream, Timeouts::default(), 1000)?;
+//! let app: Router = Router::new().route("/v1/chat/completions", post(complete)).with_state(relay);
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A request of the app's own, with any method, headers and JSON body, is made by [`Relay::build`].
+//!
+//! What [`Relay::forward`] does is short: send, take the byte stream, return it as the body; dropping
+//! the body then drops the upstream's connection. What is easily forgotten stands around that: a
+//! permit that lives as long as the *body*, timeouts, and an ending that the client can see. Spelled
+//! out, for whoever has something to do in between:
 //!
 //! ```
 //! use axum::body::Body;
 //! use axum::extract::{Request, State};
 //! use axum::response::Response;
-//! use axum::{Router, routing::post};
-//! use relay::{Framing, Relay, RelayError, Timeouts};
+//! use relay::{Framing, Relay, RelayError};
 //!
 //! async fn complete(State(relay): State<Relay>, request: Request) -> Result<Response, RelayError> {
 //!     let (parts, body) = request.into_parts();
@@ -22,14 +43,6 @@
 //!     let body = relay.guard(bytes, permit, Framing::of(&head));
 //!     Ok(Response::from_parts(head, Body::from_stream(body)))
 //! }
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let upstream = "http://127.0.0.1:8000".parse()?;
-//! let relay = Relay::new(upstream, Timeouts::default(), 1000)?;
-//! let app: Router = Router::new().route("/v1/chat/completions", post(complete)).with_state(relay);
-//! # let _ = app;
-//! # Ok(())
-//! # }
 //! ```
 //!
 //! | what happens | before the head | after it, event stream | after it, anything else |
@@ -50,11 +63,14 @@ mod body;
 mod ending;
 mod error;
 mod fallback;
+mod forward;
 mod framing;
 mod headers;
 mod ledger;
 mod metrics;
+mod outgoing;
 mod permits;
+mod protocol;
 mod relay;
 mod request;
 mod send;
@@ -66,7 +82,9 @@ pub use ending::{Ending, StreamFigures};
 pub use error::{BoxError, RelayError, error_event, error_response};
 pub use framing::{Framing, Terminal};
 pub use headers::{client_head, response_head};
+pub use outgoing::Outgoing;
 pub use permits::{Permit, Shed};
+pub use protocol::Protocol;
 pub use relay::{ConfigError, Relay, RelaySnapshot};
 pub use request::{REQUEST_BODY_LIMIT, UpstreamRequest};
 pub use reqwest::Url;

@@ -117,7 +117,7 @@ impl Relay {
     async fn head(&self, outgoing: Request) -> Result<Response, RelayError> {
         let Timeouts { connect, idle, .. } = self.timeouts();
         let sent = Instant::now();
-        match tokio::time::timeout(idle, self.shared.client.execute(outgoing)).await {
+        match tokio::time::timeout(idle, self.client.execute(outgoing)).await {
             Err(_) => Err(RelayError::HeadTimeout {
                 waited: sent.elapsed(),
                 limit: idle,

@@ -58,6 +58,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
+        self.peer.note_closed();
         if self.peer.is_to_be_reset() {
             let _ = self.stream.set_zero_linger();
         }

@@ -10,9 +10,7 @@ use tokio::net::TcpListener;
 use super::connection::Connection;
 
 /// A TCP listener that counts its open connections, notes how and when each peer leaves, and can
-/// give them small send buffers.
-///
-/// Use it with [`axum::serve()`] and `into_make_service_with_connect_info::<Peer>()`.
+/// give them small send buffers. [`Mock::serve`](crate::Mock::serve) serves on it.
 #[derive(Debug)]
 pub struct Listener {
     inner: TcpListener,
@@ -58,13 +56,9 @@ impl Listener {
     pub fn open_connections(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.open)
     }
-}
 
-impl axum::serve::Listener for Listener {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    /// The next connection.
+    pub(super) async fn accept(&self) -> Connection {
         loop {
             match self.inner.accept().await {
                 Ok((stream, address)) => {
@@ -72,8 +66,7 @@ impl axum::serve::Listener for Listener {
                     let _ = stream.set_nodelay(true);
                     self.open.fetch_add(1, Ordering::Relaxed);
                     let open = Arc::clone(&self.open);
-                    let connection = Connection::new(stream, address, open, self.write_timeout);
-                    return (connection, address);
+                    return Connection::new(stream, address, open, self.write_timeout);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection; trying again in 100 ms");
@@ -81,9 +74,5 @@ impl axum::serve::Listener for Listener {
                 }
             }
         }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
     }
 }

@@ -8,6 +8,7 @@ mod scenarios;
 mod schema;
 mod stop;
 mod up;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,8 @@ pub enum Command {
     Schema,
     /// Start the upstream and a server in the foreground, to try by hand
     Up(up::Args),
+    /// Watch two health URLs of any service, and say what is wrong when it begins
+    Watch(watch::Args),
     /// End what a crashed run left behind
     Stop(stop::Args),
 }
@@ -46,6 +49,7 @@ impl Command {
             Self::List => list::run(),
             Self::Schema => schema::run(),
             Self::Up(args) => up::run(args),
+            Self::Watch(args) => watch::run(args),
             Self::Stop(args) => stop::run(&args),
         }
     }

@@ -15,5 +15,6 @@ pub mod quality;
 pub mod recovery;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod watch;
 
 pub use metric::is_known as is_known_metric;

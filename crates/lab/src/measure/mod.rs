@@ -24,6 +24,7 @@ mod stream;
 mod tick;
 mod timeline;
 mod upstream_ledger;
+mod watch;
 
 pub use backlog::{LATER, LEAST_WATCH};
 pub use collector::{Collector, Event, Pids, Recorded, Resources, Setup};
@@ -44,3 +45,4 @@ pub use segment::{Segment, Segments};
 pub use stream::{StreamEnding, StreamRecord, StreamRecorder};
 pub use tick::{Outcome, Tick};
 pub use upstream_ledger::{LedgerLook, LedgerStream, open_streams, read_ledgers, unix_us};
+pub use watch::{Figures, Look, Pair, WatchLog};

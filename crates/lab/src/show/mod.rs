@@ -8,3 +8,4 @@ pub mod overview;
 pub mod progress;
 pub mod scenarios;
 pub mod summary;
+pub mod watch;
