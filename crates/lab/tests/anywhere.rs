@@ -93,8 +93,9 @@ fn a_file_wins_over_what_is_built_in() {
 fn what_is_missing_is_told_in_a_sentence() {
     let lab = Installed::new();
     let (code, text) = lab.run(&["compare"]);
-    assert_eq!(code, Some(2), "{text}");
-    assert_eq!(text.lines().count(), 1, "{text}");
+    assert_eq!(code, Some(4), "{text}");
+    assert_eq!(text.trim().lines().count(), 1, "{text}");
+    assert!(text.contains("there is no run in results/runs"), "{text}");
     let (code, text) = lab.run(&["forecast", "nowhere"]);
     assert_eq!(code, Some(2), "{text}");
     assert!(

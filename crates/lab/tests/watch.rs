@@ -96,7 +96,7 @@ async fn a_full_pool_is_named_and_no_check_waits_for_the_one_before() {
     let took = due[14].duration_since(due[0]).expect("in order");
     assert_eq!(took.as_millis().abs_diff(14 * 200), 0, "by the plan");
     let summary = stderr(&output);
-    assert!(summary.contains("15 ticks, 1 alerts"), "{summary}");
+    assert!(summary.contains("15 ticks, 1 alert"), "{summary}");
     assert!(summary.contains("p50 ≥ 2.00 s"), "{summary}");
     drop(streams);
 }
@@ -120,7 +120,7 @@ async fn the_verdict_follows_what_happens_and_an_alert_is_not_forgotten() {
     tokio::task::block_in_place(|| until("now: healthy"));
     let pid = Pid::from_raw(watching.id().cast_signed()).expect("a pid");
     kill_process(pid, Signal::INT).expect("sent");
-    tokio::task::block_in_place(|| until("1 alerts"));
+    tokio::task::block_in_place(|| until("1 alert"));
     let code = watching.wait().expect("ended").code();
     assert_eq!(code, Some(1), "an alert fired, though all is well again");
 }

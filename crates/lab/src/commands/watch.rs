@@ -170,7 +170,9 @@ async fn watch(args: &Args, watched: Watched, interrupt: &Interrupt) -> anyhow::
         while !(end_us.is_some() && prober.is_done()) {
             tokio::time::sleep(LOOK_EVERY).await;
             let now_us = segments.now_us();
-            if let (None, Some(length)) = (end_us, length_us.filter(|&length| now_us >= length)) {
+            // Before the end: a check that is due at it would be sent before this is awake again.
+            let soon_us = now_us + 2 * us(LOOK_EVERY);
+            if let (None, Some(length)) = (end_us, length_us.filter(|&length| soon_us >= length)) {
                 end_us = Some(prober.stop_at(length));
             }
             monitor.look(now_us)?;
