@@ -29,6 +29,9 @@ pub struct Args {
     /// Run everything this many times, variants in turn
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     repeat: u32,
+    /// How often an invalid cell is measured again before it stands as invalid
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
+    retries: u32,
     /// Replace a value of the scenario, for instance server.pool_threads=40
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -103,7 +106,7 @@ fn plan(args: Args) -> anyhow::Result<Plan> {
     Ok(Plan {
         scenario,
         repeats: args.repeat,
-        retries: 0,
+        retries: args.retries,
         calibration: calibration(&cells, &variants),
         out: args.out,
         command: command_line(),

@@ -14,7 +14,7 @@ mod pool_queue;
 pub mod quality;
 pub mod recovery;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod watch;
 
 pub use metric::is_known as is_known_metric;

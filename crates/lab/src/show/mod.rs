@@ -4,6 +4,7 @@ mod claims;
 pub mod comparison;
 pub mod forecast;
 pub mod matrix;
+pub mod overview;
 pub mod progress;
 pub mod scenarios;
 pub mod summary;
