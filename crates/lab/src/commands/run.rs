@@ -15,7 +15,7 @@ use crate::summary::{Kind, State, Summary};
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Path of a scenario file, or the name of one in scenarios/
+    /// Path of a scenario file, name of one in scenarios/, or name of one that is built in
     scenario: String,
     /// Run only this variant; may be given several times [default: all]
     #[arg(long, value_name = "V")]

@@ -170,8 +170,12 @@ async fn watch(args: &Args, watched: Watched, interrupt: &Interrupt) -> anyhow::
         while !(end_us.is_some() && prober.is_done()) {
             tokio::time::sleep(LOOK_EVERY).await;
             let now_us = segments.now_us();
-            if let (None, Some(length)) = (end_us, length_us.filter(|&length| now_us >= length)) {
-                end_us = Some(prober.stop_at(length));
+            // Before the end: a check that is due at it would be sent before this is awake again.
+            let soon_us = now_us + 2 * us(LOOK_EVERY);
+            if let (None, Some(length)) = (end_us, length_us.filter(|&length| soon_us >= length)) {
+                let end = prober.stop_at(length);
+                monitor.log.end_at(end);
+                end_us = Some(end);
             }
             monitor.look(now_us)?;
         }
@@ -183,6 +187,7 @@ async fn watch(args: &Args, watched: Watched, interrupt: &Interrupt) -> anyhow::
     };
     let now_us = segments.now_us();
     let end_us = prober.stop_at(ended.as_ref().map_or(now_us, |end| end.unwrap_or(now_us)));
+    monitor.log.end_at(end_us);
     // What is answered at once would else look as if it had not been.
     let grace = Instant::now() + GRACE;
     while !prober.is_done() && Instant::now() < grace {
@@ -190,7 +195,7 @@ async fn watch(args: &Args, watched: Watched, interrupt: &Interrupt) -> anyhow::
     }
     if ended.is_ok() {
         // A reader who has gone by now misses the summary, and changes no exit code.
-        let _ = monitor.finish(segments.now_us(), end_us);
+        let _ = monitor.finish(segments.now_us());
     }
     Ok(if monitor.alerts > 0 {
         ExitCode::from(EXPECTATION)
@@ -244,9 +249,9 @@ impl Monitor {
     }
 
     /// Shows what is left and the summary. What was cut off is counted and not judged.
-    fn finish(&mut self, now_us: u64, end_us: u64) -> std::io::Result<()> {
+    fn finish(&mut self, now_us: u64) -> std::io::Result<()> {
         self.look(now_us)?;
-        self.log.close(now_us, end_us);
+        self.log.close(now_us);
         self.show_pairs()?;
         self.screen.status([(0, 0); 2])?;
         let figures = [0, 1].map(|endpoint| self.log.figures(endpoint));

@@ -57,6 +57,8 @@ pub struct Pair {
 pub struct WatchLog {
     plan: Plan,
     timeout_us: u64,
+    /// No check is due from here on.
+    end_us: u64,
     /// The tick of the first entry of `open`.
     first: u64,
     /// Ticks of which an outcome is missing, or whose turn has not come.
@@ -81,6 +83,7 @@ impl WatchLog {
         Self {
             plan,
             timeout_us,
+            end_us: u64::MAX,
             first: 0,
             open: VecDeque::new(),
             given: VecDeque::new(),
@@ -129,9 +132,7 @@ impl WatchLog {
     #[must_use]
     pub fn recent(&self, endpoint: usize, now_us: u64) -> Vec<Look> {
         let given = self.given.iter().map(|pair| pair.looks[endpoint]);
-        given
-            .chain(self.pending(endpoint, now_us, u64::MAX))
-            .collect()
+        given.chain(self.pending(endpoint, now_us)).collect()
     }
 
     /// The latest checks of an endpoint that were given out, the oldest first.
@@ -144,7 +145,7 @@ impl WatchLog {
     /// due, in microseconds.
     #[must_use]
     pub fn in_flight(&self, endpoint: usize, now_us: u64) -> (usize, u64) {
-        let pending = self.pending(endpoint, now_us, u64::MAX);
+        let pending = self.pending(endpoint, now_us);
         let ages: Vec<u64> = pending
             .filter(|look| look.outcome.is_none())
             .map(|look| look.us)
@@ -152,16 +153,21 @@ impl WatchLog {
         (ages.len(), ages.first().copied().unwrap_or(0))
     }
 
-    /// The watch ends at `now_us`, and no check is due from `end_us` on: what is in flight counts as
-    /// unanswered, with its age. The ticks that are left are then given out; a last one of which only
-    /// the sync check was due is in the figures alone.
-    pub fn close(&mut self, now_us: u64, end_us: u64) {
+    /// The plan ends at `end_us`: no check is due from there on.
+    pub fn end_at(&mut self, end_us: u64) {
+        self.end_us = end_us;
+    }
+
+    /// The watch ends at `now_us`: what is in flight counts as unanswered, with its age. The ticks that
+    /// are left are then given out; a last one of which only the sync check was due is in the figures
+    /// alone.
+    pub fn close(&mut self, now_us: u64) {
         let [sync, asynchronous] = [0, 1].map(|endpoint| {
             let unanswered = |look: Look| Look {
                 outcome: look.outcome.or(Some(Outcome::Unanswered)),
                 ..look
             };
-            let left = self.pending(endpoint, now_us, end_us).map(unanswered);
+            let left = self.pending(endpoint, now_us).map(unanswered);
             left.collect::<Vec<_>>()
         });
         if let Some(alone) = sync.get(asynchronous.len()) {
@@ -198,13 +204,8 @@ impl WatchLog {
         self.open[at][endpoint] = Some(look);
     }
 
-    /// The checks that are due by `now_us` and before `end_us`, from the first that is open on.
-    fn pending(
-        &self,
-        endpoint: usize,
-        now_us: u64,
-        end_us: u64,
-    ) -> impl Iterator<Item = Look> + '_ {
+    /// The checks that are due by `now_us`, from the first that is open on.
+    fn pending(&self, endpoint: usize, now_us: u64) -> impl Iterator<Item = Look> + '_ {
         (0..).map_while(move |at: usize| {
             let due_us = self
                 .plan
@@ -215,7 +216,7 @@ impl WatchLog {
                 outcome: None,
                 us: now_us.saturating_sub(due_us),
             };
-            (due_us <= now_us && due_us < end_us).then(|| known.unwrap_or(in_flight))
+            (due_us <= now_us && due_us < self.end_us).then(|| known.unwrap_or(in_flight))
         })
     }
 }
@@ -299,13 +300,26 @@ mod tests {
     }
 
     #[test]
+    fn what_the_plan_does_not_have_is_not_in_flight() {
+        let mut log = log();
+        for endpoint in 0..2 {
+            log.record(&tick(endpoint, 0, 300, Outcome::Ok));
+        }
+        assert_eq!(log.in_flight(1, 3_000_000).0, 2);
+        log.end_at(1_000_000);
+        assert_eq!(log.in_flight(1, 3_000_000).0, 0);
+        assert_eq!(log.recent(1, 3_000_000).len(), 1);
+    }
+
+    #[test]
     fn none_is_dropped_at_the_end() {
         let mut log = log();
         log.record(&tick(0, 0, 300, Outcome::Ok));
         log.record(&tick(1, 0, 300, Outcome::Ok));
         // Ended at 3.2 s: ticks 0 to 3 were due, of the last one the sync check only; the plan had
         // two more seconds.
-        log.close(3_200_000, 3_200_000);
+        log.end_at(3_200_000);
+        log.close(3_200_000);
         let given: Vec<_> = std::iter::from_fn(|| log.next_pair()).collect();
         assert_eq!(given.len(), 3);
         assert_eq!(given[2].looks[0].outcome, Some(Outcome::Unanswered));

@@ -81,11 +81,9 @@ impl Watched {
         let what = if verdict.alert { "ALERT" } else { "now" };
         let diagnosis = &verdict.diagnosis;
         let first = format!("{} {what}:", self.clock(at_us));
-        let told = format!(
-            "{}: {}",
-            diagnosis.kind.name(),
-            diagnosis.evidence.join("; ")
-        );
+        let reasons = if verdict.alert { usize::MAX } else { 1 };
+        let because: Vec<_> = diagnosis.evidence.iter().take(reasons).cloned().collect();
+        let told = format!("{}: {}", diagnosis.kind.name(), because.join("; "));
         let mut text = wrapped(&first, "          ", &format!(" {told}"));
         for candidate in &diagnosis.candidates {
             let told = format!(
@@ -115,7 +113,15 @@ impl Watched {
     /// The summary at the end.
     #[must_use]
     pub fn summary(&self, ticks: u64, figures: [&Figures; 2], alerts: u64) -> String {
-        let mut text = format!("\n{ticks} ticks, {alerts} alerts\n");
+        let counted = |count: u64, what: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{count} {what}{plural}")
+        };
+        let mut text = format!(
+            "\n{}, {}\n",
+            counted(ticks, "tick"),
+            counted(alerts, "alert")
+        );
         for (name, figures) in ["sync", "async"].iter().zip(figures) {
             let response = figures.response();
             let shown = |us: Option<u64>, is_bound: bool| {
