@@ -1,6 +1,6 @@
 //! HTTP/2 on the same listener: each stream has its own account, whatever becomes of its connection.
 
-mod support;
+use crate::support;
 
 use std::time::{Duration, Instant};
 

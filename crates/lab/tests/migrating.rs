@@ -1,7 +1,7 @@
 //! Every command of docs/migrating.md, as it stands there, against servers that have the disease or
 //! the cure. A block that no case covers fails.
 
-mod support;
+use crate::support;
 
 use std::path::Path;
 use std::process::{Output, Stdio};

@@ -1,7 +1,7 @@
 //! Classes of requests and phases of a body, in one table across cells, as `lab compare` prints it of
 //! real runs.
 
-mod support;
+use crate::support;
 
 use serde_json::Value;
 use support::{Bench, stderr, stdout};

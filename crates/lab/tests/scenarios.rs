@@ -1,7 +1,7 @@
 //! Scenarios in their short form, for real: what is broken fails as it should, what is fixed does not,
 //! and every expectation is one that can fail.
 
-mod support;
+use crate::support;
 
 use support::{Bench, SHORT, stderr, stdout};
 

@@ -1,6 +1,6 @@
 //! `lab watch` in front of real servers: what it says, in which words, and with which exit code.
 
-mod support;
+use crate::support;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
