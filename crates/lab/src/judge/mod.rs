@@ -15,5 +15,6 @@ pub mod quality;
 pub mod recovery;
 #[cfg(test)]
 mod sample;
+pub mod steps;
 
 pub use metric::is_known as is_known_metric;
