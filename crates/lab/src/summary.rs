@@ -3,6 +3,7 @@
 //! Integers carry their unit in the name. A figure that was not measured is absent or `null`, never 0.
 
 mod kubelet;
+mod step;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use kubelet::{EndCause, Kill, Kubelet, ProbeCount, Readiness};
+pub use step::{Action, Step};
 
 /// Version of this shape.
 pub const SCHEMA: u32 = 1;
@@ -44,8 +46,11 @@ pub struct Summary {
     pub host: Host,
     /// The command line that started the run.
     pub command: String,
-    /// What was measured, by phase.
+    /// What was measured, by phase; of a cell with steps, `load` is that of the last one.
     pub phases: Phases,
+    /// The steps of a cell that has any, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
     /// What a closed-loop probe that drops timeouts would have reported for the same run.
     pub closed_loop: BTreeMap<String, ClosedLoop>,
     /// The server under test.
@@ -410,8 +415,17 @@ pub struct Streams {
     pub unserved: u64,
     /// Most streams that the driver had open at once.
     pub open_peak: u64,
-    /// Most streams that the upstream had open at once, by its own count.
+    /// Most streams that the upstream had open at once, by its own count; in a step, by looks at it.
     pub served_peak: Option<u64>,
+    /// Most streams that had received a chunk and not ended, at one time.
+    #[serde(default)]
+    pub receiving_peak: u64,
+    /// Answers by status.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub statuses: BTreeMap<String, u64>,
+    /// Those streams whose answers named a cohort, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cohorts: BTreeMap<String, Streams>,
     /// Chunks received.
     pub chunks: u64,
     /// Chunks that were missing, twice there or out of order.

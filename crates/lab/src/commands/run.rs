@@ -173,9 +173,7 @@ pub(super) fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
 fn check_diagnosis(scenario: &str, expectation: &Expectation) -> Result<(), Usage> {
     let known = Kind::ALL.map(Kind::name);
     match &expectation.value {
-        Value::Word(word)
-            if expectation.metric == "diagnosis" && !known.contains(&word.as_str()) =>
-        {
+        Value::Word(word) if expectation.is_of_diagnosis() && !known.contains(&word.as_str()) => {
             Err(Usage(format!(
                 "scenario {scenario}: \"{word}\" in \"{expectation}\" is no diagnosis; there are {}",
                 known.join(", ")

@@ -1,7 +1,7 @@
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use super::{HangUpLoad, RequestLoad, StreamLoad};
+use super::{HangUpLoad, RequestLoad, StreamLoad, StreamPlan};
 use crate::measure::{Event, Segments};
 use crate::scenario;
 
@@ -23,7 +23,7 @@ pub struct Target {
 }
 
 impl Load {
-    /// Starts all of it at `start` on the cell's clock.
+    /// Starts all of it at `start` on the cell's clock; streams are numbered from `first_stream` on.
     ///
     /// # Errors
     /// If a thread or a client cannot be made.
@@ -31,7 +31,7 @@ impl Load {
         spec: &scenario::Load,
         target: &Target,
         seed: u64,
-        start: Duration,
+        (start, first_stream): (Duration, u64),
         segments: &Segments,
         results: &Sender<Event>,
     ) -> anyhow::Result<Self> {
@@ -40,7 +40,9 @@ impl Load {
             .streams
             .as_ref()
             .map(|streams| {
-                StreamLoad::start(streams, base, segments.origin() + start, results.clone())
+                let plan = StreamPlan::of(streams, base, first_stream)?;
+                let start = segments.origin() + start;
+                StreamLoad::start(plan, start, segments, results.clone())
             })
             .transpose()?;
         let requests = spec

@@ -204,6 +204,9 @@ async fn ask(shared: &Shared, status: &mut Option<u16>) -> Outcome {
     let request = match shared.spec.method {
         Method::Get => shared.client.get(url),
         Method::Post => shared.client.post(url),
+        Method::Put => shared.client.put(url),
+        Method::Patch => shared.client.patch(url),
+        Method::Delete => shared.client.delete(url),
     };
     let mut request = request.headers(shared.headers.clone());
     if let Some(body) = &shared.body {

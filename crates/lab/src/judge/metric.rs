@@ -1,6 +1,6 @@
 mod kubelet;
 
-use super::flat;
+use super::{flat, steps};
 use crate::scenario::{Cell, Value};
 use crate::summary::{Background, Distribution, HangUps, Leftovers, Probe, Requests, Summary};
 
@@ -40,7 +40,7 @@ const PROBE: [&str; 12] = [
     "baseline_p99",
 ];
 const DISTRIBUTION: [&str; 7] = ["p50", "p90", "p95", "p99", "p999", "max", "mean"];
-const STREAMS: [&str; 13] = [
+const STREAMS: [&str; 14] = [
     "started",
     "complete",
     "truncated",
@@ -52,6 +52,7 @@ const STREAMS: [&str; 13] = [
     "lost",
     "open_peak",
     "served_peak",
+    "receiving_peak",
     "chunks",
     "sequence_errors",
 ];
@@ -135,6 +136,7 @@ const SERVER: [&str; 5] = [
 pub fn is_known(name: &str, cell: &Cell) -> Result<(), String> {
     let fields: &[&str] = match name.split_once('.') {
         None if matches!(name, "diagnosis" | "inferred_capacity") => return Ok(()),
+        Some(("steps", rest)) => return is_known_of_step(name, rest, cell),
         Some(("forecast", rest)) if rest.ends_with(".error") => return Ok(()),
         Some(("recovery", "time")) => return Ok(()),
         Some(("streams", _)) => &STREAMS,
@@ -157,13 +159,29 @@ pub fn is_known(name: &str, cell: &Cell) -> Result<(), String> {
             return Err(format!(
                 "\"{name}\" is no metric: there are <endpoint>.*, requests.<class>.*, timings.<part>.*, streams.*, \
                  ttft.*, gap.*, max_gap.*, pool.*, background.*, bulkhead.*, server.*, recovery.time, diagnosis, \
-                 inferred_capacity and forecast.<name>.error, kubelet.* of cells with a [kubelet], and hang_ups.* \
+                 inferred_capacity and forecast.<name>.error, steps.<step>.<metric> of cells with steps, kubelet.* of cells with a [kubelet], and hang_ups.* \
                  and leftover.* of cells with [load.hang_ups]"
             ));
         }
     };
     let field = name.split_once('.').map_or("", |(_, field)| field);
     check_field(name, field, fields)
+}
+
+fn is_known_of_step(name: &str, step_and_metric: &str, cell: &Cell) -> Result<(), String> {
+    match step_and_metric.split_once('.') {
+        Some((step, metric)) if cell.steps.iter().any(|one| one.name == step) => {
+            is_known(metric, cell)
+        }
+        _ => {
+            let steps: Vec<_> = cell.steps.iter().map(|step| step.name.as_str()).collect();
+            Err(format!(
+                "\"{name}\" is no metric of cell \"{}\": write steps.<step>.<metric>; its steps are {}",
+                cell.name,
+                steps.join(", ")
+            ))
+        }
+    }
 }
 
 fn is_known_of_class(name: &str, class_and_field: &str, cell: &Cell) -> Result<(), String> {
@@ -205,6 +223,11 @@ pub(super) fn metric(name: &str, summary: &Summary) -> Option<Measured> {
         };
     };
     match group {
+        "steps" => {
+            let (step, metric_of_step) = field.split_once('.')?;
+            let step = summary.steps.iter().find(|one| one.name == step)?;
+            metric(metric_of_step, &steps::view(summary, step))
+        }
         "streams" => streams(field, summary),
         "requests" => {
             let (class, field) = field.split_once('.')?;
@@ -307,6 +330,7 @@ fn streams(field: &str, summary: &Summary) -> Option<Measured> {
         "lost" => streams.truncated + streams.error + streams.stalled + streams.refused,
         "open_peak" => streams.open_peak,
         "served_peak" => streams.served_peak?,
+        "receiving_peak" => streams.receiving_peak,
         "chunks" => streams.chunks,
         "sequence_errors" => streams.sequence_errors,
         _ => return None,

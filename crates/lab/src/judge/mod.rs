@@ -15,6 +15,7 @@ pub mod quality;
 pub mod recovery;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod steps;
 pub mod watch;
 
 pub use metric::is_known as is_known_metric;

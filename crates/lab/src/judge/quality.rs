@@ -254,6 +254,8 @@ mod tests {
             length: Duration::from_secs(600),
             bytes: 0,
             stall_after: Duration::from_secs(5),
+            headers: Default::default(),
+            cohort_header: None,
         }
     }
 

@@ -88,6 +88,7 @@ pub(crate) fn summary() -> Summary {
             },
             ..Phases::default()
         },
+        steps: Vec::new(),
         closed_loop: BTreeMap::new(),
         server: Process {
             cpu_percent: Some(3.0),

@@ -9,7 +9,8 @@ use super::hang_ups::{HangUpEvent, HangUpRecorder};
 use super::interval_log::{self, Interval};
 use super::requests::{ClassRecorder, RequestInterval, RequestRecord};
 use super::resources::{HostCpu, ProcessSample, ProcessUsage};
-use super::stream::{StreamRecord, StreamRecorder};
+use super::steps::StepRecord;
+use super::stream::{StreamRecord, StreamRecorder, StreamStart};
 use super::timeline::Timeline;
 use super::{KubeletEvent, KubeletRecorder, LivePid, Recorder, Segment, Segments, Tick};
 use crate::units::us;
@@ -22,11 +23,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub enum Event {
     /// A check has its outcome.
     Tick(Tick),
-    /// A stream was started, this late after it was due.
-    StreamStarted {
-        /// Microseconds.
-        late_us: u64,
-    },
+    /// A step of the cell begins.
+    StepBegins,
+    /// A stream was started.
+    StreamStarted(StreamStart),
     /// A stream received the head of its answer, this long after it was due.
     Head {
         /// Microseconds.
@@ -34,6 +34,8 @@ pub enum Event {
     },
     /// A stream received its first chunk, this long after it was due.
     FirstChunk {
+        /// Which stream.
+        stream: u64,
         /// Microseconds.
         ttft_us: u64,
     },
@@ -135,6 +137,10 @@ pub struct Recorded {
     pub host_cpu: HostCpu,
     /// The kubelet, if it did or saw anything.
     pub kubelet: Option<KubeletRecorder>,
+    /// Steps that are over. What is recorded of the one under way stands in the fields above.
+    pub(super) steps: Vec<StepRecord>,
+    pub(super) is_stepped: bool,
+    pub(super) upstream_open_peak: Option<u64>,
 }
 
 /// Records events on an OS thread of its own and logs every second what came.
@@ -183,6 +189,9 @@ impl Collector {
             lab: ProcessUsage::new(Some(std::process::id())),
             host_cpu: HostCpu::default(),
             kubelet: None,
+            steps: Vec::new(),
+            is_stepped: false,
+            upstream_open_peak: None,
         }));
         let failure = Arc::new(Mutex::new(None));
         let (events, received) = channel();
@@ -323,18 +332,17 @@ impl Worker {
         let recorded = &mut *guard;
         match event {
             Event::Tick(tick) => {
-                let segment = self.setup.segments.at(tick.due_us);
-                self.interval.record(&tick, segment);
-                recorded.recorder.record(&tick, segment);
+                let part = self.setup.segments.at(tick.due_us);
+                self.interval.record(&tick, part);
+                recorded.recorder.record(&tick, part);
                 recorded.ticks.push(tick);
             }
-            Event::StreamStarted { late_us } => {
-                recorded.streams.started(late_us);
-            }
+            Event::StepBegins => recorded.begin_step(),
+            Event::StreamStarted(start) => recorded.streams.started(start),
             Event::Head { ttfb_us } => recorded.streams.head(ttfb_us),
-            Event::FirstChunk { ttft_us } => {
-                self.interval_streams.first_chunk(ttft_us);
-                recorded.streams.first_chunk(ttft_us);
+            Event::FirstChunk { stream, ttft_us } => {
+                self.interval_streams.first_chunk(stream, ttft_us);
+                recorded.streams.first_chunk(stream, ttft_us);
             }
             Event::Gap { gap_us } => {
                 self.interval_streams.gap(gap_us);
@@ -363,7 +371,7 @@ impl Worker {
             Event::HangUp(event) => recorded.hang_ups.add(event),
             Event::Resources(resources) => {
                 let now = self.setup.segments.now_us();
-                let in_hold = self.setup.segments.at(now) == Segment::Hold;
+                let in_hold = self.setup.segments.at(now).segment == Segment::Hold;
                 for (usage, sample) in [
                     (&mut recorded.server, resources.server),
                     (&mut recorded.upstream, resources.upstream),
@@ -376,14 +384,18 @@ impl Worker {
                 recorded.host_cpu.add(resources.host, in_hold);
             }
             Event::Gauges { pid, at_us, gauges } => {
-                let segment = self.setup.segments.at(at_us);
+                let segment = self.setup.segments.at(at_us).segment;
                 let under_load = matches!(segment, Segment::Ramp | Segment::Hold | Segment::Tail);
                 let in_hold = segment == Segment::Hold;
                 recorded.gauges.add(at_us, pid, gauges, in_hold, under_load);
             }
             Event::Upstream { at_us, stats } => {
-                if self.setup.segments.at(at_us) < Segment::Recovery {
+                let segment = self.setup.segments.at(at_us).segment;
+                if segment < Segment::Recovery {
                     recorded.served_peak = Some(stats.open_peak);
+                }
+                if (Segment::Ramp..Segment::Recovery).contains(&segment) {
+                    recorded.upstream_open_peak = recorded.upstream_open_peak.max(Some(stats.open));
                 }
                 recorded.upstream_stats = Some(stats);
             }
@@ -403,9 +415,9 @@ impl Worker {
             &mut self.interval_requests,
             RequestInterval::new(self.setup.classes.len()),
         );
-        let segment = self.setup.segments.at(us(now));
+        let part = self.setup.segments.at(us(now));
         self.timeline
-            .row(now, segment, &interval, &requests, &lock(&self.recorded))?;
+            .row(now, part, &interval, &requests, &lock(&self.recorded))?;
         let mut add = |tag: String, histogram: &hdrhistogram::Histogram<u64>| {
             if !histogram.is_empty() {
                 self.pending.push(Interval {
@@ -422,8 +434,8 @@ impl Worker {
             add(format!("load.requests.{name}.all"), all);
             add(format!("load.requests.{name}.ok"), ok);
         }
-        for (segment, endpoint, series) in interval.all() {
-            let name = format!("{}.{}", segment.name(), self.setup.endpoints[endpoint]);
+        for (part, endpoint, series) in interval.all() {
+            let name = format!("{part}.{}", self.setup.endpoints[endpoint]);
             add(format!("{name}.all"), &series.response);
             add(format!("{name}.ok"), &series.response_ok);
             add(format!("{name}.service"), &series.service);

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::distribution::{Censored, distribution, histogram, record};
-use super::{Outcome, Segment, Tick};
+use super::{Outcome, Part, Tick};
 use crate::summary::Probe;
 
 /// What is recorded of one endpoint in one segment.
@@ -72,12 +72,12 @@ impl Series {
     }
 }
 
-/// Records checks by segment and endpoint.
+/// Records checks by part of the cell and endpoint.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     timeout_us: u64,
-    series: BTreeMap<(Segment, usize), Series>,
-    dispatch: BTreeMap<Segment, Histogram<u64>>,
+    series: BTreeMap<(Part, usize), Series>,
+    dispatch: BTreeMap<Part, Histogram<u64>>,
 }
 
 impl Recorder {
@@ -91,55 +91,56 @@ impl Recorder {
         }
     }
 
-    /// Records `tick` as one of `segment`.
-    pub fn record(&mut self, tick: &Tick, segment: Segment) {
+    /// Records `tick` as one of `part`.
+    pub fn record(&mut self, tick: &Tick, part: impl Into<Part>) {
+        let part = part.into();
         self.series
-            .entry((segment, tick.endpoint))
+            .entry((part, tick.endpoint))
             .or_default()
             .record(tick, self.timeout_us);
-        let dispatch = self.dispatch.entry(segment).or_insert_with(histogram);
+        let dispatch = self.dispatch.entry(part).or_insert_with(histogram);
         record(dispatch, tick.dispatch_us());
     }
 
-    /// What was recorded of `endpoint` in `segment`.
+    /// What was recorded of `endpoint` in `part`.
     #[must_use]
-    pub fn series(&self, segment: Segment, endpoint: usize) -> Option<&Series> {
-        self.series.get(&(segment, endpoint))
+    pub fn series(&self, part: impl Into<Part>, endpoint: usize) -> Option<&Series> {
+        self.series.get(&(part.into(), endpoint))
     }
 
-    /// How many checks of `endpoint` in `segment` have their outcome.
+    /// How many checks of `endpoint` in `part` have their outcome.
     #[must_use]
-    pub fn decided(&self, segment: Segment, endpoint: usize) -> u64 {
-        self.series(segment, endpoint).map_or(0, Series::total)
+    pub fn decided(&self, part: impl Into<Part>, endpoint: usize) -> u64 {
+        self.series(part, endpoint).map_or(0, Series::total)
     }
 
     /// Everything that was recorded.
-    pub fn all(&self) -> impl Iterator<Item = (Segment, usize, &Series)> {
+    pub fn all(&self) -> impl Iterator<Item = (Part, usize, &Series)> {
         self.series
             .iter()
-            .map(|(&(segment, endpoint), series)| (segment, endpoint, series))
+            .map(|(&(part, endpoint), series)| (part, endpoint, series))
     }
 
-    /// The figures of `endpoint` in `segment`, `due` being what the plan had there.
+    /// The figures of `endpoint` in `part`, `due` being what the plan had there.
     #[must_use]
-    pub fn figures(&self, segment: Segment, endpoint: usize, due: u64) -> Probe {
-        match self.series(segment, endpoint) {
+    pub fn figures(&self, part: impl Into<Part>, endpoint: usize, due: u64) -> Probe {
+        match self.series(part, endpoint) {
             Some(series) => series.figures(due, self.timeout_us),
             None => Series::default().figures(due, self.timeout_us),
         }
     }
 
-    /// How late the checks of `segment` were sent. Pooled over all segments, many late checks of a
-    /// short one would disappear among the others.
+    /// How late the checks of `part` were sent. Pooled over all parts, many late checks of a short one
+    /// would disappear among the others.
     #[must_use]
-    pub fn dispatch(&self, segment: Segment) -> Histogram<u64> {
+    pub fn dispatch(&self, part: impl Into<Part>) -> Histogram<u64> {
         self.dispatch
-            .get(&segment)
+            .get(&part.into())
             .cloned()
             .unwrap_or_else(histogram)
     }
 
-    /// All segments of `endpoint` together: response times, and how many are ok.
+    /// All parts of `endpoint` together: response times, and how many are ok.
     #[must_use]
     pub fn whole(&self, endpoint: usize) -> (Histogram<u64>, u64) {
         let mut all = histogram();
@@ -155,6 +156,7 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Segment;
     use super::*;
 
     fn tick(outcome: Outcome, us: u64) -> Tick {

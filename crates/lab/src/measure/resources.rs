@@ -55,6 +55,11 @@ impl ProcessUsage {
         }
     }
 
+    /// A hold of its own begins: what the one before used is not counted with it.
+    pub(super) fn begin_hold(&mut self) {
+        self.hold = None;
+    }
+
     /// The last look.
     #[must_use]
     pub fn last(&self) -> Option<ProcessSample> {

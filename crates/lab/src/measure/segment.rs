@@ -19,15 +19,6 @@ pub enum Segment {
 }
 
 impl Segment {
-    /// All of them, in order.
-    pub const ALL: [Self; 5] = [
-        Self::Baseline,
-        Self::Ramp,
-        Self::Hold,
-        Self::Tail,
-        Self::Recovery,
-    ];
-
     /// As it stands in tags and tables.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -41,6 +32,36 @@ impl Segment {
     }
 }
 
+/// A segment of a cell, or of one of its steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Part {
+    /// The step, from 0; `None` for what belongs to none.
+    pub step: Option<usize>,
+    /// Which segment of it.
+    pub segment: Segment,
+}
+
+impl Part {
+    /// `segment` of `step`.
+    #[must_use]
+    pub fn of(step: Option<usize>, segment: Segment) -> Self {
+        Self { step, segment }
+    }
+}
+
+impl From<Segment> for Part {
+    fn from(segment: Segment) -> Self {
+        Self::of(None, segment)
+    }
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.segment.name())?;
+        self.step.map_or(Ok(()), |step| write!(f, "-{}", step + 1))
+    }
+}
+
 /// The cell's clock and where its segments begin.
 ///
 /// The end of the tail and of the recovery are decided while checks are in flight. A check that was
@@ -49,7 +70,7 @@ impl Segment {
 #[derive(Clone, Debug)]
 pub struct Segments {
     origin: Instant,
-    starts: Arc<Mutex<Vec<(u64, Segment)>>>,
+    starts: Arc<Mutex<Vec<(u64, Part)>>>,
 }
 
 impl Segments {
@@ -58,7 +79,7 @@ impl Segments {
     pub fn new(origin: Instant) -> Self {
         Self {
             origin,
-            starts: Arc::new(Mutex::new(vec![(0, Segment::Baseline)])),
+            starts: Arc::new(Mutex::new(vec![(0, Segment::Baseline.into())])),
         }
     }
 
@@ -80,36 +101,45 @@ impl Segments {
         self.us(Instant::now())
     }
 
-    /// Plans `segment` to begin at `start_us`.
-    pub fn plan(&self, segment: Segment, start_us: u64) {
-        self.lock().push((start_us, segment));
+    /// Plans `part` to begin at `start_us`.
+    pub fn plan(&self, part: impl Into<Part>, start_us: u64) {
+        self.lock().push((start_us, part.into()));
     }
 
-    /// Lets `segment` begin now and returns the time.
-    pub fn begin(&self, segment: Segment) -> u64 {
+    /// Lets `part` begin now and returns the time.
+    pub fn begin(&self, part: impl Into<Part>) -> u64 {
         let mut starts = self.lock();
         let now = self.now_us();
         // Whatever was planned for later does not come any more.
         starts.retain(|&(start, _)| start <= now);
-        starts.push((now, segment));
+        starts.push((now, part.into()));
         now
     }
 
-    /// The segment in which `at_us` lies.
+    /// The part in which `at_us` lies.
     #[must_use]
-    pub fn at(&self, at_us: u64) -> Segment {
+    pub fn at(&self, at_us: u64) -> Part {
         self.lock()
             .iter()
             .rev()
             .find(|&&(start, _)| start <= at_us)
-            .map_or(Segment::Baseline, |&(_, segment)| segment)
+            .map_or(Segment::Baseline.into(), |&(_, part)| part)
     }
 
-    /// Start and end of `segment`, if it has begun by `end_us`, the end of the cell.
+    /// Every part that has begun by `end_us`, in order.
     #[must_use]
-    pub fn span(&self, segment: Segment, end_us: u64) -> Option<(u64, u64)> {
+    pub fn begun(&self, end_us: u64) -> Vec<Part> {
         let starts = self.lock();
-        let position = starts.iter().position(|&(_, this)| this == segment)?;
+        let begun = starts.iter().filter(|&&(start, _)| start < end_us);
+        begun.map(|&(_, part)| part).collect()
+    }
+
+    /// Start and end of `part`, if it has begun by `end_us`, the end of the cell.
+    #[must_use]
+    pub fn span(&self, part: impl Into<Part>, end_us: u64) -> Option<(u64, u64)> {
+        let part = part.into();
+        let starts = self.lock();
+        let position = starts.iter().position(|&(_, this)| this == part)?;
         let start = starts[position].0;
         let end = starts
             .get(position + 1)
@@ -117,7 +147,7 @@ impl Segments {
         (start < end_us).then_some((start, end.max(start)))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Segment)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Part)>> {
         self.starts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -131,9 +161,9 @@ mod tests {
         let segments = Segments::new(Instant::now());
         segments.plan(Segment::Ramp, 1_000);
         segments.plan(Segment::Hold, 2_000);
-        assert_eq!(segments.at(999), Segment::Baseline);
-        assert_eq!(segments.at(1_000), Segment::Ramp);
-        assert_eq!(segments.at(9_999), Segment::Hold);
+        assert_eq!(segments.at(999).segment, Segment::Baseline);
+        assert_eq!(segments.at(1_000).segment, Segment::Ramp);
+        assert_eq!(segments.at(9_999).segment, Segment::Hold);
         assert_eq!(segments.span(Segment::Ramp, 9_999), Some((1_000, 2_000)));
         assert_eq!(segments.span(Segment::Recovery, 9_999), None);
     }
@@ -143,7 +173,22 @@ mod tests {
         let segments = Segments::new(Instant::now());
         segments.plan(Segment::Hold, 3_600_000_000);
         let now = segments.begin(Segment::Recovery);
-        assert_eq!(segments.at(now), Segment::Recovery);
-        assert_eq!(segments.at(3_600_000_001), Segment::Recovery);
+        assert_eq!(segments.at(now), Segment::Recovery.into());
+        assert_eq!(segments.at(3_600_000_001), Segment::Recovery.into());
+    }
+
+    #[test]
+    fn each_step_has_segments_of_its_own() {
+        let segments = Segments::new(Instant::now());
+        for (step, start) in [(0, 1_000), (1, 5_000)] {
+            let part = |segment| Part::of(Some(step), segment);
+            segments.plan(part(Segment::Hold), start);
+            segments.plan(part(Segment::Recovery), start + 2_000);
+        }
+        let hold = |step| segments.span(Part::of(Some(step), Segment::Hold), 9_000);
+        assert_eq!(hold(0), Some((1_000, 3_000)));
+        assert_eq!(hold(1), Some((5_000, 7_000)));
+        assert_eq!(segments.span(Segment::Hold, 9_000), None);
+        assert_eq!(segments.at(5_500).to_string(), "hold-2");
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use hdrhistogram::Histogram;
 
 use super::distribution::{Censored, distribution, histogram, record};
@@ -22,9 +24,28 @@ pub enum StreamEnding {
     Unserved,
 }
 
-/// What one stream leaves behind.
+/// A stream that was started.
 #[derive(Clone, Copy, Debug)]
+pub struct StreamStart {
+    /// Which one: its number in the load, or in all of a cell's steps.
+    pub stream: u64,
+    /// When it was due, in microseconds on the cell's clock.
+    pub due_us: u64,
+    /// How much later it was started, in microseconds.
+    pub late_us: u64,
+}
+
+/// What one stream leaves behind.
+#[derive(Clone, Debug)]
 pub struct StreamRecord {
+    /// Which one.
+    pub stream: u64,
+    /// Status of its answer, if it got one.
+    pub status: Option<u16>,
+    /// The cohort that its answer named, if one was asked for.
+    pub cohort: Option<String>,
+    /// From when it was due to its first chunk, if it got one.
+    pub ttft_us: Option<u64>,
     /// How it ended.
     pub ending: StreamEnding,
     /// From when it was due to its end.
@@ -48,6 +69,11 @@ pub struct StreamRecorder {
     open: u64,
     open_peak: u64,
     receiving: u64,
+    receiving_peak: u64,
+    /// Streams without a chunk yet, with when each was due.
+    waiting: BTreeMap<u64, u64>,
+    statuses: BTreeMap<u16, u64>,
+    cohorts: BTreeMap<String, StreamRecorder>,
     chunks: u64,
     sequence_errors: u64,
     ttfb: Histogram<u64>,
@@ -69,6 +95,10 @@ impl Default for StreamRecorder {
             open: 0,
             open_peak: 0,
             receiving: 0,
+            receiving_peak: 0,
+            waiting: BTreeMap::new(),
+            statuses: BTreeMap::new(),
+            cohorts: BTreeMap::new(),
             chunks: 0,
             sequence_errors: 0,
             ttfb: histogram(),
@@ -84,12 +114,26 @@ impl Default for StreamRecorder {
 }
 
 impl StreamRecorder {
-    /// A stream was started, `late_us` after it was due.
-    pub fn started(&mut self, late_us: u64) {
+    /// A stream was started.
+    pub fn started(&mut self, start: StreamStart) {
         self.started += 1;
         self.open += 1;
         self.open_peak = self.open_peak.max(self.open);
-        record(&mut self.dispatch, late_us);
+        self.waiting.insert(start.stream, start.due_us);
+        record(&mut self.dispatch, start.late_us);
+    }
+
+    /// A recorder of what comes now: nothing has happened yet, and what is open goes on.
+    #[must_use]
+    pub fn go_on(&self) -> Self {
+        Self {
+            open: self.open,
+            open_peak: self.open,
+            receiving: self.receiving,
+            receiving_peak: self.receiving,
+            waiting: self.waiting.clone(),
+            ..Self::default()
+        }
     }
 
     /// A stream could not be started for want of a port or a file on this side.
@@ -109,8 +153,10 @@ impl StreamRecorder {
     }
 
     /// A stream received its first chunk.
-    pub fn first_chunk(&mut self, ttft_us: u64) {
+    pub fn first_chunk(&mut self, stream: u64, ttft_us: u64) {
         self.receiving += 1;
+        self.receiving_peak = self.receiving_peak.max(self.receiving);
+        self.waiting.remove(&stream);
         self.chunks += 1;
         record(&mut self.ttft, ttft_us);
     }
@@ -127,6 +173,24 @@ impl StreamRecorder {
         if stream.chunks > 0 {
             self.receiving = self.receiving.saturating_sub(1);
         }
+        self.waiting.remove(&stream.stream);
+        if let Some(status) = stream.status {
+            *self.statuses.entry(status).or_default() += 1;
+        }
+        self.end(stream);
+        if let Some(name) = &stream.cohort {
+            let cohort = self.cohorts.entry(name.clone()).or_default();
+            cohort.started += 1;
+            cohort.chunks += stream.chunks;
+            if let Some(ttft_us) = stream.ttft_us {
+                record(&mut cohort.ttft, ttft_us);
+            }
+            cohort.end(stream);
+        }
+    }
+
+    /// Counts how a stream ended.
+    fn end(&mut self, stream: &StreamRecord) {
         self.endings[stream.ending as usize] += 1;
         self.sequence_errors += stream.sequence_errors;
         if stream.ending == StreamEnding::Unserved {
@@ -163,6 +227,12 @@ impl StreamRecorder {
     #[must_use]
     pub fn receiving(&self) -> u64 {
         self.receiving
+    }
+
+    /// Most streams that had received a chunk and not ended, at one time.
+    #[must_use]
+    pub fn receiving_peak(&self) -> u64 {
+        self.receiving_peak
     }
 
     /// How late streams were started.
@@ -206,6 +276,17 @@ impl StreamRecorder {
             unserved: count(StreamEnding::Unserved),
             open_peak: self.open_peak,
             served_peak,
+            receiving_peak: self.receiving_peak,
+            statuses: self
+                .statuses
+                .iter()
+                .map(|(status, count)| (status.to_string(), *count))
+                .collect(),
+            cohorts: self
+                .cohorts
+                .iter()
+                .map(|(name, cohort)| (name.clone(), cohort.figures(None, load_us)))
+                .collect(),
             chunks: self.chunks,
             sequence_errors: self.sequence_errors,
             ttfb_us: distribution(&self.ttfb, Censored::Nothing),
@@ -224,7 +305,19 @@ fn lower(smallest: &mut Option<u64>, value: u64) {
 mod tests {
     use super::*;
 
+    fn start(stream: u64) -> StreamStart {
+        StreamStart {
+            stream,
+            due_us: 0,
+            late_us: 100,
+        }
+    }
+
     const RECORD: StreamRecord = StreamRecord {
+        stream: 0,
+        status: Some(200),
+        cohort: None,
+        ttft_us: Some(101_000),
         ending: StreamEnding::Cancelled,
         age_us: 12_000_000,
         chunks: 48,
@@ -237,9 +330,9 @@ mod tests {
     fn unserved_streams_are_not_left_out_of_ttft() {
         let mut streams = StreamRecorder::default();
         for n in 0..100 {
-            streams.started(100);
+            streams.started(start(n));
             if n < 4 {
-                streams.first_chunk(101_000);
+                streams.first_chunk(n, 101_000);
                 streams.ended(&RECORD);
             } else {
                 streams.ended(&StreamRecord {
@@ -265,9 +358,9 @@ mod tests {
     fn refused_streams_do_not_leave_ttft_to_the_lucky_ones() {
         let mut streams = StreamRecorder::default();
         for n in 0..20 {
-            streams.started(100);
+            streams.started(start(n));
             if n < 4 {
-                streams.first_chunk(22_000);
+                streams.first_chunk(n, 22_000);
             } else {
                 streams.ended(&StreamRecord {
                     ending: StreamEnding::Refused,
@@ -287,8 +380,8 @@ mod tests {
     #[test]
     fn a_stall_at_the_end_is_not_averaged_away() {
         let mut streams = StreamRecorder::default();
-        streams.started(0);
-        streams.first_chunk(1_000);
+        streams.started(start(0));
+        streams.first_chunk(0, 1_000);
         for _ in 0..47 {
             streams.gap(250_000);
         }
@@ -301,5 +394,53 @@ mod tests {
         assert!(figures.max_gap_us.max.is_some_and(|max| max >= 6_000_000));
         assert!(figures.max_gap_us.max_censored);
         assert!(!figures.gap_us.p50_censored);
+    }
+
+    #[test]
+    fn each_cohort_has_figures_of_its_own() {
+        let mut streams = StreamRecorder::default();
+        for n in 0..10 {
+            streams.started(start(n));
+            let (cohort, ttft_us) = if n < 3 {
+                ("async", 20_000)
+            } else {
+                ("blocking", 900_000)
+            };
+            streams.first_chunk(n, ttft_us);
+            streams.ended(&StreamRecord {
+                stream: n,
+                cohort: Some(cohort.to_owned()),
+                ttft_us: Some(ttft_us),
+                ..RECORD
+            });
+        }
+        let figures = streams.figures(None, 12_000_000);
+        let cohort = |name: &str| &figures.cohorts[name];
+        assert_eq!(
+            (cohort("async").started, cohort("blocking").cancelled),
+            (3, 7)
+        );
+        assert!(cohort("async").ttft_us.max.is_some_and(|max| max < 30_000));
+        assert!(
+            cohort("blocking")
+                .ttft_us
+                .min
+                .is_some_and(|min| min > 800_000)
+        );
+    }
+
+    #[test]
+    fn what_goes_on_is_carried_over_and_what_has_happened_is_not() {
+        let mut streams = StreamRecorder::default();
+        for n in 0..6 {
+            streams.started(start(n));
+        }
+        streams.first_chunk(0, 1_000);
+        let next = streams.go_on();
+        assert_eq!(
+            (next.open(), next.receiving(), next.receiving_peak()),
+            (6, 1, 1)
+        );
+        assert_eq!(next.figures(None, 0).started, 0);
     }
 }

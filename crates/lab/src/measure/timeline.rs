@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 
 use super::collector::Recorded;
 use super::requests::RequestInterval;
-use super::{KubeletRecorder, Recorder, Segment};
+use super::{KubeletRecorder, Part, Recorder};
 
 /// `timeline.csv`: a row each second, of the checks that got their outcome in it and of the last look
 /// at everything else. An empty field was not measured.
@@ -52,12 +52,12 @@ impl Timeline {
     pub(super) fn row(
         &mut self,
         now: Duration,
-        segment: Segment,
+        part: Part,
         interval: &Recorder,
         requests: &RequestInterval,
         recorded: &Recorded,
     ) -> std::io::Result<()> {
-        let mut row = format!("{:.3},{}", now.as_secs_f64(), segment.name());
+        let mut row = format!("{:.3},{part}", now.as_secs_f64());
         for endpoint in 0..self.endpoints {
             row.push_str(&endpoint_fields(interval, endpoint));
         }

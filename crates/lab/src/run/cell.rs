@@ -16,7 +16,7 @@ use crate::summary::{Forecast, State, Summary, probe_rank};
 use crate::units::us;
 
 /// Time from the making of the clock to its start, for the probe to get ready.
-const LEAD: Duration = Duration::from_millis(100);
+pub(super) const LEAD: Duration = Duration::from_millis(100);
 
 /// How often the phases look at what has been recorded.
 const LOOK: Duration = Duration::from_millis(100);
@@ -49,7 +49,7 @@ impl Task<'_> {
 }
 
 /// Why a phase was left before its end.
-enum Stop {
+pub(super) enum Stop {
     Interrupted,
     Failed(String),
     Environment(StageError),
@@ -85,19 +85,19 @@ pub async fn run(
             reason: format!("{error:#}"),
         })?;
     let result = tokio::select! {
-        result = experiment.phases(directory, &name) => result,
+        result = experiment.all_phases(directory, &name) => result,
         () = task.interrupt.requested() => Err(Stop::Interrupted),
     };
     experiment.end(result, directory, &name).await
 }
 
-struct Experiment<'a> {
-    frame: Frame<'a>,
-    stage: Stage,
-    collector: Collector,
+pub(super) struct Experiment<'a> {
+    pub frame: Frame<'a>,
+    pub stage: Stage,
+    pub collector: Collector,
     prober: Prober,
-    load: Option<Load>,
-    sources: Sources,
+    pub load: Option<Load>,
+    pub sources: Sources,
     sampler: tokio::task::JoinHandle<std::convert::Infallible>,
     view: View,
 }
@@ -113,9 +113,12 @@ impl<'a> Experiment<'a> {
         let segments = Segments::new(Instant::now() + LEAD);
         let ramp_start = us(cell.phases.baseline);
         let hold_start = ramp_start + us(cell.load.ramp());
-        segments.plan(Segment::Ramp, ramp_start);
-        segments.plan(Segment::Hold, hold_start);
-        segments.plan(Segment::Tail, hold_start + us(cell.phases.hold));
+        let is_stepped = !cell.steps.is_empty();
+        if !is_stepped {
+            segments.plan(Segment::Ramp, ramp_start);
+            segments.plan(Segment::Hold, hold_start);
+            segments.plan(Segment::Tail, hold_start + us(cell.phases.hold));
+        }
 
         let base = stage.listening.clone();
         let mut endpoints: Vec<_> = cell
@@ -165,14 +168,18 @@ impl<'a> Experiment<'a> {
             server: base.clone(),
             upstreams: sources.upstreams(),
         };
-        let load = Load::start(
-            &cell.load,
-            &target,
-            task.scenario.seed,
-            cell.phases.baseline,
-            &segments,
-            &collector.sender(),
-        )?;
+        let load = if is_stepped {
+            None
+        } else {
+            Some(Load::start(
+                &cell.load,
+                &target,
+                task.scenario.seed,
+                (cell.phases.baseline, 0),
+                &segments,
+                &collector.sender(),
+            )?)
+        };
         if let Some(kubelet) = &cell.kubelet {
             let results = collector.sender();
             stage
@@ -185,11 +192,19 @@ impl<'a> Experiment<'a> {
             stage,
             collector,
             prober,
-            load: Some(load),
+            load,
             sources,
             sampler,
             view,
         })
+    }
+
+    async fn all_phases(&mut self, directory: &mut RunDirectory, name: &str) -> Result<(), Stop> {
+        if self.frame.task.cell.steps.is_empty() {
+            self.phases(directory, name).await
+        } else {
+            self.steps(directory, name).await
+        }
     }
 
     async fn phases(&mut self, directory: &mut RunDirectory, name: &str) -> Result<(), Stop> {
@@ -220,7 +235,7 @@ impl<'a> Experiment<'a> {
             let now = this.frame.segments.now_us();
             let recorded = this.collector.recorded();
             let is_asked = cell.load.hang_ups.is_none() || recorded.hang_ups.is_over();
-            is_asked && this.frame.is_hold_decided(&recorded, now)
+            is_asked && this.frame.is_hold_decided(&recorded, None, now)
         })
         .await?;
         self.sources.ask(&self.collector.sender()).await;
@@ -257,15 +272,19 @@ impl<'a> Experiment<'a> {
     }
 
     fn tell(&self, event: HangUpEvent) {
+        self.send(Event::HangUp(event));
+    }
+
+    pub(super) fn send(&self, event: Event) {
         // The collector outlives every phase.
-        let _ = self.collector.sender().send(Event::HangUp(event));
+        let _ = self.collector.sender().send(event);
     }
 
     /// Waits until `end` on the cell's clock, or until `is_over`, and writes down every second what
     /// has been recorded.
-    async fn pass(
+    pub(super) async fn pass(
         &mut self,
-        phase: &'static str,
+        phase: &str,
         end: Duration,
         directory: &mut RunDirectory,
         name: &str,
@@ -323,7 +342,7 @@ impl<'a> Experiment<'a> {
     }
 
     /// Ends the streams off this thread: each reports how it ended, which takes a moment for thousands.
-    async fn end_load(&mut self) {
+    pub(super) async fn end_load(&mut self) {
         if let Some(mut load) = self.load.take() {
             let end = move || {
                 load.end();

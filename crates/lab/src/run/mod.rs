@@ -9,7 +9,9 @@ mod interrupt;
 mod processes;
 mod schedule;
 mod server;
+mod steps;
 mod summarise;
+mod summarise_steps;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -205,7 +207,7 @@ fn open_files_needed(cells: &[Cell]) -> u64 {
             let checks = cell.probe.rate
                 * cell.probe.timeout.as_secs_f64()
                 * cell.probe.endpoints.len() as f64;
-            2 * cell.load.at_once() + checks.ceil() as u64 + SPARE
+            2 * cell.at_once() + checks.ceil() as u64 + SPARE
         })
         .max()
         .unwrap_or(SPARE)

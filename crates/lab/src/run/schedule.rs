@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::cell::LEAST_RECOVERY;
-use crate::scenario::Cell;
+use crate::scenario::{Cell, Load};
 
 /// Starting the processes of a cell and ending them.
 const STAGE: Duration = Duration::from_millis(800);
@@ -28,10 +28,18 @@ impl Span {
     fn of(cell: &Cell) -> Self {
         let phases = &cell.phases;
         let recovery = phases.recovery.min(LEAST_RECOVERY);
-        let least = STAGE + phases.baseline + cell.load.ramp() + phases.hold + recovery;
+        let of_load = |load: &Load| load.ramp() + phases.hold + recovery;
+        let loads = if cell.steps.is_empty() {
+            vec![of_load(&cell.load)]
+        } else {
+            let steps = cell.steps.iter();
+            steps.map(|step| of_load(&cell.load_of(step))).collect()
+        };
+        let least = STAGE + phases.baseline + loads.iter().sum::<Duration>();
+        let more = cell.probe.timeout + phases.recovery - recovery;
         Self {
             least,
-            most: least + cell.probe.timeout + phases.recovery - recovery,
+            most: least + more * loads.len() as u32,
         }
     }
 }

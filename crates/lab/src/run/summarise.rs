@@ -1,19 +1,27 @@
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::cell::Task;
 use crate::judge::{
-    closed_loop, diagnosis, expectations, field, flat, forecast, quality, recovery,
+    closed_loop, diagnosis, expectations, field, flat, forecast, quality, recovery, steps,
 };
 use crate::measure::{
-    Censored, ClassRecorder, Plan, Recorded, Segment, Segments, Tick, Window, distribution, host,
-    lateness,
+    Censored, ClassRecorder, Part, Plan, Recorded, Segment, Segments, StreamRecorder, Tick, Window,
+    distribution, host, lateness,
 };
 use crate::scenario;
 use crate::summary::{
-    ClosedLoop, Diagnosis, HangUps, Host, Kind, Kubelet, Lateness, Ledger, LoadPhase, Phase,
-    Phases, Probe, Quality, Recovery, Requests, SCHEMA, State, Summary, Upstream,
+    Action, ClosedLoop, Diagnosis, HangUps, Host, Kind, Kubelet, Lateness, Ledger, LoadPhase,
+    Phase, Phases, Probe, Quality, Recovery, SCHEMA, State, Summary, Upstream,
 };
+
+/// What was asked of the server in a load, or in one step of it.
+pub(super) struct Asked<'a> {
+    pub streams: &'a StreamRecorder,
+    pub requests: &'a [ClassRecorder],
+    pub served_peak: Option<u64>,
+}
 
 /// What does not change while a cell runs.
 pub(super) struct Frame<'a> {
@@ -23,6 +31,8 @@ pub(super) struct Frame<'a> {
     pub plan: Plan,
     pub endpoints: Vec<String>,
     pub host: Host,
+    /// What was done before steps, by their numbers.
+    pub actions: RefCell<BTreeMap<usize, Action>>,
 }
 
 impl<'a> Frame<'a> {
@@ -39,6 +49,7 @@ impl<'a> Frame<'a> {
             plan,
             endpoints,
             host: host(),
+            actions: RefCell::default(),
         }
     }
 
@@ -71,6 +82,7 @@ impl<'a> Frame<'a> {
             host: self.host.clone(),
             command: task.command.to_owned(),
             phases: self.phases(recorded, end_us),
+            steps: Vec::new(),
             closed_loop: self.closed_loop(recorded),
             server: recorded.server.figures(),
             upstream: upstream(recorded),
@@ -91,15 +103,15 @@ impl<'a> Frame<'a> {
         summary.server.pool = recorded.gauges.pool();
         summary.server.bulkhead = recorded.gauges.bulkhead();
         summary.server.loop_lag_us_peak = recorded.gauges.loop_lag_us_peak();
-        let load_end = self.segments.span(Segment::Recovery, end_us);
+        let last = self.last_step(end_us);
+        let load_end = self
+            .segments
+            .span(Part::of(last, Segment::Recovery), end_us);
         summary.server.background = recorded.gauges.background(load_end.map(|(start, _)| start));
         if let Some(last) = recorded.gauges.last() {
             summary.server.timings = last.timings.clone();
             summary.server.sizes = last.sizes.clone();
         }
-        let mut rows = std::mem::take(&mut summary.forecast);
-        forecast::settle(&mut rows, &summary);
-        summary.forecast = rows;
         let unaccounted = if state == State::Running {
             // Checks in flight have no outcome yet.
             Vec::new()
@@ -113,7 +125,12 @@ impl<'a> Frame<'a> {
             recorded.streams.count_not_sent(),
             &unaccounted,
         );
-        summary.diagnosis = diagnosis::diagnose(&summary);
+        self.add_steps(&mut summary, recorded, end_us);
+        let mut rows = std::mem::take(&mut summary.forecast);
+        forecast::settle(&mut rows, &summary);
+        summary.forecast = rows;
+        summary.diagnosis =
+            steps::diagnosis(&summary.steps).unwrap_or_else(|| diagnosis::diagnose(&summary));
         summary.expectations =
             expectations::judge(&task.variant.expectations(&task.cell.name), &summary);
         if !task.cell.shortened {
@@ -123,58 +140,87 @@ impl<'a> Frame<'a> {
     }
 
     fn phases(&self, recorded: &Recorded, end_us: u64) -> Phases {
-        let phase = |segment| self.phase(recorded, segment, end_us);
+        let step = self.last_step(end_us);
+        let baseline = self.phase(recorded, Segment::Baseline, end_us);
+        let load = Asked {
+            streams: &recorded.streams,
+            requests: &recorded.requests,
+            served_peak: match step {
+                None => recorded.served_peak,
+                Some(_) => recorded.step().upstream_open_peak,
+            },
+        };
+        Phases {
+            load: self.load(recorded, step, load, end_us),
+            recovery: self.recovery(recorded, step, &baseline.probes, end_us),
+            baseline,
+        }
+    }
+
+    /// The step that is under way or was the last, if the cell has any.
+    fn last_step(&self, end_us: u64) -> Option<usize> {
+        self.segments.begun(end_us).last()?.step
+    }
+
+    pub(super) fn load(
+        &self,
+        recorded: &Recorded,
+        step: Option<usize>,
+        asked: Asked<'_>,
+        end_us: u64,
+    ) -> LoadPhase {
+        let phase = |segment| self.phase(recorded, Part::of(step, segment), end_us);
         let (ramp, hold, tail) = (
             phase(Segment::Ramp),
             phase(Segment::Hold),
             phase(Segment::Tail),
         );
-        let hold_span = (hold.started_us, hold.started_us + hold.duration_us);
-        let recovery = phase(Segment::Recovery);
-        let baseline = phase(Segment::Baseline);
-        let time_to_recover_us = (recovery.duration_us > 0)
-            .then(|| self.time_to_recover(recorded, &baseline.probes, recovery.started_us))
-            .flatten();
-        Phases {
-            load: LoadPhase {
-                started_us: ramp.started_us,
-                duration_us: ramp.duration_us + hold.duration_us + tail.duration_us,
-                probes: hold.probes,
-                hold_started_us: hold.started_us,
-                hold_us: hold.duration_us,
-                streams: recorded.streams.figures(
-                    recorded.served_peak,
-                    ramp.duration_us + hold.duration_us + tail.duration_us,
-                ),
-                requests: self.requests(recorded, ramp.started_us, &hold_span),
-                hang_ups: self.hang_ups(recorded),
-                ramp,
-                tail,
-            },
-            recovery: Recovery {
-                started_us: recovery.started_us,
-                duration_us: recovery.duration_us,
-                probes: recovery.probes,
-                time_to_recover_us,
-            },
-            baseline,
+        let hold_end_us = hold.started_us + hold.duration_us;
+        let window = Window {
+            start_us: ramp.started_us,
+            hold_us: hold.started_us,
+            end_us: hold_end_us,
+        };
+        let duration_us = ramp.duration_us + hold.duration_us + tail.duration_us;
+        LoadPhase {
+            started_us: ramp.started_us,
+            duration_us,
+            probes: hold.probes,
+            hold_started_us: hold.started_us,
+            hold_us: hold.duration_us,
+            streams: asked.streams.figures(asked.served_peak, duration_us),
+            requests: self
+                .classes(asked.requests)
+                .map(|(name, spec, class)| (name.clone(), class.figures(spec, window)))
+                .collect(),
+            hang_ups: self.hang_ups(recorded),
+            ramp,
+            tail,
         }
     }
 
-    fn requests(
+    pub(super) fn recovery(
         &self,
         recorded: &Recorded,
-        start_us: u64,
-        &(hold_us, end_us): &(u64, u64),
-    ) -> BTreeMap<String, Requests> {
-        let window = Window {
-            start_us,
-            hold_us,
-            end_us,
-        };
-        self.classes(recorded)
-            .map(|(name, spec, class)| (name.clone(), class.figures(spec, window)))
-            .collect()
+        step: Option<usize>,
+        baseline: &BTreeMap<String, Probe>,
+        end_us: u64,
+    ) -> Recovery {
+        let part = Part::of(step, Segment::Recovery);
+        let Phase {
+            started_us,
+            duration_us,
+            probes,
+        } = self.phase(recorded, part, end_us);
+        let span = (started_us, started_us + duration_us);
+        Recovery {
+            started_us,
+            duration_us,
+            probes,
+            time_to_recover_us: (duration_us > 0)
+                .then(|| self.time_to_recover(recorded, baseline, span))
+                .flatten(),
+        }
     }
 
     fn hang_ups(&self, recorded: &Recorded) -> Option<HangUps> {
@@ -194,24 +240,22 @@ impl<'a> Frame<'a> {
 
     fn classes<'r>(
         &self,
-        recorded: &'r Recorded,
+        recorders: &'r [ClassRecorder],
     ) -> impl Iterator<Item = (&'a String, &'a scenario::Requests, &'r ClassRecorder)> {
         let classes = self.task.cell.load.requests.iter();
         classes
-            .zip(&recorded.requests)
+            .zip(recorders)
             .map(|((name, spec), class)| (name, spec, class))
     }
 
-    fn phase(&self, recorded: &Recorded, segment: Segment, end_us: u64) -> Phase {
-        let Some((start, end)) = self.segments.span(segment, end_us) else {
+    fn phase(&self, recorded: &Recorded, part: impl Into<Part>, end_us: u64) -> Phase {
+        let part = part.into();
+        let Some((start, end)) = self.segments.span(part, end_us) else {
             return Phase::default();
         };
         let probes = self.endpoints.iter().enumerate().map(|(endpoint, name)| {
             let due = self.plan.due_between(endpoint, start, end);
-            (
-                name.clone(),
-                recorded.recorder.figures(segment, endpoint, due),
-            )
+            (name.clone(), recorded.recorder.figures(part, endpoint, due))
         });
         Phase {
             started_us: start,
@@ -226,11 +270,11 @@ impl<'a> Frame<'a> {
         &self,
         recorded: &Recorded,
         baseline: &BTreeMap<String, Probe>,
-        load_end_us: u64,
+        (load_end_us, until_us): (u64, u64),
     ) -> Option<u64> {
         let times = self.endpoints.iter().enumerate().map(|(endpoint, name)| {
             let ticks: Vec<_> = of(recorded, endpoint)
-                .filter(|tick| tick.due_us >= load_end_us)
+                .filter(|tick| (load_end_us..until_us).contains(&tick.due_us))
                 .copied()
                 .collect();
             let bound = flat::bound_us(baseline.get(name)?);
@@ -242,7 +286,7 @@ impl<'a> Frame<'a> {
     /// Whether health is back, as far as is known.
     pub(super) fn has_recovered(&self, recorded: &Recorded, load_end_us: u64) -> bool {
         let baseline = self.phase(recorded, Segment::Baseline, load_end_us).probes;
-        self.time_to_recover(recorded, &baseline, load_end_us)
+        self.time_to_recover(recorded, &baseline, (load_end_us, u64::MAX))
             .is_some()
     }
 
@@ -252,13 +296,19 @@ impl<'a> Frame<'a> {
         background.is_none_or(|background| background.pending == 0)
     }
 
-    /// Whether every check that was due in the hold has its outcome.
-    pub(super) fn is_hold_decided(&self, recorded: &Recorded, now_us: u64) -> bool {
-        let Some((start, end)) = self.segments.span(Segment::Hold, now_us) else {
+    /// Whether every check that was due in the hold, of the cell or of a step, has its outcome.
+    pub(super) fn is_hold_decided(
+        &self,
+        recorded: &Recorded,
+        step: Option<usize>,
+        now_us: u64,
+    ) -> bool {
+        let hold = Part::of(step, Segment::Hold);
+        let Some((start, end)) = self.segments.span(hold, now_us) else {
             return false;
         };
         (0..self.endpoints.len()).all(|endpoint| {
-            let decided = recorded.recorder.decided(Segment::Hold, endpoint);
+            let decided = recorded.recorder.decided(hold, endpoint);
             decided >= self.plan.due_between(endpoint, start, end)
         })
     }
@@ -292,10 +342,10 @@ impl<'a> Frame<'a> {
                     )
                 });
         Quality {
-            probe_dispatch_us: lateness(&recorded.recorder.dispatch(Segment::Hold)),
+            probe_dispatch_us: lateness(&self.probe_dispatch(recorded)),
             load_dispatch_us: lateness(recorded.streams.dispatch()),
             requests_dispatch_us: self
-                .classes(recorded)
+                .classes(&recorded.requests)
                 .map(|(name, _, class)| (name.clone(), lateness(class.dispatch())))
                 .collect(),
             not_sent_percent: if sent > 0 {
@@ -310,25 +360,33 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// How late the checks of the hold were sent, or those of all holds.
+    fn probe_dispatch(&self, recorded: &Recorded) -> hdrhistogram::Histogram<u64> {
+        let mut all = recorded.recorder.dispatch(Segment::Hold);
+        for step in 0..recorded.all_steps().len() {
+            let hold = Part::of(Some(step), Segment::Hold);
+            // It resizes itself.
+            let _ = all.add(recorded.recorder.dispatch(hold));
+        }
+        all
+    }
+
     /// The phases in which outcomes and plan do not agree.
     fn unaccounted(&self, recorded: &Recorded, end_us: u64) -> Vec<String> {
         let mut wrong = Vec::new();
-        for segment in Segment::ALL {
-            let Some((start, end)) = self.segments.span(segment, end_us) else {
+        for part in self.segments.begun(end_us) {
+            let Some((start, end)) = self.segments.span(part, end_us) else {
                 continue;
             };
             for (endpoint, name) in self.endpoints.iter().enumerate() {
                 let due = self.plan.due_between(endpoint, start, end);
-                let decided = recorded.recorder.decided(segment, endpoint);
+                let decided = recorded.recorder.decided(part, endpoint);
                 if due != decided {
-                    wrong.push(format!(
-                        "{name} in the {} ({decided} of {due})",
-                        segment.name()
-                    ));
+                    wrong.push(format!("{name} in the {part} ({decided} of {due})"));
                 }
             }
         }
-        for (name, _, class) in self.classes(recorded) {
+        for (name, _, class) in self.classes(&recorded.requests) {
             if class.in_flight() > 0 {
                 wrong.push(format!("{name} ({} without an outcome)", class.in_flight()));
             }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::duration::time;
 use super::ranges::{HOUR, Range, range};
-use super::{Arrivals, HangUps, Kubelet, Requests, Streams};
+use super::{Arrivals, HangUps, Kubelet, Requests, Step, Streams};
 use crate::units::us;
 
 /// One setting of the experiment: the file's tables with the cell's own laid over them.
@@ -37,6 +37,9 @@ pub struct Cell {
     pub phases: Phases,
     /// What probes and restarts the server; nothing if absent.
     pub kubelet: Option<Kubelet>,
+    /// Loads one after the other in the same processes; one load if there are none.
+    #[serde(default)]
+    pub steps: Vec<Step>,
 }
 
 /// Flags of the server under test.
@@ -147,13 +150,30 @@ pub struct Phases {
     /// The whole load; what is judged.
     #[serde(deserialize_with = "time")]
     pub hold: Duration,
-    /// After the load, at most; it ends when health is back to baseline and no background task is
-    /// pending, though not within 2 s.
+    /// After the load, and after that of each step, at most; it ends when health is back to baseline
+    /// and no background task is pending, though not within 2 s.
     #[serde(deserialize_with = "time")]
     pub recovery: Duration,
 }
 
 impl Cell {
+    /// What is asked in a step.
+    #[must_use]
+    pub fn load_of(&self, step: &Step) -> Load {
+        let mut load = self.load.clone();
+        if let (Some(streams), Some(count)) = (&mut load.streams, step.streams) {
+            streams.count = count;
+        }
+        load
+    }
+
+    /// Most connections that it can have open at once.
+    #[must_use]
+    pub fn at_once(&self) -> u64 {
+        let steps = self.steps.iter().map(|step| self.load_of(step).at_once());
+        steps.chain([self.load.at_once()]).max().unwrap_or_default()
+    }
+
     /// Whether it is run with the variant of this name.
     #[must_use]
     pub fn has_variant(&self, name: &str) -> bool {
@@ -295,6 +315,12 @@ impl Cell {
             ranges.extend(requests.ranges(name));
         }
         ranges.extend(self.kubelet.iter().flat_map(Kubelet::ranges));
+        ranges.extend(Step::ranges(&self.steps));
+        ranges.push(range(
+            "steps",
+            self.steps.is_empty() || self.load.hang_ups.is_none(),
+            "no steps beside [load.hang_ups], whose row is one",
+        ));
         ranges
     }
 }

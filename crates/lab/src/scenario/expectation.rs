@@ -53,6 +53,14 @@ pub enum Value {
     Word(String),
 }
 
+impl Expectation {
+    /// Whether its value is the name of a diagnosis: of the cell, or of one of its steps.
+    #[must_use]
+    pub fn is_of_diagnosis(&self) -> bool {
+        self.metric.rsplit('.').next() == Some("diagnosis")
+    }
+}
+
 impl Operator {
     const ALL: [(&str, Self); 6] = [
         // Longer ones first: `<=` starts with `<`.

@@ -12,6 +12,7 @@ mod model;
 mod ranges;
 mod requests;
 mod resolve;
+mod step;
 mod streams;
 
 pub use cell::{Cell, Load, Phases, Probe, Runtime, ServerParameters, UpstreamParameters};
@@ -23,4 +24,5 @@ pub use load::{ScenarioError, load, names};
 pub use model::Model;
 pub use requests::{Arrivals, BodyKind, Method, Requests, Think};
 pub use resolve::{FieldReport, NoForecast, Scenario, Variant};
+pub use step::{Action, Step};
 pub use streams::Streams;

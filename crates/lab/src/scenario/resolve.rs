@@ -392,7 +392,7 @@ fn check_words(
     let Value::Word(word) = &expectation.value else {
         return Ok(());
     };
-    if expectation.metric == "diagnosis" {
+    if expectation.is_of_diagnosis() {
         return Ok(());
     }
     let concerned = || {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -31,6 +32,11 @@ pub struct Streams {
     /// A stream that is silent for longer at the end of the load counts as stalled.
     #[serde(deserialize_with = "time")]
     pub stall_after: Duration,
+    /// Headers of each request; `{n}` in a value stands for the stream's number, from 0.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Header of the answer that names the stream's cohort; there are none if absent.
+    pub cohort_header: Option<String>,
 }
 
 impl Streams {

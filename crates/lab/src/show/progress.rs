@@ -86,7 +86,7 @@ impl Progress {
             title,
             place,
             bar,
-            phase: "start",
+            phase: "start".to_owned(),
             end: None,
             next_plain: Instant::now(),
         }
@@ -99,15 +99,15 @@ pub struct View {
     title: String,
     place: Place,
     bar: Option<ProgressBar>,
-    phase: &'static str,
+    phase: String,
     end: Option<Instant>,
     next_plain: Instant,
 }
 
 impl View {
     /// A phase begins; it ends at `end`, at the latest.
-    pub fn phase(&mut self, phase: &'static str, end: Option<Instant>) {
-        self.phase = phase;
+    pub fn phase(&mut self, phase: &str, end: Option<Instant>) {
+        phase.clone_into(&mut self.phase);
         self.end = end;
         // So that a phase that ends soon is seen as well.
         self.next_plain = Instant::now();
@@ -145,7 +145,7 @@ impl View {
                 .saturating_duration_since(Instant::now())
                 .as_secs_f64()
                 .ceil();
-            let most = if matches!(self.phase, "recovery" | "tail") {
+            let most = if self.phase.ends_with("recovery") || self.phase.ends_with("tail") {
                 "≤"
             } else {
                 ""

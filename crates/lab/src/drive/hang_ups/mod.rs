@@ -125,10 +125,7 @@ fn requests(
     server: SocketAddr,
 ) -> anyhow::Result<BTreeMap<HangUpStage, Request<Full<Bytes>>>> {
     let body = body(spec);
-    let method = match spec.method {
-        Method::Get => "GET",
-        Method::Post => "POST",
-    };
+    let method = spec.method.name();
     let request = |stage| {
         let mut request = Request::builder()
             .method(method)

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use bodies::largest_body;
 
 use super::metric::number;
-use crate::scenario::{Cell, Model};
+use crate::scenario::{Cell, Model, Step};
 use crate::summary::{Bound, Forecast, Summary, Unit, Verdict};
 
 /// What a forecast is asked for.
@@ -28,9 +28,32 @@ pub struct Question<'a> {
     pub parse: Option<Duration>,
 }
 
-/// The forecast of one cell of a variant; empty if the cell has no load that the model speaks of.
+/// The forecast of one cell of a variant; empty if the cell has no load that the model speaks of. Of a
+/// cell with steps, that of each step as if it were alone: health is back between two.
 #[must_use]
 pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
+    let of_step = |step: &Step| {
+        let cell = Cell {
+            load: question.cell.load_of(step),
+            steps: Vec::new(),
+            ..question.cell.clone()
+        };
+        let cell = &cell;
+        let rows = of_one_load(Question { cell, ..question }).into_iter();
+        let named = |row: Forecast| Forecast {
+            name: format!("{}.{}", step.name, row.name),
+            metric: format!("steps.{}.{}", step.name, row.metric),
+            ..row
+        };
+        rows.map(named).collect::<Vec<_>>()
+    };
+    match question.cell.steps.as_slice() {
+        [] => of_one_load(question),
+        steps => steps.iter().flat_map(of_step).collect(),
+    }
+}
+
+fn of_one_load(question: Question<'_>) -> Vec<Forecast> {
     let Question { cell, model, .. } = question;
     let streams = cell.load.streams.as_ref();
     let predictions = || liveness::Setting::of(cell);

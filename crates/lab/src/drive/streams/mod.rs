@@ -1,0 +1,153 @@
+mod frames;
+mod plan;
+mod progress;
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use anyhow::Context;
+use reqwest::header::CONTENT_TYPE;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::measure::{Event, Segments, StreamEnding, StreamStart, is_local};
+use crate::units::us;
+use frames::Frames;
+pub use plan::{StreamPlan, StreamRequest};
+use progress::Progress;
+
+/// A load of streams, each a task on a connection of its own. The plan says when each is due; none
+/// waits for another.
+#[derive(Debug)]
+pub struct StreamLoad {
+    end: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    plan: StreamPlan,
+    segments: Segments,
+    results: Sender<Event>,
+}
+
+impl StreamLoad {
+    /// Starts the first stream at `start` and the others evenly spread, on an OS thread and a runtime
+    /// of their own; what happens to them goes to `results`.
+    ///
+    /// # Errors
+    /// If the thread cannot be made.
+    pub fn start(
+        plan: StreamPlan,
+        start: Instant,
+        segments: &Segments,
+        results: Sender<Event>,
+    ) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the load's runtime")?;
+        let shared = Arc::new(Shared {
+            plan,
+            segments: segments.clone(),
+            results,
+        });
+        let (end, ended) = watch::channel(false);
+        let thread = std::thread::Builder::new()
+            .name("load".into())
+            .spawn(move || {
+                runtime.block_on(async move {
+                    let mut streams = JoinSet::new();
+                    let mut due = start;
+                    for n in shared.plan.numbers.clone() {
+                        streams.spawn(run(Arc::clone(&shared), n, due, ended.clone()));
+                        due += shared.plan.spacing;
+                    }
+                    while streams.join_next().await.is_some() {}
+                });
+            })?;
+        Ok(Self {
+            end,
+            thread: Some(thread),
+        })
+    }
+
+    /// Hangs up on every stream that is open and waits until each has reported how it ended.
+    pub fn end(&mut self) {
+        self.end.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for StreamLoad {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+async fn run(shared: Arc<Shared>, n: u64, due: Instant, mut ended: watch::Receiver<bool>) {
+    tokio::select! {
+        biased;
+        _ = ended.wait_for(|ended| *ended) => return,
+        () = tokio::time::sleep_until(due.into()) => {}
+    }
+    // Without a collector there is nobody to report to; so for every event below.
+    let _ = shared.results.send(Event::StreamStarted(StreamStart {
+        stream: n,
+        due_us: shared.segments.us(due),
+        late_us: us(due.elapsed()),
+    }));
+    let mut progress = Progress::new(n, due, shared.plan.needs_marker);
+    let ending = tokio::select! {
+        ending = read(&shared, n, &mut progress) => ending,
+        _ = ended.wait_for(|ended| *ended) => None,
+    };
+    let ending = ending.unwrap_or_else(|| progress.ending_when_cut(shared.plan.stall_after));
+    let record = progress.record(ending);
+    let _ = shared.results.send(Event::StreamEnded(record));
+}
+
+/// Reads one stream to its end and says how it ended.
+async fn read(shared: &Shared, n: u64, progress: &mut Progress) -> Option<StreamEnding> {
+    let plan = &shared.plan;
+    let answer = match plan.request.build(&plan.client, n).send().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            if is_local(&error) {
+                let _ = shared.results.send(Event::StreamNotSent);
+            }
+            return Some(StreamEnding::Refused);
+        }
+    };
+    progress.status = Some(answer.status().as_u16());
+    let header = |name: &str| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
+    progress.cohort = plan.cohort_header.as_deref().and_then(header);
+    if !answer.status().is_success() {
+        return Some(StreamEnding::Refused);
+    }
+    let mut frames = Frames::of(header(CONTENT_TYPE.as_str()).as_deref());
+    let mut answer = answer;
+    let ttfb_us = us(progress.due.elapsed());
+    let _ = shared.results.send(Event::Head { ttfb_us });
+    loop {
+        let bytes = answer.chunk().await;
+        let now = Instant::now();
+        let mut see = |chunk| {
+            if let Some(event) = progress.see(chunk, now) {
+                let _ = shared.results.send(event);
+            }
+        };
+        match bytes {
+            Ok(Some(bytes)) => frames.feed(&bytes, see),
+            Ok(None) => {
+                frames.finish(&mut see);
+                return Some(progress.ending_at_eof());
+            }
+            Err(_) if progress.is_done() => return Some(StreamEnding::Complete),
+            Err(_) => return Some(StreamEnding::Truncated),
+        }
+    }
+}

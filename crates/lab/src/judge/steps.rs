@@ -1,0 +1,38 @@
+//! One step of a cell, seen as if it were the cell.
+
+use crate::summary::{Diagnosis, Kind, Step, Summary};
+
+/// `summary` with the load of `step` in place of its own, so that whatever judges a cell judges a step.
+#[must_use]
+pub fn view(summary: &Summary, step: &Step) -> Summary {
+    let mut view = Summary {
+        steps: Vec::new(),
+        ..summary.clone()
+    };
+    view.phases.load = step.load.clone();
+    view.phases.recovery = step.recovery.clone();
+    view.server.cpu_percent = step.cpu_percent;
+    view.quality = step.quality.clone();
+    view.quality.host_cpu_percent = step.host_cpu_percent;
+    view.diagnosis = step.diagnosis.clone();
+    if let Some(streams) = step.streams {
+        view.parameters.insert("streams".to_owned(), streams);
+    }
+    if let (Some(ledger), Some(open)) = (&mut view.upstream.ledger, step.upstream_open_after) {
+        ledger.open = open;
+    }
+    view
+}
+
+/// What fails in a cell with steps: what fails first, as they follow one another.
+#[must_use]
+pub fn diagnosis(steps: &[Step]) -> Option<Diagnosis> {
+    let is_ill = |step: &&Step| step.diagnosis.kind != Kind::Healthy;
+    let step = steps.iter().find(is_ill).or(steps.last())?;
+    let mut diagnosis = step.diagnosis.clone();
+    if is_ill(&step) {
+        let first = format!("step {} is the first in which it fails", step.name);
+        diagnosis.evidence.insert(0, first);
+    }
+    Some(diagnosis)
+}
