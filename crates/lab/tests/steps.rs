@@ -1,6 +1,6 @@
 //! Steps: several loads one after the other in the same processes.
 
-mod support;
+use crate::support;
 
 use serde_json::Value;
 use support::{Bench, SHORT, stderr, stdout};

@@ -1,6 +1,7 @@
 //! The client's body: the upstream's bytes as they arrive, watched, and ended so that the client knows.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -27,6 +28,8 @@ type Upstream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
 pub struct GuardedBody {
     /// `None` once the stream has ended.
     live: Option<Live>,
+    /// What [`first_byte`](Self::first_byte) has waited for, until the client gets it.
+    first: Option<Bytes>,
 }
 
 struct Live {
@@ -67,7 +70,10 @@ impl GuardedBody {
             book,
             _permit: permit,
         };
-        let mut body = Self { live: Some(live) };
+        let mut body = Self {
+            live: Some(live),
+            first: None,
+        };
         // A server does not poll a body that it knows to be empty.
         body.end_if_whole();
         body
@@ -76,6 +82,53 @@ impl GuardedBody {
     /// Whether the stream has ended, and the upstream and the permit have been let go.
     pub fn is_ended(&self) -> bool {
         self.live.is_none()
+    }
+
+    /// Waits for the upstream's first chunk, so that a failure before it is an error here, where
+    /// something else can still be answered, and not the end of a stream that has begun.
+    ///
+    /// # Errors
+    /// [`RelayError`] if the upstream breaks, falls silent or ends without a terminal event before
+    /// that chunk; the exchange is then counted as ended, and upstream and permit are let go.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the body, which is the client's hang-up.
+    pub async fn first_byte(mut self) -> Result<Self, RelayError> {
+        if let (None, Some(live)) = (&self.first, &mut self.live) {
+            match poll_fn(|cx| live.poll_next(cx)).await {
+                Next::Chunk(chunk) => {
+                    self.first = Some(chunk);
+                    self.end_if_whole();
+                }
+                Next::End(failure) => self.end_before_the_first_byte(failure)?,
+            }
+        }
+        Ok(self)
+    }
+
+    fn end_before_the_first_byte(&mut self, failure: Option<RelayError>) -> Result<(), RelayError> {
+        let Some(Live {
+            upstream,
+            framing,
+            tail,
+            book,
+            _permit,
+            ..
+        }) = self.live.take()
+        else {
+            return Ok(());
+        };
+        drop(upstream);
+        match farewell(framing, &tail, book.bytes, failure) {
+            Farewell::Clean(ending) => {
+                book.end(ending);
+                Ok(())
+            }
+            Farewell::Event(error) | Farewell::Abort(error) => {
+                book.end(Ending::of(&error));
+                Err(error)
+            }
+        }
     }
 
     /// A server drops a body of known length after its last byte without asking for the end.
@@ -122,6 +175,9 @@ impl Stream for GuardedBody {
     type Item = Result<Bytes, RelayError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
         let Some(live) = &mut self.live else {
             return Poll::Ready(None);
         };

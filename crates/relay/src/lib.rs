@@ -59,6 +59,8 @@
 //! With [fallbacks](Relay::with_fallbacks), the next upstream is asked while nothing of an answer is
 //! out. Whoever would rather wait for a permit than be refused has [`Relay::permit_within`].
 //!
+//! [`rollout`] moves traffic from a blocking path to a relayed one by percentage.
+//!
 //! Each exchange ends as exactly one [`Ending`], in [`Relay::snapshot`], in the metrics, and in the
 //! callback of [`Relay::on_end`].
 
@@ -76,6 +78,7 @@ mod permits;
 mod protocol;
 mod relay;
 mod request;
+pub mod rollout;
 mod send;
 mod sse;
 mod timeouts;

@@ -14,6 +14,7 @@ mod large_body_simd;
 mod liveness;
 mod liveness_dedicated;
 mod liveness_inline;
+mod rollout;
 mod route_matrix;
 mod stream;
 mod stream_client_per_request;
@@ -53,6 +54,7 @@ const FAILURES: &[Failure] = &[
         disconnect_blocking_zombie::routes,
     ),
     Failure::new("disconnect", "no-timeout", disconnect_no_timeout::routes),
+    Failure::new("rollout", "", rollout::routes),
 ];
 
 /// The routes of every failure.

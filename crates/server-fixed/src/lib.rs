@@ -9,6 +9,7 @@ mod disconnect_app;
 mod large_body;
 mod liveness;
 mod protocol;
+mod rollout;
 mod route_matrix;
 mod stream;
 
@@ -27,6 +28,7 @@ const FAILURES: &[Failure] = &[
         "aborted-pump",
         disconnect_aborted_pump::routes,
     ),
+    Failure::new("rollout", "", rollout::routes),
 ];
 
 /// The routes of every failure.

@@ -95,6 +95,15 @@ pub struct ServerArgs {
     #[arg(long, env = "MAX_UPSTREAM", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_upstream: u32,
 
+    /// Share of keys whose streams take the async path, in percent, until it is changed at run time (the
+    /// broken server's rollout routes)
+    #[arg(long, env = "ASYNC_ROLLOUT_PERCENTAGE", default_value_t = 0, value_name = "0..100", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub async_rollout_percentage: u8,
+
+    /// Seed of the assignment of keys to paths
+    #[arg(long, env = "ROLLOUT_SEED", default_value_t = 0, value_name = "N")]
+    pub rollout_seed: u64,
+
     /// Run this variant of a failure instead of its plain form
     #[arg(long, env = "VARIANT", value_name = "NAME")]
     pub variant: Option<String>,
@@ -176,6 +185,19 @@ mod tests {
         assert!(keep_alive(&["--keep-alive", "on"]).expect("parses"));
         assert!(!keep_alive(&["--keep-alive", "off"]).expect("parses"));
         assert!(keep_alive(&["--keep-alive", "no"]).is_err());
+    }
+
+    #[test]
+    fn a_rollout_percentage_over_100_is_refused() {
+        let percentage = |given: &str| {
+            let flags = ["server", "--async-rollout-percentage", given];
+            Flags::try_parse_from(flags).map(|flags| flags.server.async_rollout_percentage)
+        };
+        assert_eq!(percentage("100").expect("parses"), 100);
+        assert!(percentage("101").is_err());
+        assert!(percentage("-1").is_err());
+        let defaults = Flags::parse_from(["server"]).server;
+        assert_eq!(defaults.async_rollout_percentage, 0);
     }
 
     #[test]

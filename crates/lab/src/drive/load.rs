@@ -40,7 +40,7 @@ impl Load {
             .streams
             .as_ref()
             .map(|streams| {
-                let plan = StreamPlan::of(streams, base, first_stream)?;
+                let plan = StreamPlan::of(streams, base, seed, first_stream)?;
                 let start = segments.origin() + start;
                 StreamLoad::start(plan, start, segments, results.clone())
             })

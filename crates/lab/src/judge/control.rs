@@ -2,7 +2,7 @@
 
 use super::{expectations, forecast};
 use crate::scenario::Expectation;
-use crate::summary::{Distribution, Pool, Summary};
+use crate::summary::{Distribution, Kind, LoadPhase, Pool, Summary};
 
 /// A cell with what had to hold in it.
 #[derive(Clone, Debug)]
@@ -99,29 +99,10 @@ fn foreign_forecast(
 /// The same run, had its load fared as badly as a load can: for what no server here gets wrong.
 fn spoiled(own: &Summary) -> Summary {
     let mut spoiled = own.clone();
-    let load = &mut spoiled.phases.load;
-    for class in load.requests.values_mut() {
-        let outcomes = &mut class.outcomes;
-        (outcomes.ok, outcomes.timeout, class.unanswered) = (0, outcomes.due, 0);
-        (class.completed, class.throughput_per_second) = (0, Some(0.0));
-        outcomes.response_us = Distribution {
-            max: Some(1),
-            ..Distribution::default()
-        };
-    }
-    load.streams.truncated = load.streams.started;
-    for probe in load.probes.values_mut() {
-        (probe.ok, probe.timeout) = (0, probe.due);
-        let timeout = Some(probe.timeout_us);
-        probe.response_us = Distribution {
-            p50: timeout,
-            p99: timeout,
-            max: timeout,
-            p50_censored: true,
-            p99_censored: true,
-            max_censored: true,
-            ..probe.response_us.clone()
-        };
+    spoil(&mut spoiled.phases.load);
+    for step in &mut spoiled.steps {
+        spoil(&mut step.load);
+        step.diagnosis.kind = Kind::Undecided;
     }
     // A law that is off by a factor of two; what was to be nothing is something.
     for row in &mut spoiled.forecast {
@@ -137,6 +118,42 @@ fn spoiled(own: &Summary) -> Summary {
         };
     }
     spoiled
+}
+
+fn spoil(load: &mut LoadPhase) {
+    for class in load.requests.values_mut() {
+        let outcomes = &mut class.outcomes;
+        (outcomes.ok, outcomes.timeout, class.unanswered) = (0, outcomes.due, 0);
+        (class.completed, class.throughput_per_second) = (0, Some(0.0));
+        outcomes.response_us = Distribution {
+            max: Some(1),
+            ..Distribution::default()
+        };
+    }
+    load.streams.truncated = load.streams.started;
+    load.streams.unserved = load.streams.started;
+    for cohort in load.streams.cohorts.values_mut() {
+        cohort.truncated = cohort.started;
+        cohort.ttft_us = Distribution {
+            p50: Some(u64::MAX),
+            p99: Some(u64::MAX),
+            max: Some(u64::MAX),
+            ..cohort.ttft_us.clone()
+        };
+    }
+    for probe in load.probes.values_mut() {
+        (probe.ok, probe.timeout) = (0, probe.due);
+        let timeout = Some(probe.timeout_us);
+        probe.response_us = Distribution {
+            p50: timeout,
+            p99: timeout,
+            max: timeout,
+            p50_censored: true,
+            p99_censored: true,
+            max_censored: true,
+            ..probe.response_us.clone()
+        };
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@ mod kubelet;
 
 use super::{flat, steps};
 use crate::scenario::{Cell, Value};
-use crate::summary::{Background, Distribution, HangUps, Leftovers, Probe, Requests, Summary};
+use crate::summary::{
+    Background, Distribution, HangUps, Leftovers, Probe, Requests, Streams, Summary,
+};
 
 /// A measured value.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +57,9 @@ const STREAMS: [&str; 14] = [
     "receiving_peak",
     "chunks",
     "sequence_errors",
+];
+const COHORT: [&str; 8] = [
+    "started", "served", "unserved", "lost", "ttft_p50", "ttft_p90", "ttft_p99", "ttft_max",
 ];
 const REQUESTS: [&str; 21] = [
     "p50",
@@ -140,6 +145,10 @@ pub fn is_known(name: &str, cell: &Cell) -> Result<(), String> {
         Some(("forecast", rest)) if rest.ends_with(".error") => return Ok(()),
         Some(("recovery", "time")) => return Ok(()),
         Some(("streams", _)) => &STREAMS,
+        Some(("cohort", rest)) if rest.contains('.') => {
+            let field = rest.rsplit('.').next().unwrap_or_default();
+            return check_field(name, field, &COHORT);
+        }
         Some(("ttft" | "gap" | "max_gap", _)) => &DISTRIBUTION,
         Some(("pool", _)) => &POOL,
         Some(("background", _)) => &BACKGROUND,
@@ -158,7 +167,7 @@ pub fn is_known(name: &str, cell: &Cell) -> Result<(), String> {
         _ => {
             return Err(format!(
                 "\"{name}\" is no metric: there are <endpoint>.*, requests.<class>.*, timings.<part>.*, streams.*, \
-                 ttft.*, gap.*, max_gap.*, pool.*, background.*, bulkhead.*, server.*, recovery.time, diagnosis, \
+                 cohort.<cohort>.*, ttft.*, gap.*, max_gap.*, pool.*, background.*, bulkhead.*, server.*, recovery.time, diagnosis, \
                  inferred_capacity and forecast.<name>.error, steps.<step>.<metric> of cells with steps, kubelet.* of cells with a [kubelet], and hang_ups.* \
                  and leftover.* of cells with [load.hang_ups]"
             ));
@@ -229,6 +238,10 @@ pub(super) fn metric(name: &str, summary: &Summary) -> Option<Measured> {
             metric(metric_of_step, &steps::view(summary, step))
         }
         "streams" => streams(field, summary),
+        "cohort" => {
+            let (name, field) = field.split_once('.')?;
+            cohort(name, field, &load.streams)
+        }
         "requests" => {
             let (class, field) = field.split_once('.')?;
             requests(field, load.requests.get(class)?)
@@ -337,6 +350,22 @@ fn streams(field: &str, summary: &Summary) -> Option<Measured> {
     };
     // Without a single stream every count is 0, which would satisfy most expectations.
     (streams.started > 0).then(|| Measured::number(count))
+}
+
+/// Of a cohort that no stream is in, where others are, every count is 0.
+fn cohort(name: &str, field: &str, streams: &Streams) -> Option<Measured> {
+    if streams.cohorts.is_empty() {
+        return None;
+    }
+    let cohort = streams.cohorts.get(name);
+    let count = |of: fn(&Streams) -> u64| Some(Measured::number(cohort.map_or(0, of)));
+    match field {
+        "started" => count(|cohort| cohort.started),
+        "served" => count(|cohort| cohort.started - cohort.unserved - cohort.refused),
+        "unserved" => count(|cohort| cohort.unserved),
+        "lost" => count(|cohort| cohort.truncated + cohort.error + cohort.stalled + cohort.refused),
+        _ => distribution(field.strip_prefix("ttft_")?, &cohort?.ttft_us),
+    }
 }
 
 fn probe(field: &str, hold: &Probe, baseline: Option<&Probe>) -> Option<Measured> {

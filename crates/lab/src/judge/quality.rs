@@ -256,6 +256,7 @@ mod tests {
             stall_after: Duration::from_secs(5),
             headers: Default::default(),
             cohort_header: None,
+            assignment: None,
         }
     }
 

@@ -24,7 +24,8 @@ impl Experiment<'_> {
             .await?;
         let mut streams_so_far = 0;
         for (n, step) in cell.steps.iter().enumerate() {
-            if let Some(action) = &step.action {
+            let action = step.action.as_ref();
+            if let Some(action) = action.filter(|_| self.frame.task.variant.actions) {
                 self.act(n, action).await?;
             }
             let load = cell.load_of(step);

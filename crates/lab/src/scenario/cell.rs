@@ -161,8 +161,9 @@ impl Cell {
     #[must_use]
     pub fn load_of(&self, step: &Step) -> Load {
         let mut load = self.load.clone();
-        if let (Some(streams), Some(count)) = (&mut load.streams, step.streams) {
-            streams.count = count;
+        if let Some(streams) = &mut load.streams {
+            streams.count = step.streams.unwrap_or(streams.count);
+            streams.assignment = self.assignment(step);
         }
         load
     }

@@ -64,6 +64,14 @@ pub(super) struct Variant {
     pub args: Vec<String>,
     /// Which forecast it has.
     pub model: Model,
+    /// Whether it has the routes that the actions of steps ask for; without them it has the same steps
+    /// and nobody changes anything.
+    #[serde(default = "yes")]
+    pub actions: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One name, or several.

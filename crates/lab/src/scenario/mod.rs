@@ -12,6 +12,7 @@ mod model;
 mod ranges;
 mod requests;
 mod resolve;
+mod rollout;
 mod step;
 mod streams;
 
@@ -24,5 +25,6 @@ pub use load::{ScenarioError, load, names};
 pub use model::Model;
 pub use requests::{Arrivals, BodyKind, Method, Requests, Think};
 pub use resolve::{FieldReport, NoForecast, Scenario, Variant};
+pub use rollout::{Assignment, with_number, with_seed};
 pub use step::{Action, Step};
 pub use streams::Streams;

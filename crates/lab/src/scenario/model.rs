@@ -14,6 +14,9 @@ pub enum Model {
     ParseOnWorker,
     /// A thread for computing, while a large body is parsed.
     ParseOnPool,
+    /// A thread of the blocking pool for the whole stream, or nothing, as the key of the stream and the
+    /// percentage of the step have it.
+    Rollout,
     /// Nothing: a task on the event loop.
     Async,
     /// What the path says, of one pool shared by all and of the event loop.

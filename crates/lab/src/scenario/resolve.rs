@@ -39,6 +39,8 @@ pub struct Variant {
     pub args: Vec<String>,
     /// Which forecast it has.
     pub model: Model,
+    /// Whether the actions of steps are asked of it.
+    pub actions: bool,
     expectations: Vec<OfCells<Expectation>>,
     field_reports: Vec<OfCells<FieldReport>>,
 }
@@ -313,6 +315,7 @@ fn resolve_variants(file: &File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid
             name: variant.name.clone(),
             server: variant.server.clone(),
             args: variant.args.clone(),
+            actions: variant.actions,
             model: variant.model,
             expectations: Vec::new(),
             field_reports: Vec::new(),

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::Assignment;
 use super::duration::time;
 use super::ranges::{HOUR, Range, range};
 
@@ -32,11 +33,15 @@ pub struct Streams {
     /// A stream that is silent for longer at the end of the load counts as stalled.
     #[serde(deserialize_with = "time")]
     pub stall_after: Duration,
-    /// Headers of each request; `{n}` in a value stands for the stream's number, from 0.
+    /// Headers of each request; in a value `{n}` stands for the stream's number, from 0 and on over all
+    /// steps, `{k}` for its number in the step, and `{seed}` for the scenario's.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Header of the answer that names the stream's cohort; there are none if absent.
     pub cohort_header: Option<String>,
+    /// The cohorts of a rollout, by which those streams have one that got no answer.
+    #[serde(skip)]
+    pub assignment: Option<Assignment>,
 }
 
 impl Streams {

@@ -6,4 +6,5 @@ mod forward;
 mod hang_up;
 mod limits;
 mod passing;
+mod rollout;
 mod support;

@@ -106,14 +106,25 @@ async fn run(shared: Arc<Shared>, n: u64, due: Instant, mut ended: watch::Receiv
         _ = ended.wait_for(|ended| *ended) => None,
     };
     let ending = ending.unwrap_or_else(|| progress.ending_when_cut(shared.plan.stall_after));
-    let record = progress.record(ending);
+    let mut record = progress.record(ending);
+    if let (None, Some(assignment)) = (record.status, &shared.plan.assignment) {
+        // Nothing has answered, so nothing has named its cohort; left out, only the lucky streams of a
+        // cohort would have a TTFT.
+        let k = n - shared.plan.numbers.start;
+        record.cohort = Some(assignment.cohort(k).to_owned());
+    }
     let _ = shared.results.send(Event::StreamEnded(record));
 }
 
 /// Reads one stream to its end and says how it ended.
 async fn read(shared: &Shared, n: u64, progress: &mut Progress) -> Option<StreamEnding> {
     let plan = &shared.plan;
-    let answer = match plan.request.build(&plan.client, n).send().await {
+    let answer = match plan
+        .request
+        .build(&plan.client, n, n - plan.numbers.start)
+        .send()
+        .await
+    {
         Ok(answer) => answer,
         Err(error) => {
             if is_local(&error) {

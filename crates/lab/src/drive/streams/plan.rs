@@ -6,7 +6,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use reqwest::header::{HeaderName, HeaderValue};
 
-use crate::scenario::{Method, Streams};
+use crate::scenario::{Assignment, Method, Streams, with_number, with_seed};
 
 /// Which streams are asked for, when, and how.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct StreamPlan {
     pub stall_after: Duration,
     /// Header of the answer that names the stream's cohort.
     pub cohort_header: Option<String>,
+    /// The cohorts of streams that got no answer, if the header would have been of a rollout.
+    pub assignment: Option<Assignment>,
     /// Whether a stream is whole only with a terminal marker.
     pub needs_marker: bool,
 }
@@ -37,7 +39,7 @@ pub struct StreamRequest {
 }
 
 impl StreamRequest {
-    /// A request with these headers; `{n}` in a value stands for the number of the stream.
+    /// A request with these headers; `{n}` and `{k}` in a value stand for the number of the stream.
     ///
     /// # Errors
     /// If the URL or a header is none.
@@ -53,7 +55,7 @@ impl StreamRequest {
                 let name: HeaderName = name
                     .parse()
                     .with_context(|| format!("`{name}` is not the name of a header"))?;
-                let numbered = value.replace("{n}", "0");
+                let numbered = with_number(&value.replace("{n}", "0"), 0);
                 // The value may be a secret: it is not shown.
                 HeaderValue::from_str(&numbered)
                     .with_context(|| format!("what `{name}` is given is not a header's value"))?;
@@ -68,11 +70,16 @@ impl StreamRequest {
         })
     }
 
-    /// The request of stream `n`, to be sent by `client`.
-    pub(super) fn build(&self, client: &reqwest::Client, n: u64) -> reqwest::RequestBuilder {
+    /// The request of stream `n`, which is number `k` of its step, to be sent by `client`.
+    pub(super) fn build(
+        &self,
+        client: &reqwest::Client,
+        n: u64,
+        k: u64,
+    ) -> reqwest::RequestBuilder {
         let mut request = client.request(self.method.clone(), self.url.clone());
         for (name, value) in &self.headers {
-            request = request.header(name, value.replace("{n}", &n.to_string()));
+            request = request.header(name, with_number(&value.replace("{n}", &n.to_string()), k));
         }
         match &self.body {
             Some(body) => request.body(body.clone()),
@@ -82,19 +89,25 @@ impl StreamRequest {
 }
 
 impl StreamPlan {
-    /// The streams of a scenario, numbered from `first` on, each on a connection of its own.
+    /// The streams of a scenario of this seed, numbered from `first` on, each on a connection of its
+    /// own.
     ///
     /// # Errors
     /// If the client cannot be made, or the URL or a header is none.
-    pub fn of(spec: &Streams, base: &str, first: u64) -> anyhow::Result<Self> {
+    pub fn of(spec: &Streams, base: &str, seed: u64, first: u64) -> anyhow::Result<Self> {
         let url = format!("{base}{}", spec.path_and_query());
+        let headers = spec.headers.iter();
+        let headers = headers
+            .map(|(name, value)| (name.clone(), with_seed(value, seed)))
+            .collect();
         Ok(Self {
             client: crate::http::client(false).context("cannot make the load's HTTP client")?,
-            request: StreamRequest::new(Method::Get, &url, &spec.headers, None)?,
+            request: StreamRequest::new(Method::Get, &url, &headers, None)?,
             numbers: first..first + u64::from(spec.count),
             spacing: spec.ramp / spec.count,
             stall_after: spec.stall_after,
             cohort_header: spec.cohort_header.clone(),
+            assignment: spec.assignment.clone().map(|one| one.seeded(seed)),
             needs_marker: true,
         })
     }

@@ -19,13 +19,21 @@ pub(super) fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<Row> {
     };
     let mut names: Vec<_> = endpoints.into_iter().collect();
     names.sort_by_key(|name| probe_rank(name));
-    for name in names {
-        health(&mut table, name);
+    let steps = steps_of(columns);
+    if steps.is_empty() {
+        for name in &names {
+            health(&mut table, name);
+        }
+    } else {
+        // What stands for the cell as a whole is that of its last step.
+        steps_of_cell(&mut table, &steps, &names);
     }
     if endpoints_have_sync {
         closed_loop(&mut table);
     }
-    streams(&mut table);
+    if steps.is_empty() {
+        streams(&mut table);
+    }
     requests(&mut table);
     if columns
         .iter()
@@ -74,6 +82,66 @@ fn health(table: &mut Table<'_>, name: &str) {
             .and_then(Probe::unanswered_percent)
             .map(|percent| (percent, false))
     });
+}
+
+/// The steps that any of the runs has, in order.
+fn steps_of(columns: &[&[&Summary]]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for step in columns.iter().copied().flatten().flat_map(|run| &run.steps) {
+        if !names.contains(&step.name) {
+            names.push(step.name.clone());
+        }
+    }
+    names
+}
+
+fn steps_of_cell(table: &mut Table<'_>, steps: &[String], endpoints: &[&str]) {
+    table.group = "health in the hold of each step, from when a check was due";
+    for step in steps {
+        for name in endpoints {
+            for (field, unit) in [
+                ("p50", RowUnit::Us),
+                ("p99", RowUnit::Us),
+                ("max", RowUnit::Us),
+                ("unanswered", RowUnit::Percent),
+            ] {
+                let metric = format!("steps.{step}.{name}.{field}");
+                table.metric(format!("{step} {name} {field}"), unit, &metric);
+            }
+        }
+        table.text(&format!("{step} diagnosis"), |summary| {
+            let step = summary.steps.iter().find(|one| &one.name == step)?;
+            Some(step.diagnosis.kind.name().to_owned())
+        });
+    }
+    table.group = "streams of each step, by cohort where their answers name one";
+    let cohorts = names_of(table.columns, |summary| {
+        let steps = summary.steps.iter();
+        steps.flat_map(|step| step.load.streams.cohorts.keys())
+    });
+    for step in steps {
+        for (label, unit, metric) in [
+            ("asked for", RowUnit::Count, "streams.started"),
+            ("unserved", RowUnit::Count, "streams.unserved"),
+            ("lost or refused", RowUnit::Count, "streams.lost"),
+            ("TTFT p50", RowUnit::Us, "ttft.p50"),
+            ("TTFT p99", RowUnit::Us, "ttft.p99"),
+        ] {
+            let metric = format!("steps.{step}.{metric}");
+            table.metric(format!("{step} {label}"), unit, &metric);
+        }
+        for cohort in &cohorts {
+            for (label, unit, field) in [
+                ("served", RowUnit::Count, "served"),
+                ("unserved", RowUnit::Count, "unserved"),
+                ("TTFT p50", RowUnit::Us, "ttft_p50"),
+                ("TTFT p99", RowUnit::Us, "ttft_p99"),
+            ] {
+                let metric = format!("steps.{step}.cohort.{cohort}.{field}");
+                table.metric(format!("{step} {cohort} {label}"), unit, &metric);
+            }
+        }
+    }
 }
 
 /// Both over the same time, so that the difference is the way of measuring and nothing else.

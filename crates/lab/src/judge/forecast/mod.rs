@@ -4,6 +4,7 @@ mod bodies;
 mod chunks;
 mod disconnect;
 mod liveness;
+mod rollout;
 mod routes;
 mod streams;
 
@@ -49,6 +50,7 @@ pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
     };
     match question.cell.steps.as_slice() {
         [] => of_one_load(question),
+        _ if question.model == Model::Rollout => rollout::rollout(question.cell, question.seed),
         steps => steps.iter().flat_map(of_step).collect(),
     }
 }
@@ -73,7 +75,8 @@ fn of_one_load(question: Question<'_>) -> Vec<Forecast> {
             let hang_ups = cell.load.hang_ups.as_ref();
             hang_ups.map(|load| disconnect::disconnect(cell, load, model))
         }
-        Model::None => None,
+        // A rollout has steps; without any there is no percentage to speak of.
+        Model::None | Model::Rollout => None,
         Model::SharedPool => predictions().map(|setting| liveness::shared_pool(&setting)),
         Model::OnLoop => predictions().map(|setting| liveness::on_loop(&setting)),
         Model::DedicatedThread => predictions().map(|setting| liveness::dedicated_thread(&setting)),

@@ -1,0 +1,185 @@
+//! What a client got, as seen from its side of either path.
+
+use crate::framing::Framing;
+use crate::sse::{Said, SseTail};
+
+/// How a request ended for its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The whole answer.
+    Complete,
+    /// A part of it: the transfer broke, or the stream ended in an error event or inside an event.
+    Failed,
+    /// A status of 400 or above, whoever said so.
+    Refused,
+    /// The client hung up in mid-answer.
+    ClientGone,
+    /// The client hung up before the first byte.
+    Unserved,
+}
+
+impl Outcome {
+    /// The labels of all outcomes, sorted.
+    pub const LABELS: [&'static str; 5] =
+        ["client_gone", "complete", "failed", "refused", "unserved"];
+
+    /// The label in metrics and snapshots.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::ClientGone => "client_gone",
+            Self::Unserved => "unserved",
+        }
+    }
+}
+
+/// How a body went, so far.
+#[derive(Debug)]
+pub(super) struct Progress {
+    framing: Framing,
+    tail: SseTail,
+    bytes: u64,
+}
+
+/// How a body came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// There is no more of it.
+    Eof,
+    /// Its path reported an error.
+    Broken,
+    /// It was dropped by whoever sent it to the client.
+    Dropped,
+}
+
+impl Progress {
+    /// Of an answer with this head.
+    pub(super) fn new(head: &http::response::Parts) -> Self {
+        Self {
+            framing: Framing::of(head),
+            tail: SseTail::default(),
+            bytes: 0,
+        }
+    }
+
+    /// A part of it passed; tells whether it was the first of an answer that is none but a refusal.
+    pub(super) fn pass(&mut self, chunk: &[u8]) -> bool {
+        let is_first = self.bytes == 0 && !chunk.is_empty();
+        self.bytes += chunk.len() as u64;
+        if let Framing::Sse { .. } = self.framing {
+            self.tail.push(chunk);
+        }
+        is_first && !matches!(self.framing, Framing::Refusal { .. })
+    }
+
+    /// Whether nothing more will come, though nobody has said so: a server drops a body of known
+    /// length after its last byte.
+    pub(super) fn is_whole(&self) -> bool {
+        self.framing.length() == Some(self.bytes)
+    }
+
+    pub(super) fn outcome(&self, end: End) -> Outcome {
+        let said = match self.framing {
+            Framing::Refusal { .. } => return Outcome::Refused,
+            Framing::Sse { .. } => self.tail.said(),
+            Framing::Opaque { .. } => None,
+        };
+        match (said, end) {
+            (Some(Said::Done), _) => Outcome::Complete,
+            (Some(Said::Error), _) | (None, End::Broken) => Outcome::Failed,
+            (None, End::Eof) if self.ends_inside_an_event() => Outcome::Failed,
+            (None, End::Eof) => Outcome::Complete,
+            (None, End::Dropped) if self.is_whole() => Outcome::Complete,
+            (None, End::Dropped) if self.bytes == 0 => Outcome::Unserved,
+            (None, End::Dropped) => Outcome::ClientGone,
+        }
+    }
+
+    /// Not every event stream has a terminal event, but each ends between two events.
+    fn ends_inside_an_event(&self) -> bool {
+        matches!(self.framing, Framing::Sse { .. }) && !self.tail.at_boundary()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Response;
+
+    use super::*;
+
+    fn progress(content_type: &str, status: u16, length: Option<u64>) -> Progress {
+        let mut response = Response::builder()
+            .status(status)
+            .header("content-type", content_type);
+        if let Some(length) = length {
+            response = response.header("content-length", length);
+        }
+        Progress::new(&response.body(()).unwrap().into_parts().0)
+    }
+
+    fn after(mut progress: Progress, body: &str, end: End) -> Outcome {
+        progress.pass(body.as_bytes());
+        progress.outcome(end)
+    }
+
+    #[test]
+    fn an_event_stream_is_judged_by_its_last_event() {
+        let of = |body, end| after(progress("text/event-stream", 200, None), body, end);
+        let done = "data: 1\n\ndata: [DONE]\n\n";
+        assert_eq!(of(done, End::Dropped), Outcome::Complete);
+        assert_eq!(of(done, End::Eof), Outcome::Complete);
+        assert_eq!(of("data: {\"error\":{}}\n\n", End::Eof), Outcome::Failed);
+        assert_eq!(of("data: 1\n\n", End::Eof), Outcome::Complete);
+        assert_eq!(of("data: 1", End::Eof), Outcome::Failed);
+        assert_eq!(of("data: 1\n\n", End::Broken), Outcome::Failed);
+        assert_eq!(of("data: 1\n\n", End::Dropped), Outcome::ClientGone);
+        assert_eq!(of("", End::Dropped), Outcome::Unserved);
+    }
+
+    #[test]
+    fn a_body_of_known_length_is_whole_with_its_last_byte() {
+        let of = |body, end| after(progress("text/plain", 200, Some(3)), body, end);
+        assert_eq!(of("abc", End::Dropped), Outcome::Complete);
+        assert_eq!(of("ab", End::Dropped), Outcome::ClientGone);
+        assert_eq!(of("ab", End::Broken), Outcome::Failed);
+        assert_eq!(of("", End::Dropped), Outcome::Unserved);
+    }
+
+    #[test]
+    fn a_refusal_is_one_however_it_is_read_and_has_no_first_byte() {
+        let mut refusal = progress("application/json", 503, Some(10));
+        assert!(
+            !refusal.pass(b"{"),
+            "an error that is fast is not fast service"
+        );
+        assert_eq!(refusal.outcome(End::Dropped), Outcome::Refused);
+    }
+
+    #[test]
+    fn only_the_first_chunk_with_a_byte_is_the_first() {
+        let mut progress = progress("text/event-stream", 200, None);
+        let chunks = [&b""[..], b"data", b": 1\n\n"];
+        assert_eq!(
+            chunks.map(|chunk| progress.pass(chunk)),
+            [false, true, false]
+        );
+    }
+
+    #[test]
+    fn the_labels_are_sorted_and_complete() {
+        assert!(Outcome::LABELS.is_sorted());
+        for outcome in [
+            Outcome::Complete,
+            Outcome::Failed,
+            Outcome::Refused,
+            Outcome::ClientGone,
+            Outcome::Unserved,
+        ] {
+            assert!(Outcome::LABELS.contains(&outcome.label()));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! One request through the path of its key, and through the other if that fails in time.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::HeaderValue;
+
+use super::assignment::StreamMethod;
+use super::body::Watched;
+use super::books::Entry;
+use super::path_error::PathError;
+use super::{Rollout, STREAM_FALLBACK, STREAM_METHOD};
+
+impl Rollout {
+    /// Serves one request: assigns `key`, awaits `request` (reading it is part of the time to the first
+    /// byte), and asks the path.
+    ///
+    /// If `on_async` returns an error that has a [fallback reason](PathError::fallback_reason), the
+    /// same request goes to `on_blocking`. An `Ok` is final, whatever its status is and whatever
+    /// becomes of its body: a path that can fail between head and first byte should wait for that byte
+    /// before it returns, as [`GuardedBody::first_byte`](crate::GuardedBody::first_byte) does. An error
+    /// of `request`, which is the client's, is never a reason to fall back.
+    ///
+    /// The response carries `X-Stream-Method`, and `X-Stream-Fallback` if the paths were changed; its
+    /// body is passed on as it comes, watched for its first byte and its end.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops whatever it waits for, and counts as a client that left unserved.
+    pub async fn serve<R, E, A, B>(
+        &self,
+        key: Option<&[u8]>,
+        request: impl Future<Output = Result<R, E>>,
+        on_async: impl FnOnce(R) -> A,
+        on_blocking: impl FnOnce(R) -> B,
+    ) -> Response
+    where
+        R: Clone,
+        E: PathError,
+        A: Future<Output = Result<Response, E>>,
+        B: Future<Output = Result<Response, E>>,
+    {
+        let mut entry = Entry::open(Arc::clone(self.books()), self.assign(key));
+        let request = match request.await {
+            Ok(request) => request,
+            Err(error) => return finish(error.into_response(), entry, None),
+        };
+        let (outcome, reason) = match entry.serving() {
+            StreamMethod::Blocking => (on_blocking(request).await, None),
+            StreamMethod::Async => match on_async(request.clone()).await {
+                Ok(response) => (Ok(response), None),
+                Err(error) => match error.fallback_reason() {
+                    None => (Err(error), None),
+                    Some(reason) => {
+                        tracing::warn!(
+                            reason,
+                            error = error.message(),
+                            "fell back to the blocking path"
+                        );
+                        entry.fall_back(reason);
+                        (on_blocking(request).await, Some(reason))
+                    }
+                },
+            },
+        };
+        finish(outcome.unwrap_or_else(E::into_response), entry, reason)
+    }
+}
+
+fn finish(response: Response, entry: Entry, fallback: Option<&'static str>) -> Response {
+    let (mut head, body) = response.into_parts();
+    head.headers.insert(STREAM_METHOD, entry.serving().header());
+    if let Some(reason) = fallback {
+        head.headers
+            .insert(STREAM_FALLBACK, HeaderValue::from_static(reason));
+    }
+    let body = Watched::new(body, &head, entry);
+    Response::from_parts(head, Body::new(body))
+}
