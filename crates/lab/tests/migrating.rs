@@ -160,10 +160,7 @@ async fn attach_finds_the_diagnosis_and_the_capacity_of_a_diseased_server() {
     is(
         &output,
         0,
-        &[
-            "blocking_pool_exhausted",
-            "consistent with a blocking pool or limit of 4",
-        ],
+        &["blocking_pool_exhausted", "inferred_capacity: 4"],
     );
 }
 

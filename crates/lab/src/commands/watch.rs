@@ -23,13 +23,6 @@ const GRACE: Duration = Duration::from_millis(250);
 const IN_FLIGHT: u32 = 1_000;
 
 /// Flags of the command.
-///
-/// Both URLs are asked once in each interval, the async one half an interval after the sync one, each
-/// on a fresh connection. A check is due by the plan, whatever became of those before it. One that is
-/// not answered in time is shown with the timeout as its lower bound.
-///
-/// An alert fires when two of the last three checks of a URL failed or took longer than
-/// --alert-above. Ctrl-C and --for end the watch: exit code 1 if an alert fired, else 0.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Health route that needs a thread, such as http://127.0.0.1:8000/debug/health-sync
