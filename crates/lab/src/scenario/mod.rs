@@ -13,15 +13,17 @@ mod requests;
 mod resolve;
 mod step;
 mod streams;
+mod target;
 
 pub use cell::{Cell, Load, Phases, Probe, Runtime, ServerParameters, UpstreamParameters};
 pub use duration::Time;
 pub use expectation::{Expectation, Operator, Value};
 pub use hang_ups::{HangUpStage, HangUps, Leave};
 pub use kubelet::{Kubelet, KubeletProbe, ProbeRules};
-pub use load::{ScenarioError, load, names};
+pub use load::{ScenarioError, load, names, parse};
 pub use model::Model;
 pub use requests::{Arrivals, BodyKind, Method, Requests, Think};
 pub use resolve::{FieldReport, NoForecast, Scenario, Variant};
 pub use step::{Action, Step};
 pub use streams::Streams;
+pub use target::Target;

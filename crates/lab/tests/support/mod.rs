@@ -191,6 +191,11 @@ impl Bench {
         }
     }
 
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// `lab` with these arguments, in this folder, not yet started.
     pub fn lab(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(LAB);

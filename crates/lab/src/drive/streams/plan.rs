@@ -6,6 +6,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use reqwest::header::{HeaderName, HeaderValue};
 
+use super::Pace;
 use crate::scenario::{Method, Streams};
 
 /// Which streams are asked for, when, and how.
@@ -25,6 +26,9 @@ pub struct StreamPlan {
     pub cohort_header: Option<String>,
     /// Whether a stream is whole only with a terminal marker.
     pub needs_marker: bool,
+    /// Of slots: the pace at which they begin, and begin again when a stream has ended. Numbers are
+    /// then given in the order of beginning.
+    pub slots: Option<Pace>,
 }
 
 /// How a stream is asked for.
@@ -96,6 +100,7 @@ impl StreamPlan {
             stall_after: spec.stall_after,
             cohort_header: spec.cohort_header.clone(),
             needs_marker: true,
+            slots: None,
         })
     }
 }
