@@ -1,8 +1,13 @@
-//! Records the commit that the lab is built from, for the summaries of its runs.
+//! Records the commit that the lab is built from, for the summaries of its runs, and takes the
+//! scenarios in, so that their names are known wherever the lab runs.
 
+use std::error::Error;
+use std::fmt::Write;
+use std::path::Path;
 use std::process::Command;
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
+    take_scenarios_in()?;
     let commit = Command::new("git")
         .args([
             "describe",
@@ -25,8 +30,31 @@ fn main() {
         "../../mock-llm",
         "../../scenarios",
     ] {
-        if std::path::Path::new(path).exists() {
+        if Path::new(path).exists() {
             println!("cargo::rerun-if-changed={path}");
         }
     }
+    Ok(())
+}
+
+/// Writes a Rust array of the names and texts of the files in `scenarios/`, sorted.
+fn take_scenarios_in() -> Result<(), Box<dyn Error>> {
+    let folder = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("../../scenarios");
+    let mut files = std::fs::read_dir(&folder)?
+        .map(|entry| Ok(entry?.path().canonicalize()?))
+        .collect::<Result<Vec<_>, Box<dyn Error>>>()?;
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "toml")
+    });
+    files.sort();
+    let mut table = "[".to_owned();
+    for file in files {
+        let name = file.file_stem().ok_or("a file without a name")?;
+        let name = name.to_str().ok_or("a name that is not UTF-8")?;
+        write!(table, "({name:?}, include_str!({file:?})), ")?;
+    }
+    table.push(']');
+    let out = Path::new(&std::env::var("OUT_DIR")?).join("scenarios.rs");
+    Ok(std::fs::write(out, format!("&{table}"))?)
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Version};
 use axum::middleware::Next;
 use axum::response::Response;
 use tokio::time::Instant;
@@ -64,7 +64,7 @@ pub async fn note(
         started_us: unix_us(),
         request_id: given_id(request.headers()).unwrap_or_else(|| mock.names().next()),
         retry: retry_count(request.headers()),
-        peer,
+        peer: peer.of_stream(request.version() == Version::HTTP_2),
     };
     let echo = HeaderValue::from_str(&call.request_id);
     request.extensions_mut().insert(call);

@@ -84,7 +84,13 @@ pub struct Config {
     #[arg(long, env = "SEND_BUFFER", value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
     pub send_buffer: Option<u32>,
 
-    /// How long a client may take nothing of what is written to it [default: for ever]
+    /// Streams at once on one HTTP/2 connection (SETTINGS_MAX_CONCURRENT_STREAMS); a client keeps what
+    /// comes on top to itself [default: no limit]
+    #[arg(long, env = "MAX_HTTP2_STREAMS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_http2_streams: Option<u32>,
+
+    /// How long a client may take nothing of what is written to it, on the whole connection
+    /// [default: for ever]
     #[arg(long, env = "WRITE_TIMEOUT", value_name = "TIME", value_parser = service::duration)]
     pub write_timeout: Option<Duration>,
 

@@ -48,7 +48,7 @@ use histogram::Times;
 use ledger::Ledger;
 use settings::Settings;
 use shape::BadParameter;
-use socket::{Listener, Peer};
+use socket::Listener;
 use stats::Stats;
 
 /// The service, apart from its sockets. Clones share everything.
@@ -102,7 +102,7 @@ impl Mock {
         }
     }
 
-    /// Serves until the drain is over: from its beginning no connection is accepted, live streams go
+    /// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) until the drain is over: from its beginning no connection is accepted, live streams go
     /// on, and what is left when its time is up is cut.
     ///
     /// # Errors
@@ -113,11 +113,10 @@ impl Mock {
     /// ends.
     pub async fn serve(&self, listener: Listener, drain: Drain) -> io::Result<()> {
         let begun = drain.clone();
-        let service = routes::router(self).into_make_service_with_connect_info::<Peer>();
-        let server = axum::serve(listener, service)
-            .with_graceful_shutdown(async move { begun.begun().await });
+        let streams = self.inner.config.max_http2_streams;
+        let stop = async move { begun.begun().await };
         tokio::select! {
-            result = server => result,
+            () = socket::serve(listener, routes::router(self), streams, stop) => Ok(()),
             () = drain.expired() => {
                 let left = self.inner.connections.load(Ordering::Relaxed);
                 tracing::warn!(left, "the drain's time is over; the connections that are left are cut");

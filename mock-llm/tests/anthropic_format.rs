@@ -1,6 +1,6 @@
 //! Anthropic's format: the order of the events, their names, and what each holds.
 
-mod support;
+use crate::support;
 
 use serde_json::{Value, json};
 use support::{Served, served};

@@ -1,6 +1,6 @@
 //! Clients that do not read: how much is written to them, and for how long.
 
-mod support;
+use crate::support;
 
 use std::time::Duration;
 

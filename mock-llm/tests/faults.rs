@@ -1,6 +1,6 @@
 //! Each fault as a client sees it, over a real socket, and as the ledger has it.
 
-mod support;
+use crate::support;
 
 use std::time::{Duration, Instant};
 

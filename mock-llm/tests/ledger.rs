@@ -1,6 +1,6 @@
 //! The ledger against real clients: what it says must be what happened.
 
-mod support;
+use crate::support;
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The limit on running streams, the queue in front of it, and the load, over real sockets.
 
-mod support;
+use crate::support;
 
 use std::time::Duration;
 

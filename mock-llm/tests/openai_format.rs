@@ -1,6 +1,6 @@
 //! OpenAI's format, read by structs that refuse a field too many and a field too few.
 
-mod support;
+use crate::support;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};

@@ -1,7 +1,7 @@
 //! Whom a fault befalls: the first, a share, no more than so many at once; and what the clients'
 //! own repeats are counted as.
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeSet;
 

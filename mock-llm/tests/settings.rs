@@ -1,6 +1,6 @@
 //! `/admin/config`: what is changed while the service runs is changed as a whole or not at all.
 
-mod support;
+use crate::support;
 
 use std::time::Instant;
 

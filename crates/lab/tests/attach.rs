@@ -1,14 +1,10 @@
 //! `lab attach` as a tool: who may be asked, what is kept secret, how it ends.
 
-#[path = "support/fake.rs"]
-mod fake;
-mod support;
-
 use std::time::{Duration, Instant};
 
-use fake::{Fake, TOKEN};
+use crate::support::fake::{Fake, TOKEN};
+use crate::support::{Bench, eventually, stderr, stdout};
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Bench, eventually, stderr, stdout};
 
 const SHORT_RUN: [&str; 8] = [
     "--streams",

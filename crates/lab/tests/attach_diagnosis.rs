@@ -1,10 +1,8 @@
 //! `lab attach` against the lab's own servers, given URLs only: the right diagnosis, or every candidate
 //! and the flag that decides, and then the right one when that flag is given.
 
-mod support;
-
+use crate::support::{Bench, Stage, stderr};
 use serde_json::Value;
-use support::{Bench, Stage, stderr};
 
 /// Streams that last longer than any test.
 const STREAM: &str = "/chat/stream?chunks=100000&interval=50ms&ttft=20ms";

@@ -1,17 +1,18 @@
-//! A service in another language, started by a scenario's command line: `tests/python_service/app.py`
+//! A service in another language, started by a scenario's command line: `tests/support/python_service/app.py`
 //! blocks a pool of threads, with the standard library alone.
-
-mod support;
 
 use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::support::{Bench, eventually, stderr, stdout};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::{Bench, eventually, stderr, stdout};
 
-const APP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python_service/app.py");
+const APP: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/support/python_service/app.py"
+);
 
 fn has(program: &str) -> bool {
     let version = if program == "openssl" {

@@ -1,6 +1,6 @@
 //! Clients that hang up: each leaves where it was to, and the upstream's ledger tells what it left.
 
-mod support;
+use crate::support;
 
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};

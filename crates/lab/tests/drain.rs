@@ -1,7 +1,7 @@
 //! Both servers drain on SIGTERM: live streams end by themselves, for a bounded time.
 #![cfg(unix)]
 
-mod support;
+use crate::support;
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! Whatever ends a run, what was measured is saved and no process is left behind.
 #![cfg(target_os = "linux")]
 
-mod support;
+use crate::support;
 
 use std::process::Output;
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 //! as frozen for that time, by exactly the share of the checks that fell into it.
 #![cfg(unix)]
 
-mod support;
+use crate::support;
 
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};

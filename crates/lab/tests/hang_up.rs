@@ -1,6 +1,6 @@
 //! Clients that hang up on the fixed server: the upstream's ledger is the witness.
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,7 +1,7 @@
 //! The kubelet really ends the real process and starts it again, and leaves nothing behind.
 #![cfg(target_os = "linux")]
 
-mod support;
+use crate::support;
 
 use std::path::Path;
 use std::process::{Child, Output};

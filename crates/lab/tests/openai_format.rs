@@ -1,7 +1,7 @@
 //! OpenAI's wire format is exact, through both servers: every event is parsed into types that refuse
 //! an unknown field and miss none.
 
-mod support;
+use crate::support;
 
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! A closed loop of users on a route that leaves blocking background tasks behind, on both servers.
 
-mod support;
+use crate::support;
 
 use serde_json::Value;
 use support::{Bench, stderr, stdout};

@@ -1,6 +1,6 @@
 //! A whole run, as a user makes it.
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeMap;
 

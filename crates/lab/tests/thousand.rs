@@ -1,6 +1,6 @@
 //! The cure at scale: a thousand streams at once through the fixed server.
 
-mod support;
+use crate::support;
 
 use support::{Bench, SHORT, stderr, stdout};
 

@@ -1,7 +1,7 @@
 //! An upstream that fails: through either server the client gets a clear error, never a hang and
 //! never a stream that silently lacks its end.
 
-mod support;
+use crate::support;
 
 use std::time::Duration;
 

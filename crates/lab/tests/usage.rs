@@ -1,6 +1,6 @@
 //! Mistakes and poor surroundings: one clear sentence, the right exit code.
 
-mod support;
+use crate::support;
 
 use std::process::Output;
 

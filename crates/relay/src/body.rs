@@ -22,7 +22,7 @@ type Upstream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
 ///
 /// It owns the upstream's connection and the permit. Both are let go as soon as the stream ends,
 /// in whatever way, even if this object lives on; dropping it is the client's hang-up and closes the
-/// upstream's connection at once. Nothing is buffered and no task is spawned: an upstream is read
+/// upstream's connection at once, or over HTTP/2 resets the stream. Nothing is buffered and no task is spawned: an upstream is read
 /// only when the client's connection takes more, so a slow client slows the upstream.
 pub struct GuardedBody {
     /// `None` once the stream has ended.

@@ -12,7 +12,8 @@ use crate::sse::{Said, SseTail};
 pub enum Ending {
     /// Relayed whole. A client that leaves after the terminal event has the whole stream too.
     Complete,
-    /// The upstream ended an event stream cleanly, but without its terminal event.
+    /// The upstream ended an event stream cleanly, but without its terminal event; or a body of known
+    /// length before its last byte, as HTTP/2 lets it.
     Truncated,
     /// The upstream told the client in an error event of its own that it failed.
     InBandError,
@@ -30,13 +31,16 @@ pub enum Ending {
     ClientGone,
 }
 
-/// How much of a stream was relayed.
+/// How much of a stream was relayed, and how fast.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StreamFigures {
     /// Bytes from the upstream.
     pub bytes: u64,
     /// Chunks from the upstream, as they arrived.
     pub chunks: u64,
+    /// From the permit to the first bytes of the body, if any came.
+    pub first_byte: Option<Duration>,
     /// From the permit to the end; for an exchange that ended before its head, from the sending.
     pub duration: Duration,
 }
@@ -112,6 +116,9 @@ pub(crate) fn farewell(
             (None, None) => Farewell::Event(RelayError::Truncated { bytes }),
         },
         (_, Some(error)) => Farewell::Abort(error),
+        (framing, None) if framing.length().is_some_and(|length| bytes < length) => {
+            Farewell::Abort(RelayError::Truncated { bytes })
+        }
         (Framing::Opaque { .. }, None) => Farewell::Clean(Ending::Complete),
         (Framing::Refusal { status, .. }, None) => Farewell::Clean(Ending::UpstreamStatus(status)),
     }
@@ -213,6 +220,21 @@ mod tests {
             "{said:?}"
         );
         assert_eq!(hang_up(OPAQUE, &SseTail::default()), Ending::ClientGone);
+    }
+
+    #[test]
+    fn a_body_that_ends_before_its_announced_end_is_broken_off() {
+        let announced = Framing::Opaque { length: Some(4) };
+        let said = farewell(announced, &SseTail::default(), 3, None);
+        assert!(
+            matches!(said, Farewell::Abort(RelayError::Truncated { bytes: 3 })),
+            "{said:?}"
+        );
+        let said = farewell(announced, &SseTail::default(), 4, None);
+        assert!(
+            matches!(said, Farewell::Clean(Ending::Complete)),
+            "{said:?}"
+        );
     }
 
     #[test]

@@ -66,8 +66,9 @@ pub enum RelayError {
         /// What broke.
         source: BoxError,
     },
-    /// The upstream ended its event stream without the terminal event.
-    #[error("the upstream ended its stream after {bytes} bytes without the terminal event")]
+    /// The upstream ended its event stream without the terminal event, or another body before the end
+    /// that it had announced.
+    #[error("the upstream ended its answer after {bytes} bytes, before its end")]
     Truncated {
         /// Bytes relayed until then.
         bytes: u64,
@@ -77,6 +78,12 @@ pub enum RelayError {
     InvalidRequest {
         /// What is wrong with it.
         reason: String,
+    },
+    /// The app's own body cannot be written as JSON.
+    #[error("the request body cannot be written as JSON")]
+    Serialize {
+        /// What cannot.
+        source: BoxError,
     },
     /// The request's body is over the limit.
     #[error("the request body is larger than {limit} bytes")]
@@ -145,6 +152,10 @@ impl RelayError {
             Self::Upstream { .. } => (StatusCode::BAD_GATEWAY, "upstream_failed"),
             Self::Truncated { .. } => (StatusCode::BAD_GATEWAY, "upstream_truncated"),
             Self::InvalidRequest { .. } => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Self::Serialize { .. } => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "request_not_serializable",
+            ),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "request_body_too_large"),
             Self::RequestBody { .. } => (StatusCode::BAD_REQUEST, "request_body_failed"),
             Self::RequestTimeout { .. } => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::ending::Ending;
 use crate::error::RelayError;
+use crate::headers::body_length;
 
 /// Why an upstream was given up for the next one.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ pub(crate) async fn first_byte(
     mut response: Response,
     idle: Duration,
 ) -> Result<Response, RelayError> {
-    if response.content_length() == Some(0) {
+    if body_length(&response) == Some(0) {
         return Ok(response);
     }
     let waiting = Instant::now();

@@ -8,8 +8,9 @@ use http::{HeaderMap, Response, StatusCode};
 
 use crate::framing::{BodyLength, Framing};
 
-/// Those of RFC 9110, section 7.6.1, that concern one connection only, beside what `Connection` names.
-const HOP_BY_HOP: [HeaderName; 7] = [
+/// What concerns one connection only, by RFC 9110 (sections 7.6.1, 6.6.2, 11.7) and its predecessors,
+/// beside what `Connection` names. Over HTTP/2 most of them would be an error, RFC 9113, section 8.2.2.
+const HOP_BY_HOP: [HeaderName; 11] = [
     CONNECTION,
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
@@ -17,17 +18,27 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-authentication-info"),
+    HeaderName::from_static("proxy-connection"),
 ];
 
 /// The head for the client: the upstream's status and its end-to-end headers.
 ///
 /// An event stream loses its `Content-Length`, because an error event may have to follow it.
 pub fn response_head(upstream: &reqwest::Response) -> http::response::Parts {
-    client_head(
-        upstream.status(),
-        upstream.headers(),
-        upstream.content_length(),
-    )
+    let length = body_length(upstream);
+    client_head(upstream.status(), upstream.headers(), length)
+}
+
+/// The length of the body, if it is known. Over HTTP/2 hyper takes that of an answer to HEAD for the
+/// one that is announced.
+pub(crate) fn body_length(upstream: &reqwest::Response) -> Option<u64> {
+    match upstream.extensions().get::<BodyLength>() {
+        Some(BodyLength(length)) => Some(*length),
+        None => upstream.content_length(),
+    }
 }
 
 /// As [`response_head`], of an upstream that was asked by another client than the relay's own;
@@ -73,9 +84,6 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     for name in HOP_BY_HOP {
         passed.remove(name);
     }
-    for name in ["keep-alive", "proxy-connection"] {
-        passed.remove(name);
-    }
     passed
 }
 
@@ -89,9 +97,20 @@ mod tests {
         for (name, value) in [
             ("host", "relay.example"),
             ("connection", "keep-alive, X-Private"),
+            ("connection", " ,upgrade,HTTP2-Settings , not a name,x-also"),
             ("keep-alive", "timeout=5"),
             ("x-private", "1"),
+            ("x-also", "1"),
+            ("x-also", "2"),
             ("te", "trailers"),
+            ("trailer", "x-checksum"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABkAAQAAP__"),
+            ("proxy-authorization", "Basic c2VjcmV0"),
+            ("proxy-authenticate", "Basic"),
+            ("proxy-authentication-info", "a=b"),
+            ("proxy-connection", "keep-alive"),
             ("content-length", "3"),
             ("expect", "100-continue"),
             ("authorization", "Bearer key"),

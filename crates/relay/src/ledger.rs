@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
 
 use crate::ending::{Ending, StreamFigures};
@@ -17,8 +19,20 @@ pub(crate) struct Ledger {
     streams_open: AtomicUsize,
     fallbacks: Mutex<BTreeMap<&'static str, u64>>,
     endings: Mutex<BTreeMap<&'static str, u64>>,
+    durations: Histogram,
+    first_bytes: Histogram,
     on_end: RwLock<Option<OnEnd>>,
 }
+
+/// Upper bounds of the buckets of durations in seconds, up to the default total timeout.
+const DURATIONS: [f64; 13] = [
+    0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+];
+
+/// Upper bounds of the buckets of times to the first byte in seconds, up to the default idle timeout.
+const FIRST_BYTES: [f64; 13] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
 
 impl Ledger {
     pub(crate) fn new() -> Self {
@@ -27,6 +41,8 @@ impl Ledger {
             streams_open: AtomicUsize::new(0),
             fallbacks: Mutex::new(GivenUp::LABELS.map(|label| (label, 0)).into()),
             endings: Mutex::new(Ending::LABELS.map(|label| (label, 0)).into()),
+            durations: Histogram::new(DURATIONS),
+            first_bytes: Histogram::new(FIRST_BYTES),
             on_end: RwLock::new(None),
         }
     }
@@ -51,6 +67,16 @@ impl Ledger {
         counts(&self.endings).clone()
     }
 
+    /// How long exchanges took that have ended, in seconds.
+    pub(crate) fn durations(&self) -> &Histogram {
+        &self.durations
+    }
+
+    /// How long the first bytes of bodies took, in seconds.
+    pub(crate) fn first_bytes(&self) -> &Histogram {
+        &self.first_bytes
+    }
+
     /// An upstream was given up, and the next one is asked; the exchange goes on.
     pub(crate) fn fell_back(&self, why: &GivenUp) {
         *counts(&self.fallbacks).entry(why.label()).or_default() += 1;
@@ -58,6 +84,7 @@ impl Ledger {
 
     fn record(&self, ending: Ending, figures: StreamFigures) {
         *counts(&self.endings).entry(ending.label()).or_default() += 1;
+        self.durations.observe(figures.duration.as_secs_f64());
         tracing::debug!(?ending, figures.bytes, figures.chunks, ?figures.duration, "relay ended");
         let on_end = self
             .on_end
@@ -141,6 +168,7 @@ pub(crate) struct OpenStream {
     since: Instant,
     pub(crate) bytes: u64,
     pub(crate) chunks: u64,
+    first_byte: Option<Duration>,
 }
 
 impl OpenStream {
@@ -151,22 +179,28 @@ impl OpenStream {
             since,
             bytes: 0,
             chunks: 0,
+            first_byte: None,
         }
     }
 
     pub(crate) fn relayed(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
         self.chunks += 1;
+        if self.first_byte.is_none() {
+            let took = self.since.elapsed();
+            self.ledger.first_bytes.observe(took.as_secs_f64());
+            self.first_byte = Some(took);
+        }
     }
 
     pub(crate) fn end(self, ending: Ending) {
-        let (bytes, chunks) = (self.bytes, self.chunks);
         self.ledger.streams_open.fetch_sub(1, Ordering::Relaxed);
         self.ledger.record(
             ending,
             StreamFigures {
-                bytes,
-                chunks,
+                bytes: self.bytes,
+                chunks: self.chunks,
+                first_byte: self.first_byte,
                 duration: self.since.elapsed(),
             },
         );

@@ -1,15 +1,36 @@
 //! Relays a streaming upstream response through an axum app without holding a thread.
 //!
-//! Send, take the byte stream, return it as the body: dropping the body then drops the upstream's
-//! connection. What is easily forgotten stands around that: a permit that lives as long as the
-//! *body*, timeouts, and an ending that the client can see.
+//! ```
+//! use axum::extract::{Request, State};
+//! use axum::response::Response;
+//! use axum::{Router, routing::post};
+//! use relay::{Relay, Timeouts};
+//!
+//! async fn complete(State(relay): State<Relay>, request: Request) -> Response {
+//!     relay.forward(request, "/v1/chat/completions").await
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let upstream = "http://127.0.0.1:8000".parse()?;
+//! let relay = Relay::new(upstream, Timeouts::default(), 1000)?;
+//! let app: Router = Router::new().route("/v1/chat/completions", post(complete)).with_state(relay);
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A request of the app's own, with any method, headers and JSON body, is made by [`Relay::build`].
+//!
+//! What [`Relay::forward`] does is short: send, take the byte stream, return it as the body; dropping
+//! the body then drops the upstream's connection. What is easily forgotten stands around that: a
+//! permit that lives as long as the *body*, timeouts, and an ending that the client can see. Spelled
+//! out, for whoever has something to do in between:
 //!
 //! ```
 //! use axum::body::Body;
 //! use axum::extract::{Request, State};
 //! use axum::response::Response;
-//! use axum::{Router, routing::post};
-//! use relay::{Framing, Relay, RelayError, Timeouts};
+//! use relay::{Framing, Relay, RelayError};
 //!
 //! async fn complete(State(relay): State<Relay>, request: Request) -> Result<Response, RelayError> {
 //!     let (parts, body) = request.into_parts();
@@ -22,14 +43,6 @@
 //!     let body = relay.guard(bytes, permit, Framing::of(&head));
 //!     Ok(Response::from_parts(head, Body::from_stream(body)))
 //! }
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let upstream = "http://127.0.0.1:8000".parse()?;
-//! let relay = Relay::new(upstream, Timeouts::default(), 1000)?;
-//! let app: Router = Router::new().route("/v1/chat/completions", post(complete)).with_state(relay);
-//! # let _ = app;
-//! # Ok(())
-//! # }
 //! ```
 //!
 //! | what happens | before the head | after it, event stream | after it, anything else |
@@ -37,8 +50,11 @@
 //! | no connection, protocol broken | 502 | error event, clean end | transfer broken off |
 //! | silent, or too long as a whole | 504 | error event, clean end | transfer broken off |
 //! | upstream answers ≥ 400 | passed through | – | – |
-//! | ends without its terminal event | – | error event, clean end | – |
-//! | client hangs up | upstream closed | upstream closed | upstream closed |
+//! | ends without its terminal event, or its announced end | – | error event, clean end | transfer broken off |
+//! | client hangs up | upstream released | upstream released | upstream released |
+//!
+//! To release the upstream is to close its connection, or over HTTP/2 to reset the stream of that
+//! client alone. HTTP/2 is spoken where TLS negotiates it, or where [`Protocol`] says so.
 //!
 //! With [fallbacks](Relay::with_fallbacks), the next upstream is asked while nothing of an answer is
 //! out. Whoever would rather wait for a permit than be refused has [`Relay::permit_within`].
@@ -50,11 +66,14 @@ mod body;
 mod ending;
 mod error;
 mod fallback;
+mod forward;
 mod framing;
 mod headers;
 mod ledger;
 mod metrics;
+mod outgoing;
 mod permits;
+mod protocol;
 mod relay;
 mod request;
 mod send;
@@ -66,7 +85,9 @@ pub use ending::{Ending, StreamFigures};
 pub use error::{BoxError, RelayError, error_event, error_response};
 pub use framing::{Framing, Terminal};
 pub use headers::{client_head, response_head};
+pub use outgoing::Outgoing;
 pub use permits::{Permit, Shed};
+pub use protocol::Protocol;
 pub use relay::{ConfigError, Relay, RelaySnapshot};
 pub use request::{REQUEST_BODY_LIMIT, UpstreamRequest};
 pub use reqwest::Url;

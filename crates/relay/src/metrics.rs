@@ -7,7 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 use crate::relay::Relay;
 
@@ -17,7 +17,9 @@ impl Relay {
     /// Gauges `relay_permits_in_use`, `relay_permits_limit`, `relay_permits_peak`,
     /// `relay_permits_waiting`, `relay_awaiting_head`, `relay_streams_open`; counters
     /// `relay_refused_total`, `relay_fallbacks_total{reason="…"}` and
-    /// `relay_endings_total{ending="…"}`.
+    /// `relay_endings_total{ending="…"}`; histograms `relay_exchange_duration_seconds` of the exchanges
+    /// that have ended, however they did, and `relay_time_to_first_byte_seconds` of the bodies that
+    /// have begun, both from the permit on.
     pub fn register(&self, registry: &mut Registry) {
         registry.register_collector(Box::new(RelayCollector(self.clone())));
     }
@@ -84,6 +86,24 @@ impl Collector for RelayCollector {
                 let labels = [(label, value)];
                 ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
             }
+        }
+
+        let ledger = &self.0.shared.ledger;
+        for (name, help, times) in [
+            (
+                "relay_exchange_duration",
+                "How long exchanges took that have ended",
+                ledger.durations(),
+            ),
+            (
+                "relay_time_to_first_byte",
+                "How long the first bytes of bodies took",
+                ledger.first_bytes(),
+            ),
+        ] {
+            let seconds = Some(&Unit::Seconds);
+            let kind = MetricType::Histogram;
+            times.encode(encoder.encode_descriptor(name, help, seconds, kind)?)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 /// Every permit is taken, and none came free in the time that was allowed for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[error("all {limit} upstream permits are in use{}", in_vain(*waited))]
 pub struct Shed {
     /// How many permits there are.

@@ -17,6 +17,7 @@ use crate::error::{BoxError, RelayError};
 use crate::framing::Framing;
 use crate::ledger::{Ledger, OpenStream};
 use crate::permits::{Permit, Permits, Shed};
+use crate::protocol::Protocol;
 use crate::request::UpstreamRequest;
 use crate::timeouts::Timeouts;
 
@@ -29,11 +30,13 @@ use crate::timeouts::Timeouts;
 pub struct Relay {
     upstream: Url,
     fallbacks: Arc<[Url]>,
+    pub(crate) client: Client,
     pub(crate) shared: Arc<Shared>,
 }
 
 /// The relay's counters at one instant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RelaySnapshot {
     /// Permits held now.
     pub permits_in_use: usize,
@@ -45,7 +48,9 @@ pub struct RelaySnapshot {
     pub permits_waiting: usize,
     /// Requests refused because no permit was left, or came free in time.
     pub refused: u64,
-    /// Requests sent whose response head has not come; with fallbacks, whose first byte has not.
+    /// Requests whose response head has not come, or with fallbacks the first byte. Over HTTP/2 those
+    /// are among them that cannot be sent yet, because the connection has all the streams that the
+    /// upstream allows.
     pub awaiting_head: usize,
     /// Streams being relayed.
     pub streams_open: usize,
@@ -73,13 +78,12 @@ pub enum ConfigError {
     NoPermits,
     /// The HTTP client cannot be made, as when the system's TLS roots cannot be read.
     #[error("the upstream's HTTP client cannot be made")]
-    Client(#[source] reqwest::Error),
+    Client(#[source] BoxError),
 }
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) timeouts: Timeouts,
-    pub(crate) client: Client,
     permits: Permits,
     pub(crate) ledger: Arc<Ledger>,
 }
@@ -102,15 +106,15 @@ impl Relay {
         if max_upstream == 0 {
             return Err(ConfigError::NoPermits);
         }
-        let client = client(&timeouts).map_err(ConfigError::Client)?;
+        let client = client(&timeouts, Protocol::default(), max_upstream)?;
         let permits = Permits::new(max_upstream);
         let ledger = Arc::new(Ledger::new());
         Ok(Self {
             upstream,
             fallbacks: Arc::default(),
+            client,
             shared: Arc::new(Shared {
                 timeouts,
-                client,
                 permits,
                 ledger,
             }),
@@ -129,6 +133,19 @@ impl Relay {
     ) -> Result<Self, ConfigError> {
         self.fallbacks = upstreams.into_iter().collect();
         self.fallbacks.iter().try_for_each(check)?;
+        Ok(self)
+    }
+
+    /// Speaks this version of HTTP with all upstreams, on connections of its own; clones made before
+    /// keep theirs, and share permits and counters all the same.
+    ///
+    /// # Errors
+    /// [`ConfigError::Client`] if the client cannot be made.
+    pub fn with_protocol(mut self, protocol: Protocol) -> Result<Self, ConfigError> {
+        let Shared {
+            timeouts, permits, ..
+        } = &*self.shared;
+        self.client = client(timeouts, protocol, permits.limit())?;
         Ok(self)
     }
 
@@ -263,12 +280,12 @@ fn check(upstream: &Url) -> Result<(), ConfigError> {
     })
 }
 
-fn client(timeouts: &Timeouts) -> Result<Client, reqwest::Error> {
+fn client(timeouts: &Timeouts, protocol: Protocol, permits: usize) -> Result<Client, ConfigError> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Lost only to another thread that installs one at the same moment.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
-    Client::builder()
+    let builder = Client::builder()
         .connect_timeout(timeouts.connect)
         .tcp_nodelay(true)
         .no_proxy()
@@ -277,6 +294,7 @@ fn client(timeouts: &Timeouts) -> Result<Client, reqwest::Error> {
         .no_gzip()
         .no_brotli()
         .no_zstd()
-        .no_deflate()
-        .build()
+        .no_deflate();
+    let client = protocol.configure(builder, permits).build();
+    client.map_err(|error| ConfigError::Client(error.into()))
 }

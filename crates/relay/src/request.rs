@@ -69,6 +69,11 @@ impl UpstreamRequest {
         self
     }
 
+    pub(crate) fn replace_body(&mut self, body: Body) {
+        self.announced = None;
+        self.body = body;
+    }
+
     pub(crate) fn into_http(self, body: Bytes) -> Result<http::Request<Bytes>, RelayError> {
         let uri: http::Uri = self
             .url

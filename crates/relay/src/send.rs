@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::{Method, StatusCode};
 use reqwest::{Request, Response};
 use tokio::time::Instant;
 
 use crate::ending::Ending;
 use crate::error::RelayError;
 use crate::fallback::{GivenUp, first_byte, is_refusal};
+use crate::framing::BodyLength;
 use crate::ledger::AwaitingHead;
 use crate::relay::Relay;
 use crate::request::UpstreamRequest;
@@ -36,8 +38,8 @@ impl Relay {
     /// as it ended with the last upstream.
     ///
     /// # Cancel safety
-    /// Dropping the future closes the upstream's connection, whichever it waits for, and counts as
-    /// the client's hang-up.
+    /// Dropping the future closes the upstream's connection (over HTTP/2, resets the stream), whichever
+    /// it waits for, and counts as the client's hang-up.
     pub async fn send(&self, mut request: UpstreamRequest) -> Result<Response, RelayError> {
         let Timeouts { idle, total, .. } = self.timeouts();
         let started = Instant::now();
@@ -117,12 +119,18 @@ impl Relay {
     async fn head(&self, outgoing: Request) -> Result<Response, RelayError> {
         let Timeouts { connect, idle, .. } = self.timeouts();
         let sent = Instant::now();
-        match tokio::time::timeout(idle, self.shared.client.execute(outgoing)).await {
+        let to_head = outgoing.method() == Method::HEAD;
+        match tokio::time::timeout(idle, self.client.execute(outgoing)).await {
             Err(_) => Err(RelayError::HeadTimeout {
                 waited: sent.elapsed(),
                 limit: idle,
             }),
-            Ok(Ok(response)) => Ok(response),
+            Ok(Ok(mut response)) => {
+                if to_head || has_no_body(response.status()) {
+                    response.extensions_mut().insert(BodyLength(0));
+                }
+                Ok(response)
+            }
             Ok(Err(error)) if error.is_connect() && error.is_timeout() => {
                 Err(RelayError::ConnectTimeout {
                     waited: sent.elapsed(),
@@ -138,4 +146,9 @@ impl Relay {
             }),
         }
     }
+}
+
+/// Whether answers with this status never have a body, whatever length they announce.
+fn has_no_body(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }

@@ -2,6 +2,7 @@
 
 /// What the stream itself said about its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Said {
     /// The terminal event: OpenAI's `data: [DONE]`, Anthropic's `message_stop`, and the last event
     /// of OpenAI's responses.

@@ -179,12 +179,16 @@ async fn the_callback_gets_each_ending_once_with_its_figures() {
         "the error event is not the upstream's"
     );
     assert!(seen[2].1.duration >= Duration::from_millis(50));
+    assert!(seen[0].1.first_byte.is_none(), "nothing came");
+    assert!(seen[2].1.first_byte.unwrap() < seen[2].1.duration);
 }
 
 #[tokio::test]
 async fn snapshot_and_metrics_tell_the_same() {
     let relay = relay(Duration::from_secs(60));
-    let _open = guard(&relay, stream::pending(), SSE);
+    let begun = chunks(&["data: 1\n\n"]).chain(stream::pending());
+    let mut open = guard(&relay, begun, SSE);
+    open.next().await.unwrap().unwrap();
     let _second = relay.permit().unwrap();
     relay.permit().unwrap_err();
 
@@ -212,6 +216,9 @@ async fn snapshot_and_metrics_tell_the_same() {
         "relay_refused_total 1",
         "relay_fallbacks_total{reason=\"idle_timeout\"} 0",
         "relay_endings_total{ending=\"client_gone\"} 0",
+        "relay_exchange_duration_seconds_count 0",
+        "relay_exchange_duration_seconds_bucket{le=\"600.0\"} 0",
+        "relay_time_to_first_byte_seconds_count 1",
     ] {
         assert!(
             text.lines().any(|candidate| candidate == line),

@@ -3,13 +3,13 @@
 //!
 //! The body is `{"model":"m","items":[{"id":17,"text":"…","vector":[0.1,-0.2,…]},…]}`.
 
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::Value;
 use service::Services;
-use service::large_body::{Answer, BodyError, Incoming, Parameters, Records};
+use service::large_body::{Answer, BodyError, Incoming, Parameters, Records, Work};
 
 /// Most bytes of a body.
 pub(crate) const LIMIT: usize = 64 << 20;
@@ -22,14 +22,19 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
         .with_state(records))
 }
 
-/// `POST /ping`: buffer the body, deserialize it.
-async fn ping(State(records): State<Records>, request: Request) -> Result<Json<Answer>, BodyError> {
+/// `POST /ping`: buffer the body, deserialize it; `work` is how long that takes at least.
+async fn ping(
+    State(records): State<Records>,
+    Query(work): Query<Work>,
+    request: Request,
+) -> Result<Json<Answer>, BodyError> {
     let mut phases = records.timings.start();
     let body = Incoming::new(request, LIMIT, &records.sizes).read().await?;
     phases.have_read("ping_read", body.len());
     records.log.write(&body);
     phases.restart();
-    let parameters: Parameters = serde_json::from_slice(&body).map_err(BodyError::invalid)?;
+    let parsed: Result<Parameters, _> = work.spend(|| serde_json::from_slice(&body));
+    let parameters = parsed.map_err(BodyError::invalid)?;
     phases.ended("ping_parse");
     Ok(Json(parameters.answer()))
 }

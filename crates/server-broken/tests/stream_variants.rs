@@ -195,7 +195,9 @@ async fn as_many_silent_streams_as_threads_stop_all_others() {
 async fn a_client_per_request_holds_no_thread_and_uses_no_connection_twice() {
     let stage = Stage::start("client-per-request").await;
     assert_eq!(stage.served_at_once(12).await, 12);
-    assert_eq!(stage.pool().await["busy_peak"], 0);
+    // No stream holds a thread; the watchdog's own canary takes one for an instant.
+    let pool = stage.pool().await;
+    assert!(pool["busy_peak"].as_u64() <= Some(1), "{pool}");
     for _ in 0..8 {
         let url = format!("{}/chat/stream?ttft=0s&interval=0s&chunks=2", stage.url);
         stage.get(&url).await.text().await.unwrap();

@@ -10,6 +10,8 @@ use axum::routing::{get, post};
 use relay::{Relay, RelayError, Timeouts, Url};
 use service::{ServerArgs, Services};
 
+use crate::protocol::spoken;
+
 /// The routes of the failure, with `relay_to` as its cure: it gets the path at the upstream.
 pub(crate) fn mount<F, R>(services: &mut Services, relay_to: F) -> anyhow::Result<Router>
 where
@@ -37,6 +39,7 @@ fn relay(args: &ServerArgs) -> anyhow::Result<Relay> {
     let fallbacks = args.fallback.iter().map(|url| url.parse());
     let fallbacks: Vec<Url> = fallbacks.collect::<Result<_, _>>().context("--fallback")?;
     let relay = Relay::new(upstream, timeouts, args.max_upstream as usize)?;
+    let relay = relay.with_protocol(spoken(args))?;
     Ok(relay.with_fallbacks(fallbacks)?)
 }
 

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
 use axum::routing::post;
 use axum::{Json, Router};
 use service::Services;
-use service::large_body::{Answer, BodyError, Incoming, Parameters, Phases, Records, SMALL};
+use service::large_body::{Answer, BodyError, Incoming, Parameters, Phases, Records, SMALL, Work};
 use vitals::BlockingPool;
 
 use crate::admission::{Admission, Limits};
@@ -52,10 +52,15 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
         .with_state(app))
 }
 
-/// `POST /ping`: buffer the body, deserialize it.
-async fn ping(State(app): State<App>, request: Request) -> Result<Json<Answer>, BodyError> {
-    take(app, request, "ping_read", |body, phases| {
-        let parameters: Parameters = serde_json::from_slice(body).map_err(BodyError::invalid)?;
+/// `POST /ping`: buffer the body, deserialize it; `work` is how long that takes at least.
+async fn ping(
+    State(app): State<App>,
+    Query(work): Query<Work>,
+    request: Request,
+) -> Result<Json<Answer>, BodyError> {
+    take(app, request, work, "ping_read", move |body, phases| {
+        let parsed: Result<Parameters, _> = work.spend(|| serde_json::from_slice(body));
+        let parameters = parsed.map_err(BodyError::invalid)?;
         phases.ended("ping_parse");
         Ok(parameters.answer())
     })
@@ -65,28 +70,36 @@ async fn ping(State(app): State<App>, request: Request) -> Result<Json<Answer>, 
 /// `POST /pong`: the same in four phases, each of them timed. Deserialized once, from text to
 /// parameters: there is no value in between from which they would have to be created.
 async fn pong(State(app): State<App>, request: Request) -> Result<Json<Answer>, BodyError> {
-    take(app, request, "read_chunks", |body, phases| {
-        let text = str::from_utf8(body).map_err(BodyError::invalid)?;
-        phases.ended("string_conversion");
-        let parameters: Parameters = serde_json::from_str(text).map_err(BodyError::invalid)?;
-        phases.ended("json_parsing");
-        let answer = parameters.answer();
-        phases.ended("param_creation");
-        Ok(answer)
-    })
+    take(
+        app,
+        request,
+        Work::default(),
+        "read_chunks",
+        |body, phases| {
+            let text = str::from_utf8(body).map_err(BodyError::invalid)?;
+            phases.ended("string_conversion");
+            let parameters: Parameters = serde_json::from_str(text).map_err(BodyError::invalid)?;
+            phases.ended("json_parsing");
+            let answer = parameters.answer();
+            phases.ended("param_creation");
+            Ok(answer)
+        },
+    )
     .await
 }
 
-/// Reads a body, timed as `reading`, and parses it: a small one here, a large one on the CPU pool.
+/// Reads a body, timed as `reading`, and parses it: a small one here, a large one on the CPU pool, and
+/// so one whose `work` is more than its size tells.
 async fn take(
     app: App,
     request: Request,
+    work: Work,
     reading: &'static str,
     parse: impl FnOnce(&[u8], &mut Phases) -> Result<Answer, BodyError> + Send + 'static,
 ) -> Result<Json<Answer>, BodyError> {
     let records = app.records;
     let mut body = Incoming::new(request, LIMIT, &records.sizes);
-    if body.is_within(SMALL).await? {
+    if !work.is_asked() && body.is_within(SMALL).await? {
         let mut phases = records.timings.start();
         let bytes = body.read().await?;
         phases.have_read(reading, bytes.len());

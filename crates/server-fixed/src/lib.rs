@@ -8,6 +8,7 @@ mod disconnect_aborted_pump;
 mod disconnect_app;
 mod large_body;
 mod liveness;
+mod protocol;
 mod route_matrix;
 mod stream;
 

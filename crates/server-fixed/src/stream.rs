@@ -9,6 +9,8 @@ use axum::routing::{get, post};
 use relay::{Framing, Relay, RelayError, Timeouts};
 use service::Services;
 
+use crate::protocol::spoken;
+
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     let args = &services.args;
     let timeouts = Timeouts {
@@ -18,6 +20,7 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     };
     let upstream = args.upstream.parse().context("--upstream")?;
     let relay = Relay::new(upstream, timeouts, args.max_upstream as usize)?;
+    let relay = relay.with_protocol(spoken(args))?;
     relay.register(services.metrics());
     let gauge = relay.clone();
     services.gauge("relay", move || gauge.snapshot());

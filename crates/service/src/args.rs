@@ -39,6 +39,10 @@ pub struct ServerArgs {
     )]
     pub upstream: String,
 
+    /// Speak HTTP/2 with the upstream, from the first byte on (fixed server, stream and disconnect)
+    #[arg(long, env = "UPSTREAM_HTTP2")]
+    pub upstream_http2: bool,
+
     /// Asked in turn when the upstream before fails before its first byte, by the fixed server's
     /// disconnect routes; may be given several times
     #[arg(long, env = "FALLBACK", value_name = "URL", value_delimiter = ',')]

@@ -2,7 +2,7 @@
 //!
 //! A server's `main` parses [`ServerArgs`], hands [`run`] a function that builds the router, and turns
 //! the result into an exit code with [`exit`]. The mock upstream, which has flags of its own, uses the
-//! pieces: [`Listener`], [`serve`], [`Drain`].
+//! pieces: [`bind`], [`WriteLimit`], [`serve`], [`Drain`].
 
 mod announce;
 mod args;
@@ -10,10 +10,8 @@ mod background;
 mod bulkhead_args;
 mod error;
 mod failure;
-mod half_close;
 pub mod large_body;
 pub mod lifeline;
-mod listener;
 mod log;
 mod micros;
 mod predictions;
@@ -23,6 +21,7 @@ mod runtimes;
 mod serve;
 mod shared;
 mod shutdown;
+mod socket;
 
 pub use announce::announce;
 pub use args::{ServerArgs, duration};
@@ -30,8 +29,6 @@ pub use background::{Background, BackgroundSnapshot, MatrixAnswer, MatrixQuery, 
 pub use bulkhead_args::BulkheadArgs;
 pub use error::{EnvironmentError, exit};
 pub use failure::{Failure, UnknownVariant};
-pub use half_close::HalfClose;
-pub use listener::{Connection, HangUp, Listener, Peer};
 pub use log::init as init_log;
 pub use predictions::{Liveness, LivezQuery, Pending, PredictQuery, Prediction, Predictions};
 pub use query_time::QueryTime;
@@ -39,3 +36,4 @@ pub use run::{Services, run};
 pub use runtimes::RuntimeKind;
 pub use serve::serve;
 pub use shutdown::{Drain, on_signal};
+pub use socket::{Connection, HalfClose, Listener, Peer, WriteLimit, bind};

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,7 @@ pub struct Bulkhead {
 ///
 /// Serialized, the wait is in integer microseconds (`oldest_wait_us`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct BulkheadSnapshot {
     /// Threads that it may use.
     pub capacity: usize,
@@ -86,6 +87,7 @@ impl BulkheadSnapshot {
 #[error(
     "{name} has no room: {busy} of {capacity} threads busy, {queued} queued, the oldest for {oldest_wait:.1?}"
 )]
+#[non_exhaustive]
 pub struct BulkheadFull {
     /// The bulkhead's name.
     pub name: String,
@@ -110,6 +112,7 @@ pub enum BulkheadError {
     Full(#[from] BulkheadFull),
     /// The operating system gave no thread, and there is none yet; the job was not taken.
     #[error("no thread for {name}")]
+    #[non_exhaustive]
     NoThread {
         /// The bulkhead's name.
         name: String,
@@ -118,6 +121,7 @@ pub enum BulkheadError {
     },
     /// The job panicked. Its thread goes on.
     #[error("a job of {name} panicked: {message}")]
+    #[non_exhaustive]
     Panicked {
         /// The bulkhead's name.
         name: String,
@@ -192,9 +196,18 @@ impl Bulkhead {
         self.crew.0.snapshot()
     }
 
+    pub(crate) fn downgrade(&self) -> WeakBulkhead {
+        WeakBulkhead(Arc::downgrade(&self.crew))
+    }
+
+    /// What it was called.
+    pub fn name(&self) -> &str {
+        self.crew.0.name()
+    }
+
     fn panicked(&self, panic: &(dyn Any + Send)) -> BulkheadError {
         BulkheadError::Panicked {
-            name: self.crew.0.name().to_owned(),
+            name: self.name().to_owned(),
             message: panic_message(panic),
         }
     }
@@ -209,8 +222,19 @@ impl fmt::Debug for Bulkhead {
     }
 }
 
+/// A bulkhead that is not kept alive.
+#[derive(Debug)]
+pub(crate) struct WeakBulkhead(Weak<LastHandle>);
+
+impl WeakBulkhead {
+    pub(crate) fn upgrade(&self) -> Option<Bulkhead> {
+        let crew = self.0.upgrade()?;
+        Some(Bulkhead { crew })
+    }
+}
+
 /// The crew's threads hold the crew as well, so its end cannot be told from its own count.
-struct LastHandle(Arc<Crew>);
+pub(crate) struct LastHandle(Arc<Crew>);
 
 impl Drop for LastHandle {
     fn drop(&mut self) {

@@ -12,12 +12,17 @@ use crate::pool::BlockingPool;
 /// Queue wait above which the pool counts as [`Health::Degraded`].
 pub const DEGRADED_ABOVE: Duration = Duration::from_millis(100);
 
+/// How often a [`Watchdog`](crate::Watchdog) that [`Vitals::watchdog`](crate::Vitals::watchdog) made
+/// sends a canary.
+pub const CANARY_EVERY: Duration = Duration::from_secs(1);
+
 /// How long a canary may take unless the caller says otherwise.
 pub const CANARY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the canary's wait says of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Health {
     /// The canary came back within [`DEGRADED_ABOVE`].
     Healthy,
@@ -29,6 +34,7 @@ pub enum Health {
 
 /// The result of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CanaryReport {
     /// The verdict.
     pub status: Health,
@@ -48,7 +54,7 @@ pub struct CanaryReport {
 pub struct Canary {
     pool: BlockingPool,
     timeout: Duration,
-    waiting: Arc<Mutex<Option<Waiting>>>,
+    state: Arc<Mutex<State>>,
 }
 
 impl Health {
@@ -71,7 +77,7 @@ impl Canary {
         Self {
             pool,
             timeout,
-            waiting: Arc::default(),
+            state: Arc::default(),
         }
     }
 
@@ -98,10 +104,7 @@ impl Canary {
             Ok(Err(_)) | Err(_) => None,
         };
         match wait {
-            Some(wait) => CanaryReport {
-                status: Health::classify(wait, wait <= self.timeout),
-                wait,
-            },
+            Some(wait) => self.report(wait),
             None => {
                 let wait = queued.elapsed();
                 CanaryReport {
@@ -112,9 +115,37 @@ impl Canary {
         }
     }
 
+    /// How the canary is doing that waits now, or how the last one did; `None` before the first.
+    /// Sends none, and may be called from any thread.
+    pub fn last(&self) -> Option<CanaryReport> {
+        let state = lock(&self.state);
+        let (wait, is_back) = match &state.waiting {
+            Some(waiting) => (waiting.queued.elapsed(), false),
+            None => (state.last?, true),
+        };
+        // One that waits is not lost yet.
+        let in_time = wait <= self.timeout;
+        let status = match Health::classify(wait, in_time) {
+            // A canary on its way says nothing before it is late: what counts is the one before.
+            Health::Healthy if !is_back => match state.last {
+                Some(last) => return Some(self.report(last)),
+                None => Health::Healthy,
+            },
+            status => status,
+        };
+        Some(CanaryReport { status, wait })
+    }
+
+    fn report(&self, wait: Duration) -> CanaryReport {
+        CanaryReport {
+            status: Health::classify(wait, wait <= self.timeout),
+            wait,
+        }
+    }
+
     fn join_or_send(&self) -> Waiting {
-        let mut slot = lock(&self.waiting);
-        if let Some(waiting) = &*slot {
+        let mut state = lock(&self.state);
+        if let Some(waiting) = &state.waiting {
             return waiting.clone();
         }
         let (report, returned) = watch::channel(None);
@@ -122,17 +153,25 @@ impl Canary {
             queued: Instant::now(),
             returned,
         };
-        *slot = Some(waiting.clone());
+        state.waiting = Some(waiting.clone());
         // Unlocked first: a runtime that shuts down drops the job inside `spawn_timed`, and the
         // leave guard takes this lock.
-        drop(slot);
-        let leave = LeaveOnDrop(Arc::clone(&self.waiting));
+        drop(state);
+        let leave = LeaveOnDrop(Arc::clone(&self.state));
         drop(self.pool.spawn_timed(move |wait| {
+            lock(&leave.0).last = Some(wait);
             drop(leave);
             report.send_replace(Some(wait));
         }));
         waiting
     }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Option<Waiting>,
+    /// How long the last one waited that came back.
+    last: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
@@ -142,16 +181,16 @@ struct Waiting {
 }
 
 /// Clears the slot when the canary ran, or was dropped without running.
-struct LeaveOnDrop(Arc<Mutex<Option<Waiting>>>);
+struct LeaveOnDrop(Arc<Mutex<State>>);
 
 impl Drop for LeaveOnDrop {
     fn drop(&mut self) {
-        *lock(&self.0) = None;
+        lock(&self.0).waiting = None;
     }
 }
 
-fn lock(slot: &Mutex<Option<Waiting>>) -> MutexGuard<'_, Option<Waiting>> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -173,6 +212,35 @@ mod tests {
             .check()
             .await;
         assert_eq!(report.status, Health::Healthy, "{report:?}");
+    }
+
+    #[test]
+    fn the_last_report_is_that_of_the_canary_that_waits_once_it_is_late() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let pool = BlockingPool::new(1);
+            let canary = Canary::new(pool.clone(), Duration::from_millis(300));
+            assert_eq!(canary.last(), None);
+            let first = canary.check().await;
+            assert_eq!(canary.last(), Some(first));
+
+            let (release, held) = std::sync::mpsc::channel::<()>();
+            drop(pool.spawn(move || held.recv()));
+            let pause = tokio::time::sleep(Duration::from_millis(20));
+            tokio::select! {
+                report = canary.check() => panic!("{report:?}"),
+                () = pause => assert_eq!(canary.last(), Some(first), "not late yet"),
+            }
+            assert_eq!(canary.check().await.status, Health::Unhealthy);
+            let late = canary.last().unwrap();
+            assert_eq!(late.status, Health::Unhealthy);
+            assert!(late.wait >= Duration::from_millis(300), "{late:?}");
+            drop(release);
+        });
     }
 
     #[test]

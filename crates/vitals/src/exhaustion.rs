@@ -2,20 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use crate::canary::DEGRADED_ABOVE;
+use crate::canary::{CANARY_EVERY, Canary, DEGRADED_ABOVE};
 use crate::pool::{BlockingPool, PoolSnapshot};
 
 /// How often the pool is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// A thread that is free between two jobs is not free for so many looks.
+const UNEXPLAINED_LOOKS: u32 = 3;
+
 /// Tells when exhaustion begins and ends; fed with snapshots, with no clock inside.
 ///
 /// It begins when every thread is busy *and* the oldest job in the queue has waited longer than
-/// [`DEGRADED_ABOVE`]: a full pool with a short queue is merely well used. It ends when the oldest
-/// wait is back at that or below.
+/// [`DEGRADED_ABOVE`]: a full pool with a short queue is merely well used. If a job waits so long
+/// beside threads that are not busy, it begins at the third such look in a row: the threads are held
+/// by work that is [not counted](PoolSnapshot::uncounted). It ends when the oldest wait is back at
+/// [`DEGRADED_ABOVE`] or below.
 #[derive(Clone, Debug, Default)]
 pub struct Exhaustion {
     episode: Option<Episode>,
+    /// Looks in a row at a long wait beside threads that are not busy.
+    unexplained: u32,
 }
 
 /// A change that [`Exhaustion::observe`] noticed.
@@ -23,17 +30,21 @@ pub struct Exhaustion {
 #[non_exhaustive]
 pub enum Transition {
     /// Exhaustion begins.
+    #[non_exhaustive]
     Began {
         /// Jobs that hold a thread.
         busy: usize,
         /// Threads.
         capacity: usize,
+        /// Threads that are taken by something else, as [`PoolSnapshot::uncounted`] says.
+        uncounted: usize,
         /// Jobs in the queue.
         queued: usize,
         /// How long the oldest of them has waited.
         oldest_wait: Duration,
     },
     /// Exhaustion ends.
+    #[non_exhaustive]
     Ended {
         /// Between the two observations.
         lasted: Duration,
@@ -59,9 +70,15 @@ impl Exhaustion {
     /// Takes one look at the pool as it was at `now`.
     pub fn observe(&mut self, pool: &PoolSnapshot, now: Instant) -> Option<Transition> {
         let long_wait = pool.oldest_wait > DEGRADED_ABOVE;
+        self.unexplained = match pool.uncounted() {
+            0 => 0,
+            _ => self.unexplained.saturating_add(1),
+        };
         match &mut self.episode {
             // Calm => (Calm | Exhausted)
-            None if long_wait && pool.busy >= pool.capacity => {
+            None if long_wait
+                && (pool.uncounted() == 0 || self.unexplained >= UNEXPLAINED_LOOKS) =>
+            {
                 self.episode = Some(Episode {
                     since: now,
                     queued_peak: pool.queued,
@@ -70,6 +87,7 @@ impl Exhaustion {
                 Some(Transition::Began {
                     busy: pool.busy,
                     capacity: pool.capacity,
+                    uncounted: pool.uncounted(),
                     queued: pool.queued,
                     oldest_wait: pool.oldest_wait,
                 })
@@ -103,8 +121,20 @@ impl Exhaustion {
     }
 }
 
-/// Watches `pool` and logs, for as long as it is polled.
-pub(crate) async fn log_transitions(pool: BlockingPool) {
+/// Watches `pool` and logs, for as long as it is polled. Sends a canary now and then, so that the
+/// wait is seen if nobody asks, and work that is not counted is noticed by it.
+pub(crate) async fn watch(pool: BlockingPool, canary: Canary) {
+    tokio::join!(log_transitions(pool), send_canaries(canary));
+}
+
+async fn send_canaries(canary: Canary) {
+    loop {
+        tokio::time::sleep(CANARY_EVERY).await;
+        canary.check().await;
+    }
+}
+
+async fn log_transitions(pool: BlockingPool) {
     let mut exhaustion = Exhaustion::default();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -119,12 +149,14 @@ fn log(transition: Transition) {
         Transition::Began {
             busy,
             capacity,
+            uncounted,
             queued,
             oldest_wait,
         } => tracing::warn!(
             busy,
             capacity,
             queued,
+            uncounted,
             oldest_wait_ms = millis(oldest_wait),
             "blocking pool exhausted"
         ),
@@ -182,6 +214,28 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_keeps_waiting_beside_idle_threads_shows_work_that_is_not_counted() {
+        let t0 = Instant::now();
+        let mut exhaustion = Exhaustion::default();
+        assert_eq!(exhaustion.observe(&pool(1, 1, 150 * MS), t0), None);
+        assert_eq!(exhaustion.observe(&pool(1, 1, 250 * MS), t0), None);
+        let began = exhaustion.observe(&pool(1, 1, 350 * MS), t0);
+        assert!(
+            matches!(
+                began,
+                Some(Transition::Began {
+                    busy: 1,
+                    uncounted: 3,
+                    ..
+                })
+            ),
+            "{began:?}"
+        );
+        let ended = exhaustion.observe(&pool(1, 0, Duration::ZERO), t0);
+        assert!(matches!(ended, Some(Transition::Ended { .. })), "{ended:?}");
+    }
+
+    #[test]
     fn an_episode_is_told_once_at_each_end_with_its_worst_figures() {
         let t0 = Instant::now();
         let mut exhaustion = Exhaustion::default();
@@ -190,6 +244,7 @@ mod tests {
             Some(Transition::Began {
                 busy: 4,
                 capacity: 4,
+                uncounted: 0,
                 queued: 4,
                 oldest_wait: 101 * MS
             })

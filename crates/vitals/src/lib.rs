@@ -6,27 +6,31 @@
 //!
 //! ```
 //! use axum::{Router, routing::get};
-//! use vitals::{BlockingPool, Vitals};
+//!
+//! async fn report() -> String {
+//!     let rows = vitals::spawn_blocking(|| "a slow, blocking query"); // 4: instead of Tokio's own
+//!     rows.await.map_or("the query panicked".into(), String::from)
+//! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {
-//! let pool = BlockingPool::new(512);                                  // what the runtime was built with
-//! let vitals = Vitals::new(pool.clone());
+//! let vitals = vitals::Vitals::watch(512); // 1: what the runtime was built with
 //! let gauges = std::net::TcpListener::bind("127.0.0.1:0")?;
-//! let _watchdog = vitals.watchdog(gauges, Router::new())?;            // answers while the loop is blocked
-//!
+//! let _watchdog = vitals.watchdog(gauges, Router::new())?; // 2: answers while the loop is blocked
 //! let app: Router = Router::new()
-//!     .route("/report", get(move || async move {
-//!         let rows = pool.run(|| "a slow, blocking query").await;     // instead of spawn_blocking
-//!         rows.unwrap_or("the query panicked")
-//!     }))
-//!     .merge(vitals.routes());                                        // /health, /livez, /debug/…
+//!     .route("/report", get(report))
+//!     .merge(vitals.routes()); // 3: /health, /livez, /readyz, /debug/health-sync and -async
 //! # let _ = app;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! - [`BlockingPool`] counts what runs on `spawn_blocking`, what is queued, and since when.
+//! The fourth line is not always possible: a library calls Tokio's `spawn_blocking` itself. Its jobs
+//! are not counted, and are noticed all the same, by how long the canary waits
+//! ([`PoolSnapshot::uncounted`]).
+//!
+//! - [`spawn_blocking`] and [`BlockingPool`] count what runs on the blocking pool, what is queued, and
+//!   since when.
 //! - [`Canary`] sends one trivial job at a time through that queue and reports its wait.
 //! - [`LoopLag`] shows a loop that wakes late, or not at all.
 //! - [`Watchdog`] serves gauges from an OS thread and a port of its own.
@@ -35,6 +39,7 @@
 //! - [`Readiness`] tells a load balancer of a saturation that lasts.
 
 mod bulkhead;
+mod bulkhead_metrics;
 mod canary;
 mod crew;
 mod error_response;
@@ -48,16 +53,19 @@ mod panic_message;
 mod pool;
 mod readiness;
 mod routes;
+mod spawn_blocking;
 mod vitals;
 mod watchdog;
 
 pub use bulkhead::{Bulkhead, BulkheadError, BulkheadFull, BulkheadSnapshot};
-pub use canary::{CANARY_TIMEOUT, Canary, CanaryReport, DEGRADED_ABOVE, Health};
+pub use bulkhead_metrics::register_bulkheads;
+pub use canary::{CANARY_EVERY, CANARY_TIMEOUT, Canary, CanaryReport, DEGRADED_ABOVE, Health};
 pub use exhaustion::{Exhaustion, Transition};
 pub use loop_lag::{LAG_INTERVAL, LoopLag, LoopLagSnapshot};
 pub use metrics::metrics_routes;
 pub use pool::{BlockingPool, PoolError, PoolSnapshot};
 pub use readiness::{READINESS_HOLD, Readiness, ReadinessSnapshot, ReadinessWatch};
 pub use routes::{DebugHealth, HealthReport};
+pub use spawn_blocking::spawn_blocking;
 pub use vitals::{Vitals, VitalsSnapshot};
 pub use watchdog::Watchdog;

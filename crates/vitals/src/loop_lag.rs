@@ -31,6 +31,7 @@ pub struct LoopLag {
 ///
 /// Serialized as integer microseconds: `last_us`, `max_us`, `p99_us`, `overdue_us`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LoopLagSnapshot {
     /// How late the last tick was.
     #[serde(rename = "last_us", with = "micros")]

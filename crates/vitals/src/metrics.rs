@@ -38,7 +38,9 @@ impl Vitals {
     /// Adds these metrics to `registry`; they are read at each scrape.
     ///
     /// Gauges `blocking_pool_threads{state="busy"|"idle"}`, `blocking_pool_capacity`,
-    /// `blocking_pool_queue_depth`, `blocking_pool_oldest_wait_seconds`, `event_loop_lag_seconds`,
+    /// `blocking_pool_queue_depth`, `blocking_pool_oldest_wait_seconds`,
+    /// `blocking_pool_uncounted_threads`, `blocking_pool_canary_wait_seconds` (once there was a
+    /// canary), `event_loop_lag_seconds`,
     /// `event_loop_lag_max_seconds`, `event_loop_overdue_seconds`, `tokio_alive_tasks`,
     /// `tokio_workers`; counters `blocking_pool_jobs_completed_total` and
     /// `blocking_pool_busy_seconds_total`.
@@ -71,6 +73,18 @@ impl Collector for VitalsCollector {
             "Wait so far of the oldest blocking job in the queue",
             pool.oldest_wait.as_secs_f64(),
         )?;
+        page.count(
+            "blocking_pool_uncounted_threads",
+            "Threads taken by work that is not counted, as a long wait shows",
+            pool.uncounted(),
+        )?;
+        if let Some(canary) = vitals.canary {
+            page.seconds(
+                "blocking_pool_canary_wait",
+                "Queue wait of the last canary, or of the one that is late",
+                canary.wait.as_secs_f64(),
+            )?;
+        }
         page.total(
             "blocking_pool_jobs_completed",
             "Blocking jobs that ended",
@@ -107,7 +121,7 @@ impl Collector for VitalsCollector {
     }
 }
 
-struct Page<'a>(DescriptorEncoder<'a>);
+pub(crate) struct Page<'a>(pub(crate) DescriptorEncoder<'a>);
 
 impl Page<'_> {
     fn threads(&mut self, busy: usize, capacity: usize) -> fmt::Result {
@@ -122,7 +136,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn count(&mut self, name: &str, help: &str, value: usize) -> fmt::Result {
+    pub(crate) fn count(&mut self, name: &str, help: &str, value: usize) -> fmt::Result {
         let gauge = ConstGauge::new(value);
         gauge.encode(
             self.0
@@ -139,7 +153,13 @@ impl Page<'_> {
         )
     }
 
-    fn total<N>(&mut self, name: &str, help: &str, unit: Option<&Unit>, value: N) -> fmt::Result
+    pub(crate) fn total<N>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        value: N,
+    ) -> fmt::Result
     where
         ConstCounter<N>: EncodeMetric,
     {

@@ -1,21 +1,24 @@
 //! A watch over Tokio's blocking pool: how many threads are busy, how much is queued, and since when.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
+use crate::canary::DEGRADED_ABOVE;
 use crate::ledger::{Ledger, Ticket};
 use crate::micros;
 use crate::panic_message::panic_message;
 
 /// Runs blocking jobs on the runtime's own blocking pool and counts them.
 ///
-/// Stable Tokio tells nothing of its blocking pool, so what is not spawned through this type is not
-/// seen: `tokio::fs`, `getaddrinfo` behind a name lookup, and bare `spawn_blocking` share the same
-/// threads and can only be noticed by the wait they cause.
+/// Stable Tokio tells nothing of its blocking pool, so what is not spawned through this type, or
+/// through [`spawn_blocking`](crate::spawn_blocking), is not counted: `tokio::fs`, `getaddrinfo`
+/// behind a name lookup, and libraries that call Tokio's own `spawn_blocking` share the same threads
+/// and are noticed by the wait that they cause to jobs that are counted, the [`Canary`](crate::Canary)
+/// among them. [`PoolSnapshot::uncounted`] says how many threads that must be.
 ///
 /// Clones share one set of counters. The counters describe one runtime: the one that is current in
 /// [`new`](Self::new) if there is one, otherwise the one of the first job. Every job runs there, also
@@ -32,6 +35,7 @@ pub struct BlockingPool {
 /// Serialized, durations are integer microseconds (`oldest_wait_us`, `oldest_wait_us_peak`,
 /// `busy_us_total`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PoolSnapshot {
     /// Threads that the runtime may use for blocking jobs, as it was configured.
     pub capacity: usize,
@@ -59,10 +63,26 @@ pub struct PoolSnapshot {
 }
 
 impl PoolSnapshot {
-    /// Whether every thread is busy and a job waits for one: what [`Readiness`](crate::Readiness) is
-    /// to be shown.
+    /// Whether every thread is taken and a job waits for one: what [`Readiness`](crate::Readiness) is
+    /// to be shown. A thread is taken by a job that is counted, or by one that is
+    /// [not](Self::uncounted).
     pub fn is_backed_up(&self) -> bool {
-        self.busy >= self.capacity && self.queued > 0
+        self.queued > 0 && self.busy + self.uncounted() >= self.capacity
+    }
+
+    /// Threads that no counted job holds although one has waited longer than [`DEGRADED_ABOVE`];
+    /// zero as long as none has.
+    ///
+    /// Tokio starts a job at once where a thread is free or one more may be started. So these are
+    /// held by work that was spawned past the counters, or could not be started, or the capacity is
+    /// not what the runtime was built with. An instant between two jobs looks the same: it counts if
+    /// it lasts.
+    pub fn uncounted(&self) -> usize {
+        if self.queued > 0 && self.oldest_wait > DEGRADED_ABOVE {
+            self.capacity.saturating_sub(self.busy)
+        } else {
+            0
+        }
     }
 }
 
@@ -137,6 +157,10 @@ impl BlockingPool {
         self.shared.ledger().snapshot(Instant::now())
     }
 
+    pub(crate) fn downgrade(&self) -> WeakPool {
+        WeakPool(Arc::downgrade(&self.shared))
+    }
+
     /// As [`spawn`](Self::spawn), for a job that wants to know how long it was queued.
     pub(crate) fn spawn_timed<F, T>(&self, job: F) -> JoinHandle<T>
     where
@@ -162,6 +186,21 @@ impl From<JoinError> for PoolError {
             },
             Err(_cancelled) => Self::ShuttingDown,
         }
+    }
+}
+
+/// A pool that is not kept alive.
+#[derive(Debug)]
+pub(crate) struct WeakPool(Weak<Shared>);
+
+impl WeakPool {
+    pub(crate) fn upgrade(&self) -> Option<BlockingPool> {
+        let shared = self.0.upgrade()?;
+        Some(BlockingPool { shared })
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
     }
 }
 
@@ -257,6 +296,24 @@ mod tests {
             serde_json::from_value::<PoolSnapshot>(json).unwrap(),
             snapshot
         );
+    }
+
+    #[test]
+    fn a_long_wait_beside_idle_threads_shows_that_others_hold_them() {
+        let pool = |busy, queued, millis| PoolSnapshot {
+            capacity: 4,
+            busy,
+            queued,
+            oldest_wait: Duration::from_millis(millis),
+            ..PoolSnapshot::default()
+        };
+        assert_eq!(pool(1, 1, 100).uncounted(), 0, "it may start any moment");
+        assert!(!pool(1, 1, 100).is_backed_up());
+        assert_eq!(pool(1, 1, 101).uncounted(), 3);
+        assert!(pool(1, 1, 101).is_backed_up());
+        assert_eq!(pool(4, 9, 500).uncounted(), 0, "all of them are counted");
+        assert!(pool(4, 1, 0).is_backed_up());
+        assert!(!pool(4, 0, 0).is_backed_up(), "well used");
     }
 
     #[tokio::test]

@@ -1,10 +1,20 @@
 //! Whether a server should be given work, told slowly enough that one burst decides nothing.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
+
+use crate::metrics::Page;
 
 /// How long a server is backed up before it is not ready, unless the caller says otherwise.
 pub const READINESS_HOLD: Duration = Duration::from_secs(1);
@@ -52,6 +62,7 @@ struct Look {
 
 /// A server's readiness at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ReadinessSnapshot {
     /// Whether it should be given work.
     pub ready: bool,
@@ -123,7 +134,9 @@ impl Readiness {
 /// # async fn main() {
 /// let reports = Bulkhead::new("reports", 4, Some(8));
 /// let readiness = ReadinessWatch::spawn(READINESS_HOLD, move || reports.snapshot().is_backed_up());
-/// assert!(readiness.is_ready()); // what `GET /readyz` is to ask
+/// assert!(readiness.is_ready());
+/// let app: axum::Router = readiness.routes(); // GET /readyz
+/// # let _ = app;
 /// # }
 /// ```
 ///
@@ -165,9 +178,57 @@ impl ReadinessWatch {
         self.snapshot().ready
     }
 
+    /// `GET /readyz`: 200 when it is ready, else 503 with `Retry-After: 1`; the body is the
+    /// [`ReadinessSnapshot`]. It sends no work to find out.
+    pub fn routes<S>(&self) -> Router<S>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        let watch = self.clone();
+        Router::new().route(
+            "/readyz",
+            get(move || async move { answer(watch.snapshot()) }),
+        )
+    }
+
+    /// Adds these metrics to `registry`, read at each scrape: the gauge `readiness_ready` (1 or 0) and
+    /// the counter `readiness_transitions_total`. The registry keeps the task running.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(ReadinessCollector(self.clone())));
+    }
+
     /// The same, for a gauge.
     pub fn snapshot(&self) -> ReadinessSnapshot {
         lock(&self.task.readiness).snapshot()
+    }
+}
+
+fn answer(state: ReadinessSnapshot) -> Response {
+    if state.ready {
+        return Json(state).into_response();
+    }
+    let retry_after = [(header::RETRY_AFTER, "1")];
+    (StatusCode::SERVICE_UNAVAILABLE, retry_after, Json(state)).into_response()
+}
+
+#[derive(Debug)]
+struct ReadinessCollector(ReadinessWatch);
+
+impl Collector for ReadinessCollector {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let state = self.0.snapshot();
+        let mut page = Page(encoder);
+        page.count(
+            "readiness_ready",
+            "Whether this server should be given work",
+            usize::from(state.ready),
+        )?;
+        page.total(
+            "readiness_transitions",
+            "How often readiness changed",
+            None,
+            state.transitions,
+        )
     }
 }
 

@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::canary::{CanaryReport, DEGRADED_ABOVE, Health};
 use crate::micros;
 use crate::pool::{PoolError, PoolSnapshot};
+use crate::readiness::{READINESS_HOLD, ReadinessWatch};
 use crate::vitals::Vitals;
 
 /// The body of `GET /health`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HealthReport {
     /// The verdict.
     pub status: Health,
@@ -29,6 +31,7 @@ pub struct HealthReport {
 
 /// The body of the two `/debug/health-…` routes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DebugHealth {
     /// Always `ok`: these routes measure by how long they take.
     pub status: String,
@@ -38,17 +41,35 @@ pub struct DebugHealth {
 }
 
 impl Vitals {
-    /// All routes for health: [`health_routes`](Self::health_routes), and `GET /livez`, which answers
-    /// on the loop. Saturation is no reason to be killed.
+    /// All routes for health: [`health_routes`](Self::health_routes), and the two that an
+    /// orchestrator is to ask:
+    ///
+    /// | route | what it does |
+    /// |---|---|
+    /// | `GET /livez` | answers on the loop: saturation is no reason to be killed |
+    /// | `GET /readyz` | 503 from when all threads were taken and a job was queued for [`READINESS_HOLD`], until that was over for as long |
+    ///
+    /// # Panics
+    /// If called outside a runtime, or within one that has its timer disabled.
     pub fn routes<S>(&self) -> Router<S>
     where
         S: Clone + Send + Sync + 'static,
     {
         self.health_routes()
+            .merge(self.readiness(READINESS_HOLD).routes())
             .route("/livez", get(|| async { "ok\n" }))
     }
 
-    /// The routes that tell how the pool and the loop are, for an app with a liveness probe of its own:
+    /// A watch that is not ready once the pool was backed up for `hold`.
+    ///
+    /// # Panics
+    /// If called outside a runtime, or within one that has its timer disabled.
+    pub fn readiness(&self, hold: Duration) -> ReadinessWatch {
+        let pool = self.pool.clone();
+        ReadinessWatch::spawn(hold, move || pool.snapshot().is_backed_up())
+    }
+
+    /// The routes that tell how the pool and the loop are, for an app with probes of its own:
     ///
     /// | route | what it does |
     /// |---|---|
@@ -106,10 +127,14 @@ fn status_code(health: Health) -> StatusCode {
 
 fn report(canary: CanaryReport, pool: PoolSnapshot) -> HealthReport {
     let wait = canary.wait.as_millis();
-    let figures = format!(
+    let mut figures = format!(
         "{} of {} threads busy, {} queued",
         pool.busy, pool.capacity, pool.queued
     );
+    let uncounted = pool.uncounted();
+    if canary.status != Health::Healthy && uncounted > 0 {
+        figures += &format!(", {uncounted} taken by work that is not counted");
+    }
     let warning = match canary.status {
         Health::Healthy => None,
         Health::Degraded => Some(format!(

@@ -8,7 +8,7 @@ use axum::Router;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use crate::canary::{CANARY_TIMEOUT, Canary};
+use crate::canary::{CANARY_TIMEOUT, Canary, CanaryReport};
 use crate::exhaustion;
 use crate::loop_lag::{LAG_INTERVAL, LoopLag, LoopLagSnapshot};
 use crate::pool::{BlockingPool, PoolSnapshot};
@@ -32,9 +32,13 @@ struct Watched {
 
 /// All gauges at one instant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct VitalsSnapshot {
     /// The blocking pool.
     pub pool: PoolSnapshot,
+    /// How the canary does that waits, or how the last one did; `None` before the first.
+    #[serde(default)]
+    pub canary: Option<CanaryReport>,
     /// The lateness of the event loop; of several, the [worst of all](LoopLagSnapshot::worst).
     pub event_loop: LoopLagSnapshot,
     /// Tasks that were spawned and have not ended, on all runtimes together.
@@ -44,6 +48,19 @@ pub struct VitalsSnapshot {
 }
 
 impl Vitals {
+    /// Watches the current runtime and its blocking pool of `capacity` threads, and has
+    /// [`spawn_blocking`](crate::spawn_blocking) count what it runs on this runtime.
+    ///
+    /// `capacity` is what the runtime was built with (`max_blocking_threads`, 512 unless set);
+    /// Tokio cannot be asked for it.
+    ///
+    /// # Panics
+    /// If called outside a runtime, or within one that has its timer disabled.
+    #[track_caller]
+    pub fn watch(capacity: usize) -> Self {
+        Self::new(BlockingPool::of_this_runtime(capacity))
+    }
+
     /// Watches `pool` and the current runtime, with a canary of [`CANARY_TIMEOUT`].
     ///
     /// # Panics
@@ -98,14 +115,16 @@ impl Vitals {
             .map(|watched| watched.loop_lag.snapshot());
         VitalsSnapshot {
             pool: self.pool.snapshot(),
+            canary: self.canary.last(),
             event_loop: loops.reduce(LoopLagSnapshot::worst).unwrap_or_default(),
             tasks_alive: metrics().map(|metrics| metrics.num_alive_tasks()).sum(),
             workers: metrics().map(|metrics| metrics.num_workers()).sum(),
         }
     }
 
-    /// Serves `GET /vitals` (the snapshot as JSON) and `router` from an OS thread of their own, and
-    /// logs from there when exhaustion begins and ends.
+    /// Serves `GET /vitals` (the snapshot as JSON) and `router` from an OS thread of their own, sends
+    /// a canary from there every second ([`CANARY_EVERY`](crate::CANARY_EVERY)), and logs one line
+    /// when exhaustion begins and one when it ends.
     ///
     /// # Errors
     /// As [`Watchdog::spawn`].
@@ -117,7 +136,7 @@ impl Vitals {
         Watchdog::spawn_beside(
             listener,
             router,
-            exhaustion::log_transitions(self.pool.clone()),
+            exhaustion::watch(self.pool.clone(), self.canary.clone()),
         )
     }
 }

@@ -30,9 +30,10 @@ pub enum Fault {
     },
     /// `eof@k`: a clean end without the terminal event.
     Eof(u64),
-    /// `cut@k`: the connection is closed without the end of the body.
+    /// `cut@k`: the connection is closed without the end of the body; over HTTP/2 the stream is reset
+    /// (`INTERNAL_ERROR`), and its connection goes on.
     Cut(u64),
-    /// `reset@k`: the connection is reset.
+    /// `reset@k`: the TCP connection is reset, over HTTP/2 with all its other streams.
     Reset(u64),
     /// `malformed@k`: the event of token k is broken JSON; the stream goes on after it.
     Malformed(u64),

@@ -91,27 +91,60 @@ impl Guard {
             peer.reset_on_close();
         }
     }
+
+    /// Whether the connection has other streams, which an end of this one does not concern.
+    #[must_use]
+    pub fn is_multiplexed(&self) -> bool {
+        self.peer.as_ref().is_some_and(Peer::is_multiplexed)
+    }
+
+    /// Ends the connection soon, and with it all its streams.
+    pub fn give_connection_up(&self) {
+        if let Some(peer) = &self.peer {
+            peer.give_up();
+        }
+    }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         // The connection reads before it drops the body, so a hang-up is already known here.
         let hang_up = self.peer.as_ref().and_then(Peer::hang_up);
-        let cause = verdict(self.ending, hang_up.map(|hang_up| hang_up.how));
+        // Of a connection that lives on, only one stream has ended.
+        let alone = |peer: &Peer| peer.is_multiplexed() && !peer.is_closed();
+        let left = match hang_up {
+            Some(hang_up) => Some(Left::Connection(hang_up.how)),
+            None => self
+                .peer
+                .as_ref()
+                .is_some_and(alone)
+                .then_some(Left::Stream),
+        };
+        let cause = verdict(self.ending, left);
         let hang_up_us = hang_up.map(|hang_up| hang_up.noticed_us);
         self.ledger.close(&self.entry, cause, hang_up_us);
     }
 }
 
+/// What the client has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// This stream; its connection lives.
+    Stream,
+    /// The connection.
+    Connection(HowLeft),
+}
+
 /// Why a stream ended, from what its sender had done and how its client left.
-fn verdict(ending: Ending, left: Option<HowLeft>) -> Cause {
+fn verdict(ending: Ending, left: Option<Left>) -> Cause {
     match (ending, left) {
         (Ending::Declared(cause), _) => cause,
         // Written to the connection, which could not pass it on.
-        (_, Some(HowLeft::TookNothing)) => Cause::WriteTimeout,
+        (_, Some(Left::Connection(HowLeft::TookNothing))) => Cause::WriteTimeout,
         (Ending::TerminalWritten, _) => Cause::ClosedAfterLastContent,
-        (Ending::Unfinished, Some(HowLeft::Fin)) => Cause::ClientFin,
-        (Ending::Unfinished, Some(HowLeft::Reset)) => Cause::ClientRst,
+        (Ending::Unfinished, Some(Left::Connection(HowLeft::Fin))) => Cause::ClientFin,
+        (Ending::Unfinished, Some(Left::Connection(HowLeft::Reset))) => Cause::ClientRst,
+        (Ending::Unfinished, Some(Left::Stream)) => Cause::ClientStreamReset,
         (Ending::Unfinished, None) => Cause::ServerClosed,
     }
 }
@@ -120,28 +153,29 @@ fn verdict(ending: Ending, left: Option<HowLeft>) -> Cause {
 mod tests {
     use super::*;
 
+    const FIN: Option<Left> = Some(Left::Connection(HowLeft::Fin));
+    const RST: Option<Left> = Some(Left::Connection(HowLeft::Reset));
+    const TOOK_NOTHING: Option<Left> = Some(Left::Connection(HowLeft::TookNothing));
+
     #[test]
     fn a_client_that_leaves_before_the_end_is_an_abort_told_apart_by_how_it_left() {
-        assert_eq!(
-            verdict(Ending::Unfinished, Some(HowLeft::Fin)),
-            Cause::ClientFin
-        );
-        assert_eq!(
-            verdict(Ending::Unfinished, Some(HowLeft::Reset)),
-            Cause::ClientRst
-        );
-        assert_eq!(verdict(Ending::Unfinished, None), Cause::ServerClosed);
+        for (left, cause) in [
+            (FIN, Cause::ClientFin),
+            (RST, Cause::ClientRst),
+            (Some(Left::Stream), Cause::ClientStreamReset),
+            (None, Cause::ServerClosed),
+        ] {
+            assert_eq!(verdict(Ending::Unfinished, left), cause);
+            assert_eq!(cause.class(), super::super::Class::Aborted);
+        }
         for ending in [Ending::Unfinished, Ending::TerminalWritten] {
-            assert_eq!(
-                verdict(ending, Some(HowLeft::TookNothing)),
-                Cause::WriteTimeout
-            );
+            assert_eq!(verdict(ending, TOOK_NOTHING), Cause::WriteTimeout);
         }
     }
 
     #[test]
     fn a_client_that_leaves_after_the_terminal_event_has_got_everything() {
-        for left in [None, Some(HowLeft::Fin), Some(HowLeft::Reset)] {
+        for left in [None, FIN, RST, Some(Left::Stream)] {
             let cause = verdict(Ending::TerminalWritten, left);
             assert_eq!(cause, Cause::ClosedAfterLastContent);
             assert_eq!(cause.class(), super::super::Class::Completed);
@@ -150,9 +184,9 @@ mod tests {
 
     #[test]
     fn what_the_sender_declared_outweighs_how_the_client_left() {
-        assert_eq!(
-            verdict(Ending::Declared(Cause::Cut), Some(HowLeft::Reset)),
-            Cause::Cut
-        );
+        let cut = Ending::Declared(Cause::Cut);
+        for left in [None, RST, Some(Left::Stream)] {
+            assert_eq!(verdict(cut, left), Cause::Cut);
+        }
     }
 }

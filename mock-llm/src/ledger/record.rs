@@ -56,7 +56,7 @@ pub enum Cause {
     ErrorSent,
     /// A fault: a clean end without the terminal event.
     Eof,
-    /// A fault: the connection closed without the end of the body.
+    /// A fault: the connection closed without the end of the body; over HTTP/2, the stream reset.
     Cut,
     /// A fault: the connection reset.
     Reset,
@@ -64,6 +64,8 @@ pub enum Cause {
     ClientFin,
     /// The client reset the connection, as a close with unread data does.
     ClientRst,
+    /// The client reset its stream, over HTTP/2; the connection goes on.
+    ClientStreamReset,
     /// The client took nothing of what was written to it for as long as the write timeout allows.
     WriteTimeout,
     /// The mock itself went away, or the connection ended for a reason that the peer did not give.
@@ -127,7 +129,7 @@ impl Phase {
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Completed,
         Self::ClosedAfterLastContent,
         Self::Refused,
@@ -138,6 +140,7 @@ impl Cause {
         Self::Reset,
         Self::ClientFin,
         Self::ClientRst,
+        Self::ClientStreamReset,
         Self::WriteTimeout,
         Self::ServerClosed,
     ];
@@ -153,9 +156,11 @@ impl Cause {
             | Self::Eof
             | Self::Cut
             | Self::Reset => Class::Errored,
-            Self::ClientFin | Self::ClientRst | Self::WriteTimeout | Self::ServerClosed => {
-                Class::Aborted
-            }
+            Self::ClientFin
+            | Self::ClientRst
+            | Self::ClientStreamReset
+            | Self::WriteTimeout
+            | Self::ServerClosed => Class::Aborted,
         }
     }
 }

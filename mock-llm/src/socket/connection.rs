@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use service::WriteLimit;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
 
 use super::peer::{HowLeft, Peer};
 
@@ -18,9 +18,7 @@ pub struct Connection {
     stream: TcpStream,
     peer: Peer,
     open: Arc<AtomicUsize>,
-    write_timeout: Option<Duration>,
-    /// Runs while a write waits for the peer.
-    stalled: Option<Pin<Box<Sleep>>>,
+    write_limit: WriteLimit,
 }
 
 impl Connection {
@@ -35,8 +33,7 @@ impl Connection {
             stream,
             peer: Peer::new(address),
             open,
-            write_timeout,
-            stalled: None,
+            write_limit: WriteLimit::new(write_timeout),
         }
     }
 
@@ -50,29 +47,18 @@ impl Connection {
         cx: &mut Context<'_>,
         result: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        match (&result, self.write_timeout) {
-            (Poll::Ready(outcome), _) => {
-                self.stalled = None;
-                if let Err(error) = outcome {
-                    self.peer.note_error(error);
-                }
-                result
-            }
-            (Poll::Pending, None) => result,
-            (Poll::Pending, Some(limit)) => {
-                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
-                stalled.as_mut().poll(cx).map(|()| {
-                    self.peer.note(HowLeft::TookNothing);
-                    Err(io::ErrorKind::TimedOut.into())
-                })
-            }
+        let result = self.write_limit.check(cx, result);
+        if let Poll::Ready(Err(error)) = &result {
+            self.peer.note_error(error);
         }
+        result
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
+        self.peer.note_closed();
         if self.peer.is_to_be_reset() {
             let _ = self.stream.set_zero_linger();
         }

@@ -4,19 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use service::EnvironmentError;
-use tokio::net::{TcpListener, TcpSocket};
+use service::{EnvironmentError, bind};
+use tokio::net::TcpListener;
 
 use super::connection::Connection;
 
-/// Length of the accept queue: thousands of streams may begin at once (the kernel caps it at
-/// `net.core.somaxconn`, 4096 by default).
-const BACKLOG: u32 = 4096;
-
 /// A TCP listener that counts its open connections, notes how and when each peer leaves, and can
-/// give them small send buffers.
-///
-/// Use it with [`axum::serve()`] and `into_make_service_with_connect_info::<Peer>()`.
+/// give them small send buffers. [`Mock::serve`](crate::Mock::serve) serves on it.
 #[derive(Debug)]
 pub struct Listener {
     inner: TcpListener,
@@ -25,11 +19,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds to `address`; port 0 picks a free port. `flag` is what the person who started the
-    /// service changes the address with.
-    ///
-    /// `send_buffer` is the `SO_SNDBUF` of every connection in bytes (Linux doubles it for its own
-    /// bookkeeping); `None` leaves it to the kernel, which lets it grow to megabytes.
+    /// Listens on `address`: see [`service::bind`].
     ///
     /// # Errors
     /// [`EnvironmentError`] that names the address and the remedy.
@@ -38,28 +28,8 @@ impl Listener {
         flag: &str,
         send_buffer: Option<u32>,
     ) -> Result<Self, EnvironmentError> {
-        let bind = || -> io::Result<TcpListener> {
-            let socket = if address.is_ipv4() {
-                TcpSocket::new_v4()?
-            } else {
-                TcpSocket::new_v6()?
-            };
-            socket.set_reuseaddr(true)?;
-            if let Some(bytes) = send_buffer {
-                // What is accepted inherits it.
-                socket.set_send_buffer_size(bytes)?;
-            }
-            socket.bind(address)?;
-            socket.listen(BACKLOG)
-        };
-        let inner = bind().map_err(|error| {
-            EnvironmentError(format!(
-                "cannot listen on {address}: {error}; choose another address with {flag} \
-                 (port 0 picks a free port), or stop what holds it"
-            ))
-        })?;
         Ok(Self {
-            inner,
+            inner: bind(address, flag, send_buffer)?,
             open: Arc::default(),
             write_timeout: None,
         })
@@ -86,13 +56,9 @@ impl Listener {
     pub fn open_connections(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.open)
     }
-}
 
-impl axum::serve::Listener for Listener {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    /// The next connection.
+    pub(super) async fn accept(&self) -> Connection {
         loop {
             match self.inner.accept().await {
                 Ok((stream, address)) => {
@@ -100,8 +66,7 @@ impl axum::serve::Listener for Listener {
                     let _ = stream.set_nodelay(true);
                     self.open.fetch_add(1, Ordering::Relaxed);
                     let open = Arc::clone(&self.open);
-                    let connection = Connection::new(stream, address, open, self.write_timeout);
-                    return (connection, address);
+                    return Connection::new(stream, address, open, self.write_timeout);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection; trying again in 100 ms");
@@ -109,9 +74,5 @@ impl axum::serve::Listener for Listener {
                 }
             }
         }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
     }
 }

@@ -4,7 +4,9 @@
 mod connection;
 mod listener;
 mod peer;
+mod serve;
 
 pub use connection::Connection;
 pub use listener::Listener;
 pub use peer::{HangUp, HowLeft, Peer};
+pub(crate) use serve::{FLUSH, serve};

@@ -3,10 +3,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
+use tokio::sync::Notify;
 
-use super::Listener;
 use crate::clock::unix_us;
 
 /// How a peer left a connection. The later in the list, the stronger the news: a reset may follow a
@@ -35,6 +33,8 @@ pub struct HangUp {
 pub struct Peer {
     /// Address of the other end.
     pub address: SocketAddr,
+    /// Whether this is one of many streams of its connection, as over HTTP/2.
+    multiplexed: bool,
     state: Arc<State>,
 }
 
@@ -44,14 +44,37 @@ struct State {
     noticed_us: AtomicU64,
     how: AtomicU8,
     reset_on_close: AtomicBool,
+    closed: AtomicBool,
+    given_up: Notify,
 }
 
 impl Peer {
     pub(super) fn new(address: SocketAddr) -> Self {
         Self {
             address,
+            multiplexed: false,
             state: Arc::default(),
         }
+    }
+
+    /// The same peer as one stream of its connection sees it, if `multiplexed` as one of many.
+    #[must_use]
+    pub fn of_stream(mut self, multiplexed: bool) -> Self {
+        self.multiplexed = multiplexed;
+        self
+    }
+
+    /// Whether this is one of many streams of its connection, each of which the peer can leave by
+    /// itself.
+    #[must_use]
+    pub fn is_multiplexed(&self) -> bool {
+        self.multiplexed
+    }
+
+    /// Whether the connection is gone, or about to be.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.state.closed.load(Ordering::Acquire)
     }
 
     /// How the peer left, if it has and the connection has noticed.
@@ -73,6 +96,21 @@ impl Peer {
         self.state.reset_on_close.store(true, Ordering::Relaxed);
     }
 
+    /// Ends the connection soon, with all its streams, once what was written has been sent.
+    pub fn give_up(&self) {
+        // Its streams end before its socket is closed, and not because the peer left them.
+        self.note_closed();
+        self.state.given_up.notify_one();
+    }
+
+    pub(super) async fn given_up(&self) {
+        self.state.given_up.notified().await;
+    }
+
+    pub(super) fn note_closed(&self) {
+        self.state.closed.store(true, Ordering::Release);
+    }
+
     pub(super) fn is_to_be_reset(&self) -> bool {
         self.state.reset_on_close.load(Ordering::Relaxed)
     }
@@ -85,19 +123,13 @@ impl Peer {
     }
 
     pub(super) fn note_error(&self, error: &io::Error) {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-        if matches!(
-            error.kind(),
-            ConnectionReset | BrokenPipe | ConnectionAborted
-        ) {
-            self.note(HowLeft::Reset);
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut};
+        match error.kind() {
+            ConnectionReset | BrokenPipe | ConnectionAborted => self.note(HowLeft::Reset),
+            // The write limit's; a connection's own timeout comes after minutes.
+            TimedOut => self.note(HowLeft::TookNothing),
+            _ => {}
         }
-    }
-}
-
-impl Connected<IncomingStream<'_, Listener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
-        stream.io().peer().clone()
     }
 }
 

@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use tokio::time::{Sleep, sleep};
 
 use crate::histogram::Times;
 use crate::ledger::{Cause, Guard};
+use crate::socket::FLUSH;
 
 pub use pace::Pace;
 pub use plot::{Act, Plot, whole};
@@ -36,7 +38,18 @@ pub struct TokenStream<A> {
     guard: Guard,
     waiting: bool,
     late: Option<Duration>,
-    breaking: bool,
+    breaking: Option<Breaking>,
+}
+
+/// How the connection is about to be broken.
+#[derive(Debug)]
+enum Breaking {
+    /// By the error that comes next.
+    Now,
+    /// By an error once what was written has got into the socket.
+    Soon(Pin<Box<Sleep>>),
+    /// By the connection itself, of which this is one stream of many.
+    ByConnection,
 }
 
 impl<A: Iterator<Item = Act>> TokenStream<A> {
@@ -51,8 +64,27 @@ impl<A: Iterator<Item = Act>> TokenStream<A> {
             guard,
             waiting: false,
             late: None,
-            breaking: false,
+            breaking: None,
         }
+    }
+
+    /// Begins to break the connection, or, where it has other streams, a cut one's stream only; whether
+    /// by an error that comes next.
+    fn break_off(&mut self, cause: Cause) -> bool {
+        self.guard.declare(cause);
+        let (reset, one_of_many) = (cause == Cause::Reset, self.guard.is_multiplexed());
+        if reset {
+            self.guard.reset_on_close();
+        }
+        let breaking = match (one_of_many, reset) {
+            (false, _) => Breaking::Now,
+            (true, false) => Breaking::Soon(Box::pin(sleep(FLUSH))),
+            (true, true) => {
+                self.guard.give_connection_up();
+                Breaking::ByConnection
+            }
+        };
+        matches!(self.breaking.insert(breaking), Breaking::Now)
     }
 
     fn tokens(&mut self, event: Bytes, count: u64, last: bool) {
@@ -74,8 +106,14 @@ impl<A: Iterator<Item = Act> + Unpin> Stream for TokenStream<A> {
             if let Some(piece) = ready!(this.slices.poll_piece(cx)) {
                 return Poll::Ready(Some(Ok(piece)));
             }
-            if this.breaking {
-                return Poll::Ready(Some(Err(Broken)));
+            match &mut this.breaking {
+                None => {}
+                Some(Breaking::Now) => return Poll::Ready(Some(Err(Broken))),
+                Some(Breaking::Soon(flushed)) => {
+                    ready!(flushed.as_mut().poll(cx));
+                    return Poll::Ready(Some(Err(Broken)));
+                }
+                Some(Breaking::ByConnection) => return Poll::Pending,
             }
             if this.waiting {
                 this.late = Some(ready!(this.pace.poll_due(cx)));
@@ -92,15 +130,12 @@ impl<A: Iterator<Item = Act> + Unpin> Stream for TokenStream<A> {
                 // Nothing will wake this task but the connection, when the client leaves.
                 Some(Act::Stall) => return Poll::Pending,
                 Some(Act::Break(cause)) => {
-                    this.guard.declare(cause);
-                    if cause == Cause::Reset {
-                        this.guard.reset_on_close();
+                    if this.break_off(cause) {
+                        // An error makes the connection drop what it has not written; a body that is
+                        // pending makes it write that first.
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
                     }
-                    this.breaking = true;
-                    // An error makes the connection drop what it has not written; a body that is
-                    // pending makes it write that first.
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
                 }
                 Some(Act::End(cause)) => {
                     this.guard.declare(cause);

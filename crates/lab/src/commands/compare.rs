@@ -5,7 +5,8 @@ use anyhow::Context;
 
 use super::print;
 use crate::exit::Usage;
-use crate::judge::comparison::{CellRuns, compare, is_matrix, matrix};
+use crate::judge::comparison::overview::{is_overview, overview};
+use crate::judge::comparison::{CellRuns, Topic, compare, is_matrix, matrix};
 use crate::judge::steps;
 use crate::run::{Run, newest};
 use crate::show;
@@ -26,8 +27,8 @@ pub struct Args {
     /// Put the Markdown table between the two "generated" comments of this file instead of printing it
     #[arg(long, value_name = "FILE")]
     into: Option<PathBuf>,
-    /// How to lay the cells out [default: a matrix for many cells of one closed loop, which JSON has
-    /// only if asked for, else cells]
+    /// How to lay the cells out [default: a matrix for many cells of one closed loop; classes, phases
+    /// and cells for many cells of several classes; else cells, and in JSON always cells]
     #[arg(long, value_enum)]
     table: Option<Layout>,
     /// Only these cells; may be given several times
@@ -97,6 +98,10 @@ pub(super) enum Layout {
     Cells,
     /// One table with a row for each cell.
     Matrix,
+    /// One table with a row for each class of requests of each cell.
+    Classes,
+    /// One table with a row for each phase that the server times, of each cell.
+    Phases,
 }
 
 /// The runs in some folders, by cell and variant.
@@ -140,18 +145,51 @@ impl Gathered {
         }
     }
 
-    /// The tables. For programs there is a comparison of each cell, unless a matrix is asked for.
+    /// The tables. For programs there is a comparison of each cell, unless another table is asked for.
     pub(super) fn render(&self, layout: Option<Layout>, format: Format) -> String {
-        if self.is_matrix(layout) && (format != Format::Json || layout.is_some()) {
-            let mut matrix = matrix(&self.cells);
-            matrix.remarks.extend(self.remarks.iter().cloned());
-            return match format {
-                Format::Text => show::matrix::text(&matrix),
-                Format::Markdown => show::matrix::markdown(&matrix),
-                // Its keys are strings, so it always serializes.
-                Format::Json => serde_json::to_string_pretty(&matrix).unwrap_or_default() + "\n",
-            };
+        match layout {
+            Some(Layout::Matrix) => self.matrix(format),
+            Some(Layout::Classes) => self.overview(Topic::Classes, format, true),
+            Some(Layout::Phases) => self.overview(Topic::Phases, format, true),
+            Some(Layout::Cells) => self.comparisons(format),
+            None if format == Format::Json => self.comparisons(format),
+            None if is_matrix(&self.cells) => self.matrix(format),
+            None if is_overview(&self.cells) => [
+                // What must be known of the runs stands with each cell.
+                self.overview(Topic::Classes, format, false),
+                self.overview(Topic::Phases, format, false),
+                self.comparisons(format),
+            ]
+            .join("\n"),
+            None => self.comparisons(format),
         }
+    }
+
+    fn matrix(&self, format: Format) -> String {
+        let mut matrix = matrix(&self.cells);
+        matrix.remarks.extend(self.remarks.iter().cloned());
+        match format {
+            Format::Text => show::matrix::text(&matrix),
+            Format::Markdown => show::matrix::markdown(&matrix),
+            Format::Json => json(&matrix),
+        }
+    }
+
+    fn overview(&self, topic: Topic, format: Format, stands_alone: bool) -> String {
+        let mut overview = overview(&self.cells, topic);
+        overview.remarks.extend(self.remarks.iter().cloned());
+        if !stands_alone {
+            overview.remarks.clear();
+            overview.made_by.clear();
+        }
+        match format {
+            Format::Text => show::overview::text(&overview),
+            Format::Markdown => show::overview::markdown(&overview),
+            Format::Json => json(&overview),
+        }
+    }
+
+    fn comparisons(&self, format: Format) -> String {
         let comparisons: Vec<_> = self
             .cells
             .iter()
@@ -179,6 +217,11 @@ fn each_step(summary: Summary) -> Vec<Summary> {
         view
     };
     summary.steps.iter().map(view).collect()
+}
+
+fn json(table: &impl serde::Serialize) -> String {
+    // Its keys are strings, so it always serializes.
+    serde_json::to_string_pretty(table).unwrap_or_default() + "\n"
 }
 
 /// The place of the cell that `summary` is of.

@@ -10,7 +10,7 @@ use crate::units::wrapped;
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Path of a scenario file, or the name of one in scenarios/
+    /// Path of a scenario file, name of one in scenarios/, or name of one that is built in
     scenario: String,
     /// Replace a value of the scenario, for instance server.pool_threads=40
     #[arg(long, value_name = "KEY=VALUE")]

@@ -10,6 +10,7 @@ mod scenarios;
 mod schema;
 mod stop;
 mod up;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,8 @@ pub enum Command {
     Schema,
     /// Start the upstream and a server in the foreground, to try by hand
     Up(up::Args),
+    /// Watch two health URLs of any service, and say what is wrong when it begins
+    Watch(watch::Args),
     /// End what a crashed run left behind
     Stop(stop::Args),
     /// Runs a command and ends it with the lab that started it
@@ -55,6 +58,7 @@ impl Command {
             Self::List => list::run(),
             Self::Schema => schema::run(),
             Self::Up(args) => up::run(args),
+            Self::Watch(args) => watch::run(args),
             Self::Stop(args) => stop::run(&args),
         }
     }

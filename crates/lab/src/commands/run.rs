@@ -17,7 +17,7 @@ use crate::summary::{Kind, State, Summary};
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Path of a scenario file, or the name of one in scenarios/
+    /// Path of a scenario file, name of one in scenarios/, or name of one that is built in
     scenario: String,
     /// Run only this variant; may be given several times [default: all]
     #[arg(long, value_name = "V")]
@@ -31,6 +31,9 @@ pub struct Args {
     /// Run everything this many times, variants in turn
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     repeat: u32,
+    /// How often an invalid cell is measured again before it stands as invalid
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
+    retries: u32,
     /// Replace a value of the scenario, for instance server.pool_threads=40
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -106,7 +109,7 @@ fn plan(args: Args) -> anyhow::Result<Plan> {
         scenario,
         reach: reach_of(&cells)?,
         repeats: args.repeat,
-        retries: 0,
+        retries: args.retries,
         calibration: calibration(&cells, &variants),
         out: args.out,
         command: command_line(),

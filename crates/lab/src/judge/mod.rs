@@ -16,7 +16,8 @@ mod pool_queue;
 pub mod quality;
 pub mod recovery;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod steps;
+pub mod watch;
 
 pub use metric::is_known as is_known_metric;

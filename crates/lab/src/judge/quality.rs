@@ -325,6 +325,70 @@ mod tests {
         assert!(!judged(with(1.1), &summary()).valid);
     }
 
+    /// A class of 1000 requests that came by a plan, of which some were not sent.
+    fn with_class(arrivals: Loop, not_sent: u64, p99_us: u64) -> Summary {
+        let mut summary = summary();
+        let outcomes = crate::summary::Probe {
+            due: 1_000,
+            ok: 1_000 - not_sent,
+            not_sent,
+            response_us: crate::summary::Distribution {
+                count: 1_000,
+                p99: Some(p99_us),
+                ..crate::summary::Distribution::default()
+            },
+            ..crate::summary::Probe::default()
+        };
+        let class = Requests {
+            outcomes,
+            unanswered: 0,
+            arrivals,
+            path: "/ping".to_owned(),
+            users: None,
+            offered_per_second: Some(50.0),
+            think_us: 0,
+            statuses: [].into(),
+            completed: 1_000 - not_sent,
+            throughput_per_second: None,
+            completed_by_second: Vec::new(),
+            little: None,
+        };
+        summary.phases.load.requests = [("small".to_owned(), class)].into();
+        summary
+    }
+
+    #[test]
+    fn requests_of_a_class_that_were_not_sent_are_invalid_beyond_one_in_a_hundred() {
+        for arrivals in [Loop::Open, Loop::Closed] {
+            let reasons = |not_sent| {
+                let summary = with_class(arrivals, not_sent, 1_000);
+                judged(Quality::default(), &summary).reasons
+            };
+            assert!(reasons(10).is_empty(), "{:?}", reasons(10));
+            let told = &reasons(11)[0];
+            assert!(told.starts_with("1.1 % of the requests of small"), "{told}");
+        }
+        let mut none = with_class(Loop::Open, 0, 1_000);
+        let class = none.phases.load.requests.get_mut("small").expect("there");
+        class.outcomes.due = 0;
+        assert!(!judged(Quality::default(), &none).valid);
+    }
+
+    #[test]
+    fn requests_of_a_plan_that_were_sent_late_are_invalid_unless_they_took_much_longer() {
+        let valid = |arrivals, p99_us| {
+            let quality = Quality {
+                requests_dispatch_us: [("small".to_owned(), late(LOAD_DISPATCH_FLOOR_US + 1))]
+                    .into(),
+                ..Quality::default()
+            };
+            judged(quality, &with_class(arrivals, 0, p99_us)).valid
+        };
+        assert!(!valid(Loop::Open, 1_000));
+        assert!(valid(Loop::Open, 300_000), "late by less than a tenth");
+        assert!(valid(Loop::Closed, 1_000), "a user has no plan to keep");
+    }
+
     #[test]
     fn lateness_of_the_upstream_or_of_the_lab_is_not_blamed_on_the_server() {
         let mut summary = summary();

@@ -42,7 +42,7 @@ pub(super) fn hurt() -> Probe {
     }
 }
 
-pub(super) fn summary() -> Summary {
+pub(crate) fn summary() -> Summary {
     let probes: BTreeMap<_, _> = ["health_sync", "health_async"]
         .map(|name| (name.to_owned(), fast()))
         .into();

@@ -25,6 +25,7 @@ mod stream;
 mod tick;
 mod timeline;
 mod upstream_ledger;
+mod watch;
 
 pub use backlog::{LATER, LEAST_WATCH};
 pub use collector::{Collector, Event, Pids, Recorded, Resources, Setup};
@@ -46,3 +47,4 @@ pub use steps::StepRecord;
 pub use stream::{StreamEnding, StreamRecord, StreamRecorder, StreamStart};
 pub use tick::{Outcome, Tick};
 pub use upstream_ledger::{LedgerLook, LedgerStream, open_streams, read_ledgers, unix_us};
+pub use watch::{Figures, Look, Pair, WatchLog};

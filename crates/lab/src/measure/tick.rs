@@ -28,6 +28,20 @@ impl Outcome {
         Self::NotSent,
         Self::Unanswered,
     ];
+
+    /// As it stands in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::BadStatus => "bad_status",
+            Self::Timeout => "timeout",
+            Self::ConnectFailure => "connect_failure",
+            Self::Aborted => "aborted",
+            Self::NotSent => "not_sent",
+            Self::Unanswered => "unanswered",
+        }
+    }
 }
 
 /// One check of one endpoint. Instants are microseconds on the cell's clock.

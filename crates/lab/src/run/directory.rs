@@ -16,6 +16,7 @@ use crate::summary::{Index, IndexCell, LabProcess, SCHEMA, State, Summary};
 ///   index.json         every cell with its key figures
 ///   summary.json       if the run has one cell
 ///   cells/<name>/      summary.json, latency.hlog, timeline.csv, server.log, upstream.log
+///   discarded/<name>.<attempt>/      the same, of an invalid run that was made again
 /// ```
 #[derive(Debug)]
 pub struct RunDirectory {
@@ -99,6 +100,19 @@ impl RunDirectory {
             None => self.index.cells.push(line),
         }
         self.write_index()
+    }
+
+    /// Puts the folder of the cell called `name` aside, because it is to be measured again: what was
+    /// measured in the given attempt is kept and claims nothing.
+    ///
+    /// # Errors
+    /// If it cannot be moved.
+    pub fn discard(&self, name: &str, attempt: usize) -> Result<(), StageError> {
+        let discarded = self.path.join("discarded");
+        let to = discarded.join(format!("{name}.{attempt}"));
+        fs::create_dir_all(&discarded)
+            .and_then(|()| fs::rename(self.path.join("cells").join(name), &to))
+            .map_err(|source| write_error(&to, source))
     }
 
     /// Marks the run as over.

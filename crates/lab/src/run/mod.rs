@@ -154,7 +154,8 @@ pub async fn run(
     })
 }
 
-/// Runs a cell, and again while it is invalid. Such a run claims nothing; that it was made is said.
+/// Runs a cell, and again while it is invalid. Such a run claims nothing; that it was made is said, and
+/// what it measured is kept.
 async fn measure(
     task: cell::Task<'_>,
     retries: u32,
@@ -175,6 +176,7 @@ async fn measure(
         }
         let why = summary.quality.reasons.join("; ");
         discarded.push(format!("measured again, because it was invalid: {why}"));
+        directory.discard(&task.folder(), discarded.len())?;
     }
 }
 

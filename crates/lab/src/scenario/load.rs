@@ -1,9 +1,10 @@
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::file;
 use super::resolve::{Scenario, resolve};
+use super::{built_in, file};
 
 /// Why a scenario cannot be run. Each is a mistake in what the user gave: exit code 2.
 #[derive(Debug, Error)]
@@ -45,18 +46,15 @@ pub enum ScenarioError {
     },
 }
 
-/// Reads and validates a scenario: a path, or the name of a file in `scenarios/`.
+/// Reads and validates a scenario: a path, the name of a file in `scenarios/`, or the name of one that
+/// the lab was built with, in this order.
 ///
 /// `settings` are `dotted.key=value` pairs that replace values of the file.
 ///
 /// # Errors
 /// [`ScenarioError`], with the line where there is one.
 pub fn load(path_or_name: &str, settings: &[String]) -> Result<Scenario, ScenarioError> {
-    let path = find(path_or_name)?;
-    let text = std::fs::read_to_string(&path).map_err(|source| ScenarioError::Unreadable {
-        path: path.clone(),
-        source,
-    })?;
+    let (path, text) = find(path_or_name)?;
     let scenario = parse(&path, &text)?;
     if settings.is_empty() {
         return Ok(scenario);
@@ -76,32 +74,43 @@ pub fn load(path_or_name: &str, settings: &[String]) -> Result<Scenario, Scenari
     })
 }
 
-fn find(path_or_name: &str) -> Result<PathBuf, ScenarioError> {
-    let given = Path::new(path_or_name);
-    if given.is_file() {
-        return Ok(given.to_owned());
-    }
+/// The place and the text of a scenario.
+fn find(path_or_name: &str) -> Result<(PathBuf, Cow<'static, str>), ScenarioError> {
     let named = Path::new("scenarios").join(format!("{path_or_name}.toml"));
-    if named.is_file() {
-        return Ok(named);
+    for path in [Path::new(path_or_name), &named] {
+        if path.is_file() {
+            let text =
+                std::fs::read_to_string(path).map_err(|source| ScenarioError::Unreadable {
+                    path: path.to_owned(),
+                    source,
+                })?;
+            return Ok((path.to_owned(), text.into()));
+        }
     }
-    let known = names();
-    let hint = if known.is_empty() {
-        "; give the path of a scenario file".to_owned()
-    } else {
-        format!(
-            "; there are {}, or give the path of a file",
-            known.join(", ")
-        )
-    };
+    if let Some(text) = built_in::text(path_or_name) {
+        return Ok((named, text.into()));
+    }
+    let hint = format!(
+        "; there are {}, or give the path of a file",
+        names().join(", ")
+    );
     Err(ScenarioError::NotFound {
         name: path_or_name.to_owned(),
         hint,
     })
 }
 
-/// The names of the files in `scenarios/`, sorted.
+/// The names of the files in `scenarios/`, sorted; where there are none, of the scenarios that the lab
+/// was built with.
 pub fn names() -> Vec<String> {
+    let names = names_in_folder();
+    if names.is_empty() {
+        return built_in::names().map(str::to_owned).collect();
+    }
+    names
+}
+
+fn names_in_folder() -> Vec<String> {
     let mut names: Vec<_> = std::fs::read_dir("scenarios")
         .into_iter()
         .flatten()

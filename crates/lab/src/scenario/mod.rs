@@ -1,5 +1,6 @@
 //! What to run: parse, validate, explain. Knows nothing of the rest.
 
+mod built_in;
 mod cell;
 mod duration;
 mod expectation;

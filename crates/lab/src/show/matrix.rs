@@ -164,7 +164,7 @@ fn heading(path: &str, rows: &[MatrixRow]) -> String {
 }
 
 /// The first column to the left, the others to the right, one space between them.
-fn aligned(lines: &[Vec<String>]) -> Vec<String> {
+pub(super) fn aligned(lines: &[Vec<String>]) -> Vec<String> {
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -200,7 +200,7 @@ fn short(label: &str) -> &str {
 }
 
 /// A median in as few characters as it takes.
-fn compact(entry: &Entry) -> String {
+pub(super) fn compact(entry: &Entry) -> String {
     let Figure::Number(spread) = entry.figure else {
         return "n/a".to_owned();
     };

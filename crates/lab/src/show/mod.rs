@@ -5,6 +5,8 @@ mod claims;
 pub mod comparison;
 pub mod forecast;
 pub mod matrix;
+pub mod overview;
 pub mod progress;
 pub mod scenarios;
 pub mod summary;
+pub mod watch;

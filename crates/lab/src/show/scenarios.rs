@@ -1,8 +1,6 @@
 //! One table of every scenario: what was expected, what was measured, how far off the forecast was,
 //! and the diagnosis.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-
 use crate::judge::control::{Control, Judged};
 use crate::summary::{Outcome, State, Summary, Verdict};
 use crate::units::{WIDTH, wrapped};
@@ -28,43 +26,138 @@ pub fn render(judged: &[Judged<'_>], controls: &[Control]) -> String {
     text
 }
 
+const HEADER: [&str; COLUMNS] = [
+    "cell",
+    "variant",
+    "expected",
+    "measured",
+    "error",
+    "diagnosis",
+    "",
+];
+
+const COLUMNS: usize = 7;
+
+/// What a column has at least if it needs it. With a space between two they fill a terminal.
+const LEAST: [usize; COLUMNS] = [10, 11, 19, 9, 7, 11, 7];
+
+/// Columns that get what others leave of the width, in this order.
+const GROW: [usize; COLUMNS] = [2, 5, 1, 3, 0, 6, 4];
+
+/// The columns that are set to the right.
+const RIGHT: [usize; 1] = [4];
+
 fn table(rows: &[&Summary]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH as u16)
-        .set_header([
-            "cell",
-            "variant",
-            "expected",
-            "measured",
-            "error",
-            "diagnosis",
-            "",
-        ]);
-    for summary in rows {
-        let headline = headline(summary);
-        table.add_row(vec![
-            Cell::new(&summary.cell),
-            Cell::new(&summary.variant),
-            Cell::new(headline.map_or(String::new(), |one| {
-                format!("{} {}", one.name, one.expected)
-            })),
-            Cell::new(headline.map_or("–", |one| &one.measured)),
-            Cell::new(forecast_error(summary)).set_alignment(CellAlignment::Right),
-            Cell::new(summary.diagnosis.kind.name()),
-            Cell::new(verdict(summary)),
-        ]);
+    let mut lines = vec![HEADER.map(str::to_owned)];
+    lines.extend(rows.iter().map(|summary| row(summary)));
+    let widths = widths(&lines);
+    lines.iter().map(|line| laid_out(line, &widths)).collect()
+}
+
+fn row(summary: &Summary) -> [String; COLUMNS] {
+    let headline = headline(summary);
+    [
+        summary.cell.clone(),
+        summary.variant.clone(),
+        headline.map_or(String::new(), |one| {
+            format!("{} {}", one.name, one.expected)
+        }),
+        headline.map_or("–".to_owned(), |one| one.measured.clone()),
+        forecast_error(summary),
+        summary.diagnosis.kind.name().to_owned(),
+        verdict(summary),
+    ]
+}
+
+fn widths(lines: &[[String; COLUMNS]]) -> [usize; COLUMNS] {
+    let natural: [usize; COLUMNS] = std::array::from_fn(|column| {
+        let cells = lines.iter().map(|line| line[column].chars().count());
+        cells.max().unwrap_or(0)
+    });
+    let mut widths: [usize; COLUMNS] =
+        std::array::from_fn(|column| natural[column].min(LEAST[column]));
+    let mut left = WIDTH.saturating_sub(COLUMNS - 1 + widths.iter().sum::<usize>());
+    for column in GROW {
+        let more = left.min(natural[column] - widths[column]);
+        widths[column] += more;
+        left -= more;
     }
-    let lines: Vec<_> = table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
+    widths
+}
+
+/// A row, in as many lines as its longest cell takes.
+fn laid_out(cells: &[String; COLUMNS], widths: &[usize; COLUMNS]) -> String {
+    let cells: Vec<_> = cells
+        .iter()
+        .zip(widths)
+        .map(|(cell, &width)| broken(cell, width))
         .collect();
-    lines.join("\n") + "\n"
+    let height = cells.iter().map(Vec::len).max().unwrap_or(0);
+    let mut text = String::new();
+    for n in 0..height {
+        let parts = cells.iter().zip(widths).enumerate();
+        let parts = parts.map(|(column, (lines, &width))| {
+            let part = lines.get(n).map_or("", String::as_str);
+            if RIGHT.contains(&column) {
+                format!("{part:>width$}")
+            } else {
+                format!("{part:<width$}")
+            }
+        });
+        text.push_str(parts.collect::<Vec<_>>().join(" ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// `text` in lines of at most `width` characters: broken after a space, and inside a name after its
+/// `_`, `-` and `.`, where a reader would break it.
+fn broken(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for piece in pieces(text) {
+        let fits = |line: &String| {
+            line.chars().count() + piece.trim_end().chars().count() <= width || line.is_empty()
+        };
+        match lines.last_mut() {
+            Some(line) if fits(line) => line.push_str(piece),
+            _ => lines.push(piece.to_owned()),
+        }
+    }
+    let trimmed = lines.iter().map(|line| line.trim_end());
+    trimmed.flat_map(|line| cut(line, width)).collect()
+}
+
+/// Parts of a text that stay together. A dot in a number is no place to break.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let is_end = |&(at, c): &(usize, char)| match c {
+            ' ' | '_' | '-' => true,
+            '.' => !rest[at + 1..].starts_with(|next: char| next.is_ascii_digit()),
+            _ => false,
+        };
+        let end = rest.char_indices().find(is_end);
+        let (piece, others) = rest.split_at(end.map_or(rest.len(), |(at, c)| at + c.len_utf8()));
+        rest = others;
+        Some(piece)
+    })
+}
+
+/// A word that is wider than its column has no better place.
+fn cut(line: &str, width: usize) -> Vec<String> {
+    let letters: Vec<_> = line.chars().collect();
+    let parts = letters.chunks(width.max(1));
+    let mut parts: Vec<String> = parts.map(|part| part.iter().collect()).collect();
+    if parts.is_empty() {
+        parts.push(String::new());
+    }
+    parts
 }
 
 /// The expectation that is shown: the first that failed, or else the first.
@@ -140,4 +233,86 @@ fn positive_control(controls: &[Control]) -> String {
         text.push_str(&wrapped("  ", "    ", &line));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::sample::summary;
+    use crate::summary::Kind;
+
+    fn run(cell: &str, variant: &str, expectation: [&str; 3], kind: Kind) -> Summary {
+        let mut run = summary();
+        cell.clone_into(&mut run.cell);
+        variant.clone_into(&mut run.variant);
+        run.diagnosis.kind = kind;
+        let [name, expected, measured] = expectation.map(str::to_owned);
+        run.expectations = vec![Outcome {
+            name,
+            expected,
+            measured,
+            held: true,
+        }];
+        run
+    }
+
+    #[test]
+    fn a_wide_table_fits_a_terminal_and_breaks_where_a_reader_would() {
+        let runs = [
+            run(
+                "demo-work-mt4",
+                "broken-missed-disconnect",
+                ["requests.small.unanswered", "== 0%", "≥ 5.00 s"],
+                Kind::BlockingPoolExhausted,
+            ),
+            run(
+                "route4-100",
+                "fixed",
+                ["forecast.served_at_once.error", "<= 1.5%", "0.2 %"],
+                Kind::Healthy,
+            ),
+        ];
+        let rows: Vec<_> = runs.iter().collect();
+        let text = table(&rows);
+        for line in text.lines() {
+            assert!(line.chars().count() <= WIDTH, "{line:?} in\n{text}");
+        }
+        let words: Vec<_> = text.split_whitespace().collect();
+        for word in [
+            "missed-",
+            "disconnect",
+            "blocking_",
+            "exhausted",
+            "unanswered",
+            "1.5%",
+        ] {
+            let ends = |found: &&str| found.ends_with(word);
+            assert!(words.iter().any(ends), "{word} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_table_that_fits_is_not_broken() {
+        let one = run(
+            "demo",
+            "broken",
+            ["health_async.flat", "== true", "true"],
+            Kind::Healthy,
+        );
+        let text = table(&[&one]);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains("health_async.flat == true"), "{text}");
+    }
+
+    #[test]
+    fn no_character_is_lost_by_a_break() {
+        let text = "requests.small.p99 >= 12.5ms measured_here-and-there ümlautümlautümlaut";
+        for width in 1..30 {
+            let lines = broken(text, width);
+            assert!(lines.iter().all(|line| line.chars().count() <= width));
+            let letters = |text: &str| text.replace(' ', "");
+            assert_eq!(letters(&lines.concat()), letters(text));
+        }
+        assert_eq!(broken("p99 12.5ms", 7), ["p99", "12.5ms"]);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod endings;
 mod fallback;
+mod forward;
 mod hang_up;
 mod limits;
 mod passing;

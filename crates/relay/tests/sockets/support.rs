@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use relay::{Framing, Relay, RelayError, Timeouts};
+use relay::{Relay, Timeouts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -237,15 +236,10 @@ pub async fn spawn_app(relay: Relay) -> SocketAddr {
     addr
 }
 
-async fn handler(State(relay): State<Relay>, request: Request) -> Result<Response, RelayError> {
-    let permit = relay.permit()?;
-    let (parts, body) = request.into_parts();
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let upstream = relay.send(relay.request(&parts, path, body)?).await?;
-    let head = relay::response_head(&upstream);
-    let bytes = upstream.bytes_stream();
-    let body = relay.guard(bytes, permit, Framing::of(&head));
-    Ok(Response::from_parts(head, Body::from_stream(body)))
+async fn handler(State(relay): State<Relay>, request: Request) -> Response {
+    let uri = request.uri().clone();
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    relay.forward(request, path).await
 }
 
 pub async fn assert_within(limit: Duration, what: &str, holds: impl Fn() -> bool) {

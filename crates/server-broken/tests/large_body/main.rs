@@ -104,3 +104,17 @@ async fn the_log_is_written_before_the_answer() {
         assert!(text.ends_with(&format!("{json}\n")) && text.lines().count() == 1);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_workers_of_one_runtime_wait_for_the_one_that_blocks_and_four_runtimes_do_not() {
+    let waits = async |kind: &str, workers: &str| {
+        let server = start(&["--runtime", kind, "--worker-threads", workers]);
+        waits_behind_a_costly_one(&server, 9).await
+    };
+    let one = waits("single-threaded", "1").await;
+    let of_one_runtime = waits("multi-thread", "4").await;
+    let four_runtimes = waits("single-threaded", "4").await;
+    assert!(one >= 8, "one worker made only {one} of 9 wait");
+    assert!(of_one_runtime >= 4, "only {of_one_runtime} of 9 waited");
+    assert!(four_runtimes <= 2, "{four_runtimes} of 9 waited");
+}

@@ -216,3 +216,29 @@ pub async fn longest_pause(server: &Server, large: &[u8], times: usize) -> f64 {
     println!("pauses as shares: {pauses:.2?}");
     pauses[times / 2]
 }
+
+/// What a small body costs that is asked to cost much.
+const COSTLY: Duration = Duration::from_millis(300);
+
+/// How often, of `times`, a small request on a connection of its own waited for more than a third of
+/// what a costly one takes, which was sent shortly before over a kept connection.
+pub async fn waits_behind_a_costly_one(server: &Server, times: usize) -> usize {
+    let path = format!("/ping?work={}ms", COSTLY.as_millis());
+    let head = head(&path, &format!("content-length: {}", SMALL.len()));
+    // In one piece, so that it is one event for the server.
+    let costly = [head.as_bytes(), SMALL].concat();
+    let mut kept = server.connect().await;
+    let mut waits = Vec::new();
+    for _ in 0..times {
+        tokio::time::sleep(COSTLY / 10).await;
+        kept.send(&costly).await;
+        tokio::time::sleep(COSTLY / 10).await;
+        let asked = Instant::now();
+        assert_eq!(server.post("/ping", SMALL).await.status, 200);
+        waits.push(asked.elapsed());
+        let answer = kept.answer().await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    println!("waits: {waits:.0?}");
+    waits.iter().filter(|wait| **wait > COSTLY / 3).count()
+}

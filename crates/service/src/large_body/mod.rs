@@ -9,6 +9,7 @@ mod parameters;
 mod records;
 mod sizes;
 mod timings;
+mod work;
 
 pub use error::BodyError;
 pub use incoming::{Incoming, READ_WITHIN};
@@ -17,6 +18,7 @@ pub use parameters::{Answer, Item, Parameters};
 pub use records::Records;
 pub use sizes::{SizeCounts, Sizes};
 pub use timings::{Phases, Timing, Timings};
+pub use work::Work;
 
 /// Most bytes of a body that counts as small: parsing it takes well below a millisecond.
 pub const SMALL: usize = 64 << 10;

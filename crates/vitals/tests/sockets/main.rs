@@ -3,3 +3,4 @@
 mod blocked_loop;
 mod full_pool;
 mod support;
+mod uncounted;

@@ -2,6 +2,7 @@
 
 mod claims;
 mod matrix;
+pub mod overview;
 mod rows;
 mod table;
 
@@ -13,6 +14,7 @@ use crate::summary::{State, Summary};
 
 pub use claims::Reported;
 pub use matrix::{CellRuns, Entry, Mark, Matrix, MatrixRow, MatrixVariant, is_matrix, matrix};
+pub use overview::{Overview, OverviewGroup, OverviewRow, OverviewVariant, Topic};
 
 /// One cell of the scenario in every variant.
 #[derive(Clone, Debug, Serialize)]

@@ -8,16 +8,20 @@ use crate::scenario::{Cell, Requests, Runtime};
 use crate::summary::{Bound, Forecast, Unit};
 
 /// A body is parsed on the worker: while it is, nothing else on that worker moves. `parse` is how long
-/// the lab itself took to parse such a body.
+/// the lab itself took to parse such a body; a body that is asked to cost more costs what is asked.
 pub(super) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
-    let Some((small, large)) = classes(cell) else {
+    let Some((small, spec, large)) = classes(cell) else {
         return Vec::new();
     };
-    let stall = parse.as_secs_f64();
+    let (stall, how) = match large.query_time("work") {
+        Some(work) => (work.as_secs_f64(), "asked for"),
+        None => (parse.as_secs_f64(), "parsed by the lab beforehand"),
+    };
     let workers = cell.server.worker_threads.unwrap_or(1);
     let is_one_runtime = cell.server.runtime != Some(Runtime::SingleThreaded);
-    if workers > 1 && is_one_runtime {
-        // Which worker holds the I/O driver when one blocks is up to the scheduler.
+    if workers > 1 && (is_one_runtime || spec.keep_alive) {
+        // Which worker holds the I/O driver when one blocks is up to the scheduler, and which of its
+        // connections a client uses next is up to the client.
         return Vec::new();
     }
     // One client that sends the next body after the answer to the last and a pause.
@@ -27,23 +31,29 @@ pub(super) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
         return Vec::new();
     }
     // Of those that come in a stall each waits for what is left of it: P(wait > x) = u·(B − x)/B.
-    // The percentile must lie in the stalls, and not where the longest of a few decides.
-    let (field, above) = if share > 0.15 {
-        ("p90", 0.10)
+    // The percentile must lie in the stalls, where neither a few percent of u nor the longest of a
+    // few stalls decides.
+    let (field, above) = if share > 0.12 {
+        ("p95", 0.05)
     } else {
         ("p99", 0.01)
     };
-    vec![row(
+    let forecast = row(
         &format!("{small}_{field}"),
         &format!("requests.{small}.{field}"),
         Unit::Us,
         stall * (1.0 - above / share) * 1e6,
         format!(
-            "B·(1 − {above}/u): a stall of B = {:.0} ms, parsed by the lab beforehand, keeps a worker busy u = {:.0} % of the time",
+            "B·(1 − {above}/u): a stall of B = {:.0} ms, {how}, keeps a worker busy u = {:.0} % of the time",
             stall * 1e3,
             100.0 * share
         ),
-    )]
+    );
+    if workers == 1 {
+        return vec![forecast];
+    }
+    // A new connection goes to a worker that is free, if it comes when one is blocked.
+    vec![bounded(Bound::AtMost, forecast)]
 }
 
 /// Large bodies are parsed elsewhere: small requests and health never wait for them.
@@ -69,11 +79,11 @@ pub(super) fn on_cpu_pool(cell: &Cell) -> Vec<Forecast> {
 }
 
 /// The class that comes by a plan, and the one with the largest body.
-fn classes(cell: &Cell) -> Option<(&str, &Requests)> {
+fn classes(cell: &Cell) -> Option<(&str, &Requests, &Requests)> {
     let classes = &cell.load.requests;
-    let (small, _) = classes.iter().find(|(_, class)| class.rate.is_some())?;
+    let (small, spec) = classes.iter().find(|(_, class)| class.rate.is_some())?;
     let large = classes.values().max_by_key(|class| class.body_bytes)?;
-    Some((small, large))
+    Some((small, spec, large))
 }
 
 /// The class with the largest JSON body of a cell: the lab parses such a body once, to know how long
@@ -84,4 +94,73 @@ pub fn largest_body(cell: &Cell) -> Option<&Requests> {
     classes
         .filter(|class| class.body_bytes.is_some())
         .max_by_key(|class| class.body_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARSE: Duration = Duration::from_millis(200);
+
+    /// A large body every second or so, on a `runtime` with so many workers.
+    fn cell(runtime: &str, workers: u32, small: &str, large: &str) -> Cell {
+        let text = format!(
+            r#"
+            name = "x"
+            server = {{ pool_threads = 4, worker_threads = {workers}, runtime = "{runtime}" }}
+            probe = {{ rate = 50, timeout = "5s", endpoints = {{ health_async = "/" }} }}
+            phases = {{ baseline = "1s", hold = "1s", recovery = "1s" }}
+            [load.requests.small]
+            path = "/ping"
+            body_bytes = 512
+            rate = 50
+            timeout = "1s"
+            {small}
+            [load.requests.large]
+            path = "/ping"
+            body_bytes = 25000000
+            users = 1
+            timeout = "1s"
+            {large}
+            "#
+        );
+        toml::from_str(&text).expect("a cell")
+    }
+
+    const PAUSE: &str = r#"think = { min = "700ms", max = "900ms" }"#;
+
+    #[test]
+    fn a_fifth_of_the_time_stalled_is_a_p95_of_three_quarters_of_a_stall() {
+        let rows = on_worker(&cell("single-threaded", 1, "", PAUSE), PARSE);
+        let [row] = &rows[..] else { panic!("{rows:?}") };
+        assert_eq!(
+            (row.metric.as_str(), row.bound),
+            ("requests.small.p95", Bound::Exact)
+        );
+        assert!((row.predicted - 150_000.0).abs() < 1.0, "{row:?}");
+    }
+
+    #[test]
+    fn a_body_that_is_asked_to_cost_more_stalls_for_that_long() {
+        let costly = format!("{PAUSE}\nquery = {{ work = \"800ms\" }}");
+        let rows = on_worker(&cell("single-threaded", 1, "", &costly), PARSE);
+        assert!((rows[0].predicted - 720_000.0).abs() < 1.0, "{rows:?}");
+    }
+
+    #[test]
+    fn several_runtimes_bound_it_and_luck_is_not_forecast() {
+        let rows = on_worker(&cell("single-threaded", 4, "", PAUSE), PARSE);
+        let [row] = &rows[..] else { panic!("{rows:?}") };
+        assert_eq!(
+            (row.metric.as_str(), row.bound),
+            ("requests.small.p99", Bound::AtMost)
+        );
+        assert!((row.predicted - 160_000.0).abs() < 1.0, "{row:?}");
+        for lucky in [
+            cell("multi-thread", 4, "", PAUSE),
+            cell("single-threaded", 4, "keep_alive = true", PAUSE),
+        ] {
+            assert!(on_worker(&lucky, PARSE).is_empty());
+        }
+    }
 }

@@ -38,7 +38,7 @@ pub(super) struct Setting<'a> {
 /// that the lab gives the drain, and 100 ms for threads that hold on.
 const STOP: Duration = Duration::from_millis(600);
 
-/// The work of a prediction whose path does not say.
+/// The work of a prediction whose request does not say.
 const DEFAULT_WORK: Duration = Duration::from_secs(1);
 
 impl<'a> Setting<'a> {
@@ -56,7 +56,10 @@ impl<'a> Setting<'a> {
             cell,
             class,
             rate,
-            service: work(&requests.path),
+            service: requests
+                .query_time("work")
+                .unwrap_or(DEFAULT_WORK)
+                .as_secs_f64(),
             threads: cell.server.pool_threads,
             patience: requests.timeout.as_secs_f64(),
             readiness: readiness.map(|probe| work(&probe.path)),
@@ -86,7 +89,7 @@ impl<'a> Setting<'a> {
     }
 }
 
-/// The work that a path asks for: `?work=`, in seconds.
+/// The work that the path of a probe asks for: `?work=`, in seconds.
 fn work(path: &str) -> f64 {
     let query = path.split_once('?').map_or("", |(_, query)| query);
     query
@@ -415,8 +418,9 @@ mod tests {
         let full = first_kill(&cell(50.0, 5.0), shared_pool).expect("killed");
         let mut scaled = cell(500.0, 0.5);
         scaled.kubelet.as_mut().expect("a kubelet").time_scale = 0.1;
-        scaled.load.requests.get_mut("predict").expect("there").path =
-            "/predict?work=100ms".to_owned();
+        let class = scaled.load.requests.get_mut("predict").expect("there");
+        class.path = "/predict".to_owned();
+        class.query.insert("work".to_owned(), "100ms".to_owned());
         let scaled = first_kill(&scaled, shared_pool).expect("killed");
         assert!((full - 10.0 * scaled).abs() < 0.1, "{full} {scaled}");
     }

@@ -1,13 +1,12 @@
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::Peer;
-use crate::listener::PeerState;
+use super::Peer;
 
 /// Keeps a connection from being read; made by [`Peer::half_close`].
 #[derive(Debug)]
 pub struct HalfClose {
-    state: Arc<PeerState>,
+    unread: Arc<AtomicBool>,
 }
 
 impl Peer {
@@ -20,15 +19,15 @@ impl Peer {
     /// read whole would never be.
     #[must_use = "dropped at once, it changes nothing"]
     pub fn half_close(&self) -> HalfClose {
-        self.state.unread.store(true, Ordering::Relaxed);
+        self.unread.store(true, Ordering::Relaxed);
         HalfClose {
-            state: Arc::clone(&self.state),
+            unread: Arc::clone(&self.unread),
         }
     }
 }
 
 impl Drop for HalfClose {
     fn drop(&mut self) {
-        self.state.unread.store(false, Ordering::Relaxed);
+        self.unread.store(false, Ordering::Relaxed);
     }
 }

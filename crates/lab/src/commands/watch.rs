@@ -1,0 +1,328 @@
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context;
+use reqwest::Url;
+
+use crate::exit::{EXPECTATION, Usage};
+use crate::judge::watch::{Verdict, verdict};
+use crate::measure::{Endpoint, Event, Prober, Segments, WatchLog};
+use crate::run::Interrupt;
+use crate::show::watch::Watched;
+use crate::units::us;
+
+/// How often what came in is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long checks in flight may still be answered when the watch is interrupted.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// More checks than this are not left in flight.
+const IN_FLIGHT: u32 = 1_000;
+
+/// Flags of the command.
+///
+/// Both URLs are asked once in each interval, the async one half an interval after the sync one, each
+/// on a fresh connection. A check is due by the plan, whatever became of those before it. One that is
+/// not answered in time is shown with the timeout as its lower bound.
+///
+/// An alert fires when two of the last three checks of a URL failed or took longer than
+/// --alert-above. Ctrl-C and --for end the watch: exit code 1 if an alert fired, else 0.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Health route that needs a thread, such as http://127.0.0.1:8000/debug/health-sync
+    #[arg(long, value_name = "URL")]
+    sync: String,
+    /// Health route that answers on the event loop
+    #[arg(long = "async", value_name = "URL")]
+    asynchronous: String,
+    /// From one check of a URL to the next
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    every: Duration,
+    /// What takes longer is slow
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = interval)]
+    alert_above: Duration,
+    /// What takes longer is not waited for
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = interval)]
+    timeout: Duration,
+    /// How long to watch, in whole intervals [default: until Ctrl-C]
+    #[arg(long = "for", value_name = "TIME", value_parser = interval)]
+    length: Option<Duration>,
+    /// Print a line of JSON for each tick, and the summary to standard error
+    #[arg(long)]
+    json: bool,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}: write a time with its unit, such as 250ms, 5s or 2m"))?;
+    let bounds = Duration::from_millis(10)..=Duration::from_secs(7 * 24 * 3600);
+    if bounds.contains(&time) {
+        Ok(time)
+    } else {
+        Err("give a time from 10ms to 7days".to_owned())
+    }
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let urls = [("--sync", &args.sync), ("--async", &args.asynchronous)];
+    for (flag, url) in urls {
+        check(flag, url)?;
+    }
+    if args.timeout > args.every * IN_FLIGHT {
+        let problem = format!(
+            "--timeout {} is more than {IN_FLIGHT} times --every {}: that many checks would be in flight",
+            humantime::format_duration(args.timeout),
+            humantime::format_duration(args.every)
+        );
+        return Err(Usage(problem).into());
+    }
+    let watched = Watched {
+        urls: [args.sync.clone(), args.asynchronous.clone()],
+        every: args.every,
+        alert_above: args.alert_above,
+        timeout: args.timeout,
+        began: SystemTime::now(),
+    };
+    super::runtime()?.block_on(async {
+        let interrupt = Interrupt::listen()?;
+        for (_, url) in urls {
+            tokio::select! {
+                reached = reach(url, args.timeout) => reached?,
+                () = interrupt.requested() => return Ok(ExitCode::SUCCESS),
+            }
+        }
+        watch(&args, watched, &interrupt).await
+    })
+}
+
+fn check(flag: &str, url: &str) -> Result<(), Usage> {
+    let problem = match Url::parse(url) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            "its scheme is neither http nor https".to_owned()
+        }
+        Ok(_) => return Ok(()),
+        Err(error) => error.to_string(),
+    };
+    Err(Usage(format!(
+        "{flag} {url} is no URL to watch: {problem}; write http://HOST:PORT/PATH"
+    )))
+}
+
+/// Whether there is a server at all. One that does not answer is there.
+async fn reach(url: &str, timeout: Duration) -> anyhow::Result<()> {
+    let client = crate::http::client(false).context("cannot make the HTTP client")?;
+    match tokio::time::timeout(timeout, client.get(url).send()).await {
+        Ok(Err(error)) if error.is_connect() => {
+            let mut cause: &dyn std::error::Error = &error;
+            while let Some(deeper) = cause.source() {
+                cause = deeper;
+            }
+            anyhow::bail!("cannot reach {url}: {cause}; is the service running?")
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn watch(args: &Args, watched: Watched, interrupt: &Interrupt) -> anyhow::Result<ExitCode> {
+    let endpoints = ["sync", "async"].iter().zip(&watched.urls);
+    let endpoints = endpoints
+        .map(|(name, url)| Endpoint {
+            name: (*name).to_owned(),
+            url: url.clone(),
+        })
+        .collect();
+    let (results, outcomes) = channel();
+    let segments = Segments::new(Instant::now());
+    let rate = 1.0 / args.every.as_secs_f64();
+    let mut prober = Prober::start(
+        crate::http::client(false)?,
+        endpoints,
+        rate,
+        args.timeout,
+        false,
+        segments.clone(),
+        results,
+    )?;
+    let mut monitor = Monitor {
+        log: WatchLog::new(prober.plan(), us(args.timeout)),
+        outcomes,
+        verdict: None,
+        alerts: 0,
+        screen: Screen {
+            watched: Watched {
+                began: SystemTime::now(),
+                ..watched
+            },
+            json: args.json,
+            is_live: !args.json && std::io::stdout().is_terminal(),
+        },
+    };
+    let length_us = args.length.map(|length| {
+        let ticks = length.as_secs_f64() / args.every.as_secs_f64();
+        us(args.every.mul_f64(ticks.ceil()))
+    });
+    // Whoever reads has gone, or the watch is over: both end it in the same way.
+    let watching = async {
+        monitor.screen.head()?;
+        let mut end_us = None;
+        while !(end_us.is_some() && prober.is_done()) {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now_us = segments.now_us();
+            // Before the end: a check that is due at it would be sent before this is awake again.
+            let soon_us = now_us + 2 * us(LOOK_EVERY);
+            if let (None, Some(length)) = (end_us, length_us.filter(|&length| soon_us >= length)) {
+                let end = prober.stop_at(length);
+                monitor.log.end_at(end);
+                end_us = Some(end);
+            }
+            monitor.look(now_us)?;
+        }
+        std::io::Result::Ok(end_us)
+    };
+    let ended = tokio::select! {
+        ended = watching => ended,
+        () = interrupt.requested() => Ok(None),
+    };
+    let now_us = segments.now_us();
+    let end_us = prober.stop_at(ended.as_ref().map_or(now_us, |end| end.unwrap_or(now_us)));
+    monitor.log.end_at(end_us);
+    // What is answered at once would else look as if it had not been.
+    let grace = Instant::now() + GRACE;
+    while !prober.is_done() && Instant::now() < grace {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    if ended.is_ok() {
+        // A reader who has gone by now misses the summary, and changes no exit code.
+        let _ = monitor.finish(segments.now_us());
+    }
+    Ok(if monitor.alerts > 0 {
+        ExitCode::from(EXPECTATION)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+struct Monitor {
+    log: WatchLog,
+    outcomes: Receiver<Event>,
+    verdict: Option<Verdict>,
+    alerts: u64,
+    screen: Screen,
+}
+
+impl Monitor {
+    /// Takes in what came, judges, and shows what is new.
+    fn look(&mut self, now_us: u64) -> std::io::Result<()> {
+        while let Ok(event) = self.outcomes.try_recv() {
+            if let Event::Tick(tick) = event {
+                self.log.record(&tick);
+            }
+        }
+        let recent = [0, 1].map(|endpoint| self.log.recent(endpoint, now_us));
+        let alert_above = us(self.screen.watched.alert_above);
+        let verdict = verdict(&recent[0], &recent[1], alert_above);
+        let before = self.verdict.as_ref();
+        let was_alert = before.is_some_and(|before| before.alert);
+        let has_changed = before.map_or(verdict.alert, |before| {
+            before.diagnosis.kind != verdict.diagnosis.kind || before.alert != verdict.alert
+        });
+        if verdict.alert && !was_alert {
+            self.alerts += 1;
+        }
+        if has_changed {
+            self.screen.change(now_us, &verdict)?;
+        }
+        self.verdict = Some(verdict);
+        self.show_pairs()?;
+        self.screen
+            .status([0, 1].map(|endpoint| self.log.in_flight(endpoint, now_us)))
+    }
+
+    fn show_pairs(&mut self) -> std::io::Result<()> {
+        while let (Some(verdict), Some(pair)) = (&self.verdict, self.log.next_pair()) {
+            let shown = [0, 1].map(|endpoint| self.log.given(endpoint));
+            self.screen.tick(&pair, [&shown[0], &shown[1]], verdict)?;
+        }
+        Ok(())
+    }
+
+    /// Shows what is left and the summary. What was cut off is counted and not judged.
+    fn finish(&mut self, now_us: u64) -> std::io::Result<()> {
+        self.look(now_us)?;
+        self.log.close(now_us);
+        self.show_pairs()?;
+        self.screen.status([(0, 0); 2])?;
+        let figures = [0, 1].map(|endpoint| self.log.figures(endpoint));
+        self.screen.summary(self.log.ticks(), figures, self.alerts)
+    }
+}
+
+/// Standard output: lines, and on a terminal a last one that is written again and again.
+struct Screen {
+    watched: Watched,
+    json: bool,
+    is_live: bool,
+}
+
+impl Screen {
+    fn head(&self) -> std::io::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        self.write(&self.watched.head())
+    }
+
+    fn tick(
+        &self,
+        pair: &crate::measure::Pair,
+        recent: [&[crate::measure::Look]; 2],
+        verdict: &Verdict,
+    ) -> std::io::Result<()> {
+        if self.json {
+            self.write(&self.watched.json(pair, verdict))
+        } else {
+            self.write(&self.watched.line(pair, recent, verdict))
+        }
+    }
+
+    /// Nothing in JSON: each line of it has the verdict.
+    fn change(&self, at_us: u64, verdict: &Verdict) -> std::io::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        self.write(&self.watched.change(at_us, verdict))
+    }
+
+    fn status(&self, in_flight: [(usize, u64); 2]) -> std::io::Result<()> {
+        if !self.is_live {
+            return Ok(());
+        }
+        self.write(&self.watched.status(in_flight))
+    }
+
+    fn summary(
+        &self,
+        ticks: u64,
+        figures: [&crate::measure::Figures; 2],
+        alerts: u64,
+    ) -> std::io::Result<()> {
+        let text = self.watched.summary(ticks, figures, alerts);
+        if self.json {
+            return std::io::stderr().write_all(text.as_bytes());
+        }
+        self.write(&text)
+    }
+
+    fn write(&self, text: &str) -> std::io::Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        if self.is_live {
+            // Whatever stands in the last line is not to stay.
+            stdout.write_all(b"\r\x1b[2K")?;
+        }
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+}

@@ -1,0 +1,215 @@
+//! `lab watch` in front of real servers: what it says, in which words, and with which exit code.
+
+use crate::support;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use support::{LAB, Stage, eventually, stderr, stdout};
+
+fn watch(stage: &Stage, flags: &[&str]) -> Command {
+    let mut command = Command::new(LAB);
+    command
+        .args(["watch", "--every", "200ms", "--sync"])
+        .arg(stage.url("/debug/health-sync"))
+        .arg("--async")
+        .arg(stage.url("/debug/health-async"))
+        .args(flags)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+async fn run(mut command: Command) -> Output {
+    let run = tokio::task::spawn_blocking(move || command.output());
+    run.await.expect("joined").expect("lab runs")
+}
+
+/// Holds every thread of a broken server by streams, as long as they are kept.
+async fn hold_the_pool(stage: &Stage) -> Vec<reqwest::Response> {
+    let client = lab::http::client(false).expect("a client");
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        let url = stage.url("/chat/stream?ttft=1ms&interval=100ms&chunks=3000");
+        streams.push(client.get(url).send().await.expect("a stream"));
+    }
+    eventually("every thread is held", || async {
+        stage.gauges().await["pool"]["busy"] == 4
+    })
+    .await;
+    streams
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    let text = stdout(output);
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_healthy_server_is_healthy_in_lines_of_80_columns() {
+    let stage = Stage::start("server-fixed", &[]).await;
+    let output = run(watch(&stage, &["--for", "3s"])).await;
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    assert!(text.contains("15 ticks, 0 alerts"), "{text}");
+    assert_eq!(text.matches("15 ok").count(), 2, "{text}");
+    let last = text.lines().rfind(|line| line.contains('▁')).expect("bars");
+    assert!(last.ends_with(" healthy"), "{text}");
+    assert!(
+        !text.contains('\u{1b}'),
+        "no terminal, no redrawing: {text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_pool_is_named_and_no_check_waits_for_the_one_before() {
+    let stage = Stage::start("server-broken", &["--pool-threads", "4"]).await;
+    let streams = hold_the_pool(&stage).await;
+    let output = run(watch(&stage, &["--for", "3s", "--timeout", "2s", "--json"])).await;
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let lines = lines(&output);
+    assert_eq!(lines.len(), 15, "every tick that was due has its line");
+    let mut due = Vec::new();
+    for (tick, line) in lines.iter().enumerate() {
+        assert_eq!(line["tick"], tick);
+        assert_eq!(line["verdict"]["kind"], "blocking_pool_exhausted", "{line}");
+        assert_eq!(line["alert"], true);
+        assert_eq!(line["sync"]["outcome"], "timeout", "{line}");
+        assert_eq!(line["sync"]["is_lower_bound"], true);
+        assert!(line["sync"]["us"].as_u64() >= Some(2_000_000), "{line}");
+        assert_eq!(line["async"]["outcome"], "ok", "{line}");
+        assert!(line["async"]["us"].as_u64() < Some(500_000), "{line}");
+        let at = humantime::parse_rfc3339(line["due"].as_str().expect("a time"));
+        due.push(at.expect("a time"));
+    }
+    let took = due[14].duration_since(due[0]).expect("in order");
+    assert_eq!(took.as_millis().abs_diff(14 * 200), 0, "by the plan");
+    let summary = stderr(&output);
+    assert!(summary.contains("15 ticks, 1 alert"), "{summary}");
+    assert!(summary.contains("p50 ≥ 2.00 s"), "{summary}");
+    drop(streams);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_verdict_follows_what_happens_and_an_alert_is_not_forgotten() {
+    let stage = Stage::start("server-broken", &["--pool-threads", "4"]).await;
+    let mut watching = watch(&stage, &["--timeout", "10s"]).spawn().expect("lab");
+    let mut told = BufReader::new(watching.stdout.take().expect("piped")).lines();
+    let mut until = |what: &str| {
+        let found = told
+            .by_ref()
+            .map_while(Result::ok)
+            .find(|line| line.contains(what));
+        assert!(found.is_some(), "never: {what}");
+    };
+    tokio::task::block_in_place(|| until("now: healthy"));
+    let streams = hold_the_pool(&stage).await;
+    tokio::task::block_in_place(|| until("ALERT: blocking_pool_exhausted"));
+    drop(streams);
+    tokio::task::block_in_place(|| until("now: healthy"));
+    let pid = Pid::from_raw(watching.id().cast_signed()).expect("a pid");
+    kill_process(pid, Signal::INT).expect("sent");
+    tokio::task::block_in_place(|| until("1 alert"));
+    let code = watching.wait().expect("ended").code();
+    assert_eq!(code, Some(1), "an alert fired, though all is well again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_process_is_the_loop_or_the_cpu_and_never_the_pool() {
+    let stage = Stage::start("server-fixed", &[]).await;
+    let pid = Pid::from_raw(stage.server.pid().cast_signed()).expect("a pid");
+    let watching = watch(&stage, &["--for", "3s", "--timeout", "1s", "--json"]).spawn();
+    let watching = watching.expect("lab");
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    kill_process(pid, Signal::STOP).expect("stopped");
+    let output = tokio::task::spawn_blocking(|| watching.wait_with_output()).await;
+    kill_process(pid, Signal::CONT).expect("continued");
+    let output = output.expect("joined").expect("ended");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let last = lines(&output).pop().expect("lines");
+    assert_eq!(last["verdict"]["kind"], "undecided", "{last}");
+    let candidates = last["verdict"]["candidates"].as_array().expect("a list");
+    let kinds: Vec<_> = candidates.iter().map(|one| &one["kind"]).collect();
+    assert_eq!(kinds, ["event_loop_blocked", "cpu_saturated"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_who_goes_away_ends_it() {
+    let stage = Stage::start("server-fixed", &[]).await;
+    let mut watching = watch(&stage, &["--json"]).spawn().expect("lab");
+    let mut told = BufReader::new(watching.stdout.take().expect("piped"));
+    let mut line = String::new();
+    tokio::task::block_in_place(|| told.read_line(&mut line)).expect("a line");
+    drop(told);
+    let start = Instant::now();
+    let code = loop {
+        if let Some(status) = watching.try_wait().expect("known") {
+            break status.code();
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "it goes on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(code, Some(0), "{line}");
+}
+
+#[test]
+fn what_cannot_be_watched_is_told_in_one_sentence() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = port.local_addr().expect("an address");
+    drop(port);
+    let nobody = format!("http://{address}/health");
+    for (flags, code, parts) in [
+        (
+            vec!["--sync", &nobody, "--async", &nobody],
+            4,
+            ["cannot reach http://", "is the service running?"],
+        ),
+        (
+            vec!["--sync", "ftp://h/", "--async", &nobody],
+            2,
+            [
+                "--sync ftp://h/ is no URL to watch",
+                "neither http nor https",
+            ],
+        ),
+        (
+            vec!["--sync", &nobody, "--async", "health"],
+            2,
+            ["--async health is no URL to watch", "http://HOST:PORT/PATH"],
+        ),
+        (
+            vec![
+                "--sync",
+                &nobody,
+                "--async",
+                &nobody,
+                "--every",
+                "10ms",
+                "--timeout",
+                "1m",
+            ],
+            2,
+            ["--timeout 1m is more than", "in flight"],
+        ),
+    ] {
+        let output = Command::new(LAB).arg("watch").args(flags).output();
+        let output = output.expect("lab runs");
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{message}");
+        assert_eq!(message.lines().count(), 1, "one sentence: {message}");
+        for part in parts {
+            assert!(message.contains(part), "\"{part}\" is not in: {message}");
+        }
+    }
+}

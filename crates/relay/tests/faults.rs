@@ -1,0 +1,234 @@
+//! Every fault of the upstream, over HTTP/1.1 and HTTP/2: the client can tell, the ending is right,
+//! and nothing stays behind.
+
+mod support;
+
+use std::time::Duration;
+
+use mock_llm::fault::Fault;
+use mock_llm::ledger::Cause;
+use relay::{Protocol, Timeouts};
+
+use support::*;
+
+/// What a client sees of a stream.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Seen {
+    /// Every byte that the upstream would have sent.
+    Whole,
+    /// This status, with a JSON error object.
+    Status(u16),
+    /// An error event with this code after so many events, then a clean end.
+    ErrorEvent(usize, &'static str),
+    /// The upstream's own error event after so many events, then a clean end.
+    UpstreamsError(usize),
+    /// A transfer that was broken off.
+    BrokenOff,
+}
+
+use Seen::*;
+
+/// Why the upstream's stream ended: by its own fault, or because the relay left.
+#[derive(Clone, Copy, Debug)]
+enum Why {
+    Its(Cause),
+    RelayLeft,
+}
+
+use Why::{Its, RelayLeft};
+
+struct Row {
+    fault: &'static str,
+    seen: Seen,
+    ending: &'static str,
+    why: Why,
+}
+
+const fn row(fault: &'static str, seen: Seen, ending: &'static str, why: Why) -> Row {
+    Row {
+        fault,
+        seen,
+        ending,
+        why,
+    }
+}
+
+/// Of event streams of 5 events and a terminal one.
+#[rustfmt::skip]
+const STREAMS: [Row; 22] = [
+    row("none", Whole, "complete", Its(Cause::Completed)),
+    row("status=429,1s", Status(429), "upstream_status", Its(Cause::StatusSent)),
+    row("status=503", Status(503), "upstream_status", Its(Cause::StatusSent)),
+    row("slow-headers=100ms", Whole, "complete", Its(Cause::Completed)),
+    row("slow-headers=1h", Status(504), "idle_timeout", RelayLeft),
+    row("stall@0", ErrorEvent(0, "upstream_idle_timeout"), "idle_timeout", RelayLeft),
+    row("stall@3", ErrorEvent(3, "upstream_idle_timeout"), "idle_timeout", RelayLeft),
+    row("stall@5", ErrorEvent(5, "upstream_idle_timeout"), "idle_timeout", RelayLeft),
+    row("error@0", UpstreamsError(0), "in_band_error", Its(Cause::ErrorSent)),
+    row("error@3,overloaded_error", UpstreamsError(3), "in_band_error", Its(Cause::ErrorSent)),
+    row("eof@0", ErrorEvent(0, "upstream_truncated"), "truncated", Its(Cause::Eof)),
+    row("eof@3", ErrorEvent(3, "upstream_truncated"), "truncated", Its(Cause::Eof)),
+    row("eof@5", ErrorEvent(5, "upstream_truncated"), "truncated", Its(Cause::Eof)),
+    row("cut@0", ErrorEvent(0, "upstream_failed"), "upstream_failed", Its(Cause::Cut)),
+    row("cut@3", ErrorEvent(3, "upstream_failed"), "upstream_failed", Its(Cause::Cut)),
+    row("cut@5", ErrorEvent(5, "upstream_failed"), "upstream_failed", Its(Cause::Cut)),
+    row("reset@0", ErrorEvent(0, "upstream_failed"), "upstream_failed", Its(Cause::Reset)),
+    row("reset@3", ErrorEvent(3, "upstream_failed"), "upstream_failed", Its(Cause::Reset)),
+    row("malformed@3", Whole, "complete", Its(Cause::Completed)),
+    row("slice=1", Whole, "complete", Its(Cause::Completed)),
+    row("slice=2", Whole, "complete", Its(Cause::Completed)),
+    row("slice=7", Whole, "complete", Its(Cause::Completed)),
+];
+
+/// Of answers that are sent whole, without a length, which a clean end cannot be told from.
+#[rustfmt::skip]
+const DOCUMENTS: [Row; 9] = [
+    row("none", Whole, "complete", Its(Cause::Completed)),
+    row("status=500", Status(500), "upstream_status", Its(Cause::StatusSent)),
+    row("slow-headers=1h", Status(504), "idle_timeout", RelayLeft),
+    row("stall@3", Status(504), "idle_timeout", RelayLeft),
+    row("error@3", Status(500), "upstream_status", Its(Cause::ErrorSent)),
+    row("cut@3", BrokenOff, "upstream_failed", Its(Cause::Cut)),
+    row("reset@3", BrokenOff, "upstream_failed", Its(Cause::Reset)),
+    row("malformed@3", Whole, "complete", Its(Cause::Completed)),
+    row("slice=3", Whole, "complete", Its(Cause::Completed)),
+];
+
+/// Connections that are kept for the next exchange: one that is not back in time makes it two.
+const KEPT: u64 = 2;
+
+#[test]
+fn every_kind_of_fault_has_a_row() {
+    let kind = |fault: &Fault| std::mem::discriminant(fault);
+    let rows = STREAMS.iter().chain(&DOCUMENTS);
+    let faults = rows.filter_map(|row| row.fault.parse::<Fault>().ok());
+    let kinds: std::collections::HashSet<_> = faults.map(|fault| kind(&fault)).collect();
+    // Those that `Fault` documents.
+    let all = [
+        "status=500",
+        "slow-headers=1s",
+        "stall@0",
+        "error@0",
+        "eof@0",
+        "cut@0",
+        "reset@0",
+    ];
+    let all = all.iter().chain(&["malformed@0", "slice=1"]);
+    for fault in all {
+        let fault: Fault = fault.parse().unwrap();
+        assert!(kinds.contains(&kind(&fault)), "{fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fault_has_a_defined_ending_and_leaves_nothing() {
+    for protocol in PROTOCOLS {
+        let timeouts = Timeouts {
+            idle: Duration::from_millis(600),
+            ..generous()
+        };
+        let stand = Stand::start(protocol, timeouts, 10, |_| {}).await;
+        // Connections that are kept for the next exchange exist from here on.
+        holds(&stand, protocol, &STREAMS[0], true).await;
+        let files = open_files();
+        for row in &STREAMS {
+            holds(&stand, protocol, row, true).await;
+        }
+        for row in &DOCUMENTS {
+            holds(&stand, protocol, row, false).await;
+        }
+        // Two files for each connection, which has both its ends here.
+        eventually("no file stays open", || open_files() <= files + 2).await;
+        let snapshot = stand.relay.snapshot();
+        let exchanges = 1 + STREAMS.len() + DOCUMENTS.len();
+        assert_eq!(snapshot.endings.values().sum::<u64>(), exchanges as u64);
+        assert_eq!(snapshot.permits_peak, 1);
+    }
+}
+
+async fn holds(stand: &Stand, protocol: Protocol, row: &Row, streamed: bool) {
+    let Row {
+        fault,
+        seen,
+        ending,
+        why,
+    } = row;
+    let what = format!("{fault}, {protocol:?}, streamed: {streamed}");
+    let before = stand.relay.snapshot().endings[*ending];
+    let body = serde_json::json!({
+        "model": "any", "stream": streamed, "messages": [{ "role": "user", "content": "Hello" }]
+    });
+    let path = if streamed {
+        format!("/slow_stream?fault={fault}")
+    } else {
+        "/v1/chat/completions".to_owned()
+    };
+    let url = format!("http://{}{path}", stand.app);
+    let request = if streamed {
+        stand.client.get(url)
+    } else {
+        let request = stand.client.post(url).header("x-mock-fault", *fault);
+        request.body(body.to_string())
+    };
+    let response = request.send().await.expect(&what);
+    let status = response.status().as_u16();
+    let text = response.text().await;
+    match *seen {
+        Whole => {
+            let text = text.expect(&what);
+            assert_eq!(status, 200, "{what}: {text}");
+            if streamed {
+                assert!(text.ends_with("data: [DONE]\n\n"), "{what}: {text}");
+                assert_eq!(text.matches("data: ").count(), 6, "{what}: {text}");
+            }
+        }
+        Status(expected) => {
+            let text = text.expect(&what);
+            assert_eq!(status, expected, "{what}: {text}");
+            let json: serde_json::Value = serde_json::from_str(&text).expect(&what);
+            assert!(json["error"].is_object(), "{what}: {text}");
+        }
+        ErrorEvent(events, code) => {
+            assert_eq!(status, 200, "{what}");
+            let error = last_event(&text.expect(&what), events, &what);
+            assert_eq!(error["code"], code, "{what}");
+        }
+        UpstreamsError(events) => {
+            let error = last_event(&text.expect(&what), events, &what);
+            assert!(error["type"].is_string(), "{what}: {error}");
+        }
+        BrokenOff => assert!(text.is_err(), "{what}: {text:?}"),
+    }
+    stand.is_released().await;
+    assert_eq!(
+        stand.relay.snapshot().endings[*ending],
+        before + 1,
+        "{what}"
+    );
+    let cause = stand.last_ended().cause.unwrap();
+    match (*why, protocol) {
+        (Its(expected), _) => assert_eq!(cause, expected, "{what}"),
+        (RelayLeft, Protocol::Http2PriorKnowledge) => {
+            assert_eq!(cause, Cause::ClientStreamReset, "{what}");
+        }
+        (RelayLeft, _) => assert!(
+            matches!(cause, Cause::ClientFin | Cause::ClientRst),
+            "{what}: {cause:?}"
+        ),
+    }
+    eventually(&what, || stand.mock.stats().connections <= KEPT).await;
+}
+
+/// The error object of the last event, which so many others come before.
+fn last_event(text: &str, events: usize, what: &str) -> serde_json::Value {
+    assert!(text.ends_with("\n\n"), "{what}: {text}");
+    let all: Vec<_> = text.split_terminator("\n\n").collect();
+    assert_eq!(all.len(), events + 1, "{what}: {text}");
+    let json = all[events].strip_prefix("data: ").expect(what);
+    serde_json::from_str::<serde_json::Value>(json).expect(what)["error"].take()
+}
+
+/// Open files of this process, which is client, app and upstream at once.
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}

@@ -1,0 +1,46 @@
+//! An axum app that streams an LLM's answers through a blocking client, a thread for each: the fifth
+//! answer on four threads waits for one of the first to end, and nothing says so.
+
+use std::error::Error;
+use std::io::{self, Read};
+
+use axum::{Router, body::Body, routing::post};
+use examples::{THREADS, listen, upstream};
+use futures_util::stream;
+use tokio::{net::TcpListener, runtime, sync::mpsc};
+
+async fn complete(question: String) -> Body {
+    let (answer, mut chunks) = mpsc::channel::<io::Result<Vec<u8>>>(1);
+    tokio::task::spawn_blocking(move || ask(&question, &answer));
+    Body::from_stream(stream::poll_fn(move |cx| chunks.poll_recv(cx)))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the disease that this app shows")]
+fn ask(question: &str, answer: &mpsc::Sender<io::Result<Vec<u8>>>) -> io::Result<()> {
+    let request = ureq::post(upstream() + "/v1/chat/completions");
+    let request = request.header("content-type", "application/json");
+    let response = request.send(question).map_err(ureq::Error::into_io)?;
+    let mut body = response.into_body().into_reader();
+    let mut chunk = [0; 8192];
+    loop {
+        match body.read(&mut chunk)? {
+            0 => return Ok(()),
+            read => answer
+                .blocking_send(Ok(chunk[..read].to_vec()))
+                .map_err(io::Error::other)?,
+        }
+    }
+}
+
+async fn serve() -> Result<(), Box<dyn Error>> {
+    let app = Router::new().route("/v1/chat/completions", post(complete));
+    let listener = TcpListener::bind(listen()).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    Ok(axum::serve(listener, app).await?)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut runtime = runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(THREADS).build()?;
+    runtime.block_on(serve())
+}

@@ -1,0 +1,188 @@
+//! Each app for real, in front of a real upstream whose ledger is the witness.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mock_llm::Mock;
+use mock_llm::config::Config;
+use mock_llm::distribution::Distribution;
+use mock_llm::socket::Listener;
+use serde_json::Value;
+use service::Drain;
+
+/// Longer than anything on a loaded machine takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Twice as many as there are threads.
+const QUESTIONS: usize = 2 * examples::THREADS;
+
+/// The upstream in this process, and the app in its own, which ends with this.
+struct Stage {
+    mock: Mock,
+    app: Child,
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let _ = self.app.kill();
+        let _ = self.app.wait();
+    }
+}
+
+impl Stage {
+    /// Answers of `chunks` tokens, ten a second.
+    async fn start(app: &str, chunks: u64) -> Self {
+        // Only the first caller of a process can install it, and any will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), "--listen", None).unwrap();
+        let upstream = format!("http://{}", listener.address().unwrap());
+        let config = Config {
+            ttft: Distribution::Constant(Duration::from_millis(50)),
+            chunks,
+            ..Config::default()
+        };
+        let mock = Mock::new(config, &listener);
+        let serving = mock.clone();
+        tokio::spawn(async move { serving.serve(listener, Drain::new(Duration::ZERO)).await });
+        let mut app = Command::new(app)
+            .env("LISTEN", "127.0.0.1:0")
+            .env("UPSTREAM", &upstream)
+            .env_remove("GAUGES")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(app.stdout.take().unwrap()).lines();
+        let line = lines.next().expect("an announcement").unwrap();
+        let url = line.strip_prefix("listening on ").expect(&line).to_owned();
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
+        Self {
+            mock,
+            app,
+            url,
+            http: http.build().unwrap(),
+        }
+    }
+
+    /// Asks all the questions at once; the answers end with the runtime of the test.
+    fn ask(&self) -> Vec<tokio::task::JoinHandle<String>> {
+        let question =
+            r#"{"model":"mock-small","stream":true,"messages":[{"role":"user","content":"?"}]}"#;
+        let ask = |_| {
+            let request = self.http.post(format!("{}/v1/chat/completions", self.url));
+            let request = request
+                .header("content-type", "application/json")
+                .body(question);
+            tokio::spawn(async move {
+                let answer = request.send().await.unwrap();
+                answer.text().await.unwrap()
+            })
+        };
+        (0..QUESTIONS).map(ask).collect()
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        let answer = self.http.get(format!("{}{path}", self.url)).send();
+        let answer = answer.await.unwrap();
+        let status = answer.status().as_u16();
+        let body = answer.text().await.unwrap();
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    /// Waits until the upstream has `open` streams, and is sure that it does not get more.
+    async fn until_open(&self, open: u64) {
+        let start = Instant::now();
+        while self.mock.ledger().tally().open < open {
+            assert!(start.elapsed() < PATIENCE, "{:?}", self.mock.stats());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(self.mock.ledger().tally().open, open);
+    }
+}
+
+#[tokio::test]
+async fn the_plain_app_serves_as_many_as_it_has_threads_and_has_no_way_to_say_so() {
+    let stage = Stage::start(env!("CARGO_BIN_EXE_plain"), 600).await;
+    let _answers = stage.ask();
+    stage.until_open(examples::THREADS as u64).await;
+    for path in ["/health", "/readyz", "/debug/health-sync"] {
+        assert_eq!(stage.get(path).await.0, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_detected_app_is_healthy_until_its_threads_are_held_and_then_says_why_it_is_not() {
+    let stage = Stage::start(env!("CARGO_BIN_EXE_detected"), 600).await;
+    let (status, health) = stage.get("/health").await;
+    assert_eq!((status, &health["status"]), (200, &"healthy".into()));
+
+    let _answers = stage.ask();
+    stage.until_open(examples::THREADS as u64).await;
+    let (status, health) = stage.get("/health").await;
+    assert_eq!((status, &health["status"]), (503, &"unhealthy".into()));
+    let warning = health["warning"].as_str().unwrap();
+    assert!(warning.contains("4 of 4 threads busy"), "{warning}");
+    assert_eq!(stage.get("/livez").await.0, 200, "no reason to be killed");
+}
+
+#[tokio::test]
+async fn the_cured_app_serves_all_at_once_and_stays_healthy() {
+    let stage = Stage::start(env!("CARGO_BIN_EXE_cured"), 600).await;
+    let _answers = stage.ask();
+    stage.until_open(QUESTIONS as u64).await;
+    let (status, health) = stage.get("/health").await;
+    assert_eq!((status, &health["status"]), (200, &"healthy".into()));
+    assert_eq!(health["pool"]["busy"], 0);
+}
+
+#[tokio::test]
+async fn every_app_gives_the_same_whole_answer() {
+    for app in [
+        env!("CARGO_BIN_EXE_plain"),
+        env!("CARGO_BIN_EXE_detected"),
+        env!("CARGO_BIN_EXE_cured"),
+    ] {
+        let stage = Stage::start(app, 5).await;
+        for answer in stage.ask() {
+            let answer = answer.await.unwrap();
+            assert!(
+                answer.trim_end().ends_with("data: [DONE]"),
+                "{app}: {answer}"
+            );
+            assert!(answer.matches("\"delta\"").count() >= 5, "{app}: {answer}");
+        }
+    }
+}
+
+/// The lines of `new` that are not in `old`, comments left out.
+fn added<'a>(old: &str, new: &'a str) -> Vec<&'a str> {
+    let code = |line: &&str| !line.starts_with("//!");
+    let mut old: Vec<&str> = old.lines().filter(code).collect();
+    let mut added = Vec::new();
+    for line in new.lines().filter(code) {
+        match old.iter().position(|one| *one == line) {
+            Some(at) => drop(old.remove(at)),
+            None => added.push(line.trim()),
+        }
+    }
+    added
+}
+
+#[test]
+fn detection_is_four_lines_and_the_cure_is_one_call() {
+    let plain = include_str!("../src/bin/plain.rs");
+    let detected = include_str!("../src/bin/detected.rs");
+    let cured = include_str!("../src/bin/cured.rs");
+    let detection = added(plain, detected);
+    assert_eq!(detection.len(), 4, "{detection:#?}");
+    assert!(detection.iter().all(|line| line.contains("vitals")));
+    assert!(cured.lines().count() < detected.lines().count());
+    let cure = added(detected, cured);
+    let calls = cure.iter().filter(|line| line.contains("relay.forward"));
+    assert_eq!(calls.count(), 1, "{cure:#?}");
+    assert!(!cured.contains("ureq"));
+}
