@@ -1,12 +1,56 @@
 //! The HTTP client of probe, load and sampler.
 
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
 /// A client as every part of the lab wants it: a fresh connection for each request unless
 /// `keep_alive`, no proxy from the environment, no redirect and no retry, all of which would change
-/// what is measured. Making one costs milliseconds, mostly for the system's TLS roots.
+/// what is measured. It speaks HTTP and HTTPS. Making one costs milliseconds, mostly for the system's
+/// TLS roots.
 ///
 /// # Errors
 /// If it cannot be made.
 pub fn client(keep_alive: bool) -> reqwest::Result<reqwest::Client> {
+    builder(keep_alive).build()
+}
+
+/// What is known of the services that are asked, beside their URLs.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// Addresses of names, as they were looked up and found allowed: no other is asked, whatever a
+    /// name stands for later.
+    pub addresses: Vec<(String, Vec<SocketAddr>)>,
+    /// PEM file of a certificate that is trusted beside those of the system.
+    pub ca_certificate: Option<PathBuf>,
+}
+
+impl Reach {
+    /// As [`client`], for these services.
+    ///
+    /// # Errors
+    /// If the certificate cannot be read, or the client cannot be made.
+    pub fn client(&self, keep_alive: bool) -> anyhow::Result<reqwest::Client> {
+        let mut builder = builder(keep_alive);
+        for (name, addresses) in &self.addresses {
+            builder = builder.resolve_to_addrs(name, addresses);
+        }
+        if let Some(path) = &self.ca_certificate {
+            builder = builder.tls_certs_merge(certificates(path)?);
+        }
+        builder.build().context("cannot make the HTTP client")
+    }
+}
+
+fn certificates(path: &Path) -> anyhow::Result<Vec<reqwest::Certificate>> {
+    let text = std::fs::read(path)
+        .with_context(|| format!("cannot read the certificate {}", path.display()))?;
+    reqwest::Certificate::from_pem_bundle(&text)
+        .with_context(|| format!("{} holds no PEM certificate", path.display()))
+}
+
+fn builder(keep_alive: bool) -> reqwest::ClientBuilder {
     // An error means that the process has a provider already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
@@ -15,5 +59,4 @@ pub fn client(keep_alive: bool) -> reqwest::Result<reqwest::Client> {
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .tcp_nodelay(true)
-        .build()
 }

@@ -12,6 +12,7 @@ pub mod http;
 pub mod judge;
 pub mod kubelet;
 pub mod measure;
+pub mod reach;
 pub mod run;
 pub mod scenario;
 pub mod show;

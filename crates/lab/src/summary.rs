@@ -2,6 +2,7 @@
 //!
 //! Integers carry their unit in the name. A figure that was not measured is absent or `null`, never 0.
 
+mod attach;
 mod kubelet;
 mod step;
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use attach::{Attach, Capacity};
 pub use kubelet::{EndCause, Kill, Kubelet, ProbeCount, Readiness};
 pub use step::{Action, Step};
 
@@ -57,6 +59,9 @@ pub struct Summary {
     pub server: Process,
     /// The upstream.
     pub upstream: Upstream,
+    /// The service, if it is not one of the lab's own, and what was found of it from outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attach: Option<Attach>,
     /// What clients that hung up left behind, some seconds after the last of them.
     #[serde(default)]
     pub leftovers: Option<Leftovers>,
@@ -420,6 +425,15 @@ pub struct Streams {
     /// Most streams that had received a chunk and not ended, at one time.
     #[serde(default)]
     pub receiving_peak: u64,
+    /// Open at the end, or when a step that streams outlast was over.
+    #[serde(default)]
+    pub open: u64,
+    /// Those of them that had not received a byte.
+    #[serde(default)]
+    pub waiting: u64,
+    /// From when a stream was due to its end, of those that came to their end.
+    #[serde(default)]
+    pub took_us: Distribution,
     /// Answers by status.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub statuses: BTreeMap<String, u64>,

@@ -27,6 +27,7 @@ async fn measure(timeout: Duration) -> (Vec<Tick>, Duration) {
         url: format!("{}/health", server.url("listening")),
     };
     let mut prober = Prober::start(
+        lab::http::client(false).expect("a client"),
         vec![endpoint],
         RATE,
         timeout,

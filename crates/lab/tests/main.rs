@@ -1,6 +1,9 @@
 //! What a user of the lab relies on, with real processes, in one binary: it is linked once.
 
 mod anywhere;
+mod attach;
+mod attach_diagnosis;
+mod attach_python;
 mod closed_loop;
 mod disconnect;
 mod drain;

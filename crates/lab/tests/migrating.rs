@@ -152,7 +152,6 @@ async fn the_watch_after_a_deployment_passes_a_cured_server_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "lab attach is not there yet"]
 async fn attach_finds_the_diagnosis_and_the_capacity_of_a_diseased_server() {
     let folder = tempfile::tempdir().expect("a folder");
     let stage = diseased().await;
@@ -165,7 +164,6 @@ async fn attach_finds_the_diagnosis_and_the_capacity_of_a_diseased_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "lab attach is not there yet"]
 async fn the_gate_fails_on_the_old_version_and_passes_the_new_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let gate = block(COVERED[5]);

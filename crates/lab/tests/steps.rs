@@ -1,9 +1,7 @@
 //! Steps: several loads one after the other in the same processes.
 
-use crate::support;
-
+use crate::support::{Bench, SHORT, stderr, stdout};
 use serde_json::Value;
-use support::{Bench, SHORT, stderr, stdout};
 
 /// Few streams, many, few again; the pool has four threads.
 fn stepped() -> String {

@@ -7,6 +7,7 @@ use super::print;
 use crate::exit::Usage;
 use crate::judge::comparison::overview::{is_overview, overview};
 use crate::judge::comparison::{CellRuns, Topic, compare, is_matrix, matrix};
+use crate::judge::steps;
 use crate::run::{Run, newest};
 use crate::show;
 use crate::show::comparison::{Format, render};
@@ -124,7 +125,7 @@ impl Gathered {
                 };
                 remarks.push(format!("the run in {} {what}.", folder.display()));
             }
-            for summary in run.summaries {
+            for summary in run.summaries.into_iter().flat_map(each_step) {
                 let variant = &run.index.variant;
                 let runs = &mut of_cell(&mut cells, &summary).runs;
                 match runs.iter_mut().find(|(name, _)| name == variant) {
@@ -200,6 +201,22 @@ impl Gathered {
             .collect();
         render(&comparisons, format)
     }
+}
+
+/// Of a target each step is compared, of anything else the cell.
+fn each_step(summary: Summary) -> Vec<Summary> {
+    if summary.attach.is_none() || summary.steps.is_empty() {
+        return vec![summary];
+    }
+    let view = |step| {
+        let mut view = steps::view(&summary, step);
+        view.cell = format!("{} streams", step.name);
+        // By the clients' own count, for want of another.
+        let served = &mut view.phases.load.streams.served_peak;
+        *served = served.or(Some(step.served_at_once));
+        view
+    };
+    summary.steps.iter().map(view).collect()
 }
 
 fn json(table: &impl serde::Serialize) -> String {

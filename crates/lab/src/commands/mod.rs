@@ -1,7 +1,9 @@
 //! What a person types, one file each.
 
+mod attach;
 mod compare;
 mod forecast;
+mod guard;
 mod list;
 mod run;
 mod scenarios;
@@ -17,6 +19,8 @@ use std::process::ExitCode;
 pub enum Command {
     /// Run a scenario and print what was expected, measured and concluded
     Run(run::Args),
+    /// Drive a service that is already running, by its URLs, and name its failure
+    Attach(Box<attach::Args>),
     /// Compare the newest run of each variant, or the runs that are named
     Compare(compare::Args),
     /// Print what theory predicts for a scenario, without running it
@@ -40,6 +44,9 @@ pub enum Command {
     Watch(watch::Args),
     /// End what a crashed run left behind
     Stop(stop::Args),
+    /// Runs a command and ends it with the lab that started it
+    #[command(hide = true)]
+    Guard(guard::Args),
 }
 
 impl Command {
@@ -50,6 +57,8 @@ impl Command {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Run(args) => run::run(args),
+            Self::Attach(args) => attach::run(&args),
+            Self::Guard(args) => guard::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Forecast(args) => forecast::run(&args),
             Self::Scenarios(args) => scenarios::run(&args),

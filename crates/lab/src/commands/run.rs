@@ -4,7 +4,9 @@ use std::process::ExitCode;
 use super::compare::Gathered;
 use super::print;
 use crate::exit::{self, Usage};
+use crate::http::Reach;
 use crate::judge::is_known_metric;
+use crate::reach::{reach, redacted_url};
 use crate::run::{Calibration, Finished, Interrupt, Plan};
 use crate::scenario::{self, Cell, Expectation, Scenario, Value, Variant};
 use crate::show;
@@ -105,6 +107,7 @@ fn plan(args: Args) -> anyhow::Result<Plan> {
     };
     Ok(Plan {
         scenario,
+        reach: reach_of(&cells)?,
         repeats: args.repeat,
         retries: args.retries,
         calibration: calibration(&cells, &variants),
@@ -115,27 +118,60 @@ fn plan(args: Args) -> anyhow::Result<Plan> {
     })
 }
 
+/// How the targets of these cells are reached, if that is allowed.
+pub(super) fn reach_of(cells: &[Cell]) -> anyhow::Result<Reach> {
+    let mut all = Reach::default();
+    for target in cells.iter().filter_map(|cell| cell.target.as_ref()) {
+        let one = reach(target)?;
+        print(&super::attach::caps(target));
+        all.addresses.extend(one.addresses);
+        all.ca_certificate = one.ca_certificate.or(all.ca_certificate);
+    }
+    Ok(all)
+}
+
 /// What the forecasts of these cells need to know of this machine.
 pub(super) fn calibration(cells: &[Cell], variants: &[Variant]) -> Calibration {
     let models: Vec<_> = variants.iter().map(|variant| variant.model).collect();
     Calibration::measure(cells.iter(), &models)
 }
 
-/// The command line as a reader would type it.
+/// The command line as a reader would type it, without what may be a secret: values of headers, and
+/// of some parameters of URLs.
 pub(super) fn command_line() -> String {
-    std::env::args()
-        .enumerate()
-        .map(shown_argument)
-        .collect::<Vec<_>>()
-        .join(" ")
+    shown_arguments(std::env::args().skip(1))
 }
 
-/// The binary without its folder.
-fn shown_argument((position, argument): (usize, String)) -> String {
-    if position == 0 {
-        "lab".to_owned()
-    } else {
-        argument
+fn shown_arguments(arguments: impl Iterator<Item = String>) -> String {
+    let mut shown = vec!["lab".to_owned()];
+    let mut is_header = false;
+    for argument in arguments {
+        let attached = ["--header=", "-H"]
+            .iter()
+            .find(|flag| argument.starts_with(**flag) && argument.len() > flag.len());
+        shown.push(match attached {
+            _ if is_header => without_value(&argument),
+            Some(flag) => format!("{flag}{}", without_value(&argument[flag.len()..])),
+            None => match argument.find("://") {
+                Some(_) => shown_url(&argument),
+                None => argument.clone(),
+            },
+        });
+        is_header = !is_header && (argument == "--header" || argument == "-H");
+    }
+    shown.join(" ")
+}
+
+fn without_value(header: &str) -> String {
+    let name = header.split(':').next().unwrap_or_default();
+    format!("'{name}: …'")
+}
+
+/// A URL, perhaps after `--flag=`.
+fn shown_url(argument: &str) -> String {
+    match argument.split_once('=') {
+        Some((flag, url)) if flag.starts_with("--") => format!("{flag}={}", redacted_url(url)),
+        _ => redacted_url(argument),
     }
 }
 
@@ -280,5 +316,33 @@ pub(super) fn code(finished: &Finished) -> u8 {
         exit::EXPECTATION
     } else {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_is_saved_without_its_secrets() {
+        let line = [
+            "attach",
+            "--header",
+            "Authorization: Bearer abc",
+            "-HX-Key: abc",
+            "--header=Cookie: abc",
+            "--stream",
+            "http://u:abc@127.0.0.1/x?api_key=abc",
+            "--health=http://127.0.0.1/?token=abc",
+            "--bearer-env",
+            "TOKEN",
+        ];
+        let shown = shown_arguments(line.into_iter().map(str::to_owned));
+        assert!(!shown.contains("abc"), "{shown}");
+        assert!(
+            shown.contains("--header 'Authorization: …' -H'X-Key: …'"),
+            "{shown}"
+        );
+        assert!(shown.ends_with("--bearer-env TOKEN"), "{shown}");
     }
 }

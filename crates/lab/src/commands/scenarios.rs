@@ -93,6 +93,7 @@ fn plan(name: &str, args: &Args) -> anyhow::Result<Plan> {
         .into());
     }
     Ok(Plan {
+        reach: run::reach_of(&scenario.quick_cells)?,
         calibration: run::calibration(&scenario.quick_cells, &scenario.variants),
         variants: scenario.variants.clone(),
         cells: scenario.quick_cells.clone(),

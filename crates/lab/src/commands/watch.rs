@@ -131,6 +131,7 @@ async fn watch(args: &Args, watched: Watched, interrupt: &Interrupt) -> anyhow::
     let segments = Segments::new(Instant::now());
     let rate = 1.0 / args.every.as_secs_f64();
     let mut prober = Prober::start(
+        crate::http::client(false)?,
         endpoints,
         rate,
         args.timeout,

@@ -17,4 +17,4 @@ pub use kubelet::Kubelet;
 pub use load::{Load, Target};
 pub use requests::RequestLoad;
 pub use sse::SseReader;
-pub use streams::{StreamLoad, StreamPlan, StreamRequest};
+pub use streams::{Pace, StreamLoad, StreamPlan, StreamRequest};

@@ -13,29 +13,33 @@
 
 use super::flat;
 use super::leak::{self, Leak, leak};
+use super::outside;
 use crate::summary::{Candidate, Diagnosis, Kind, Loop, Probe, Requests, State, Summary};
 use crate::units::time;
 
 /// Above this share of the machine's cores, in percent, the CPU itself is what is short.
-const CPU_SATURATED_PERCENT: f64 = 90.0;
+pub(super) const CPU_SATURATED_PERCENT: f64 = 90.0;
 
 /// A server that used less than this, in percent of one core, did not want to run: one that does gets
 /// its share, however busy the machine is.
-const IDLE_PERCENT: f64 = 3.0;
+pub(super) const IDLE_PERCENT: f64 = 3.0;
 
 /// A TTFT beyond this many times the upstream's own means that streams wait somewhere.
-const TTFT_GROWN: u64 = 3;
+pub(super) const TTFT_GROWN: u64 = 3;
 
 /// Above this share of timeouts and of requests without an answer at the end, in percent, a class
 /// waits. What is in flight of a healthy open loop is far less: one response time's worth of a hold.
 const WAITING_PERCENT: f64 = 25.0;
 
 /// What it may always take to start a stream, in microseconds.
-const TTFT_FLOOR_US: u64 = 200_000;
+pub(super) const TTFT_FLOOR_US: u64 = 200_000;
 
 /// The verdict on one cell. Expects everything of `summary` but its diagnosis and expectations.
 #[must_use]
 pub fn diagnose(summary: &Summary) -> Diagnosis {
+    if summary.attach.is_some() {
+        return outside::diagnose(summary);
+    }
     let facts = Facts::of(summary);
     if let Some(reason) = facts.generator_limited(summary) {
         return facts.verdict(Kind::GeneratorLimited, vec![reason]);
@@ -474,7 +478,7 @@ fn describe_class((name, class): (&String, &Requests)) -> String {
     )
 }
 
-fn describe(name: &str, hold: &Probe, baseline: Option<&Probe>) -> String {
+pub(super) fn describe(name: &str, hold: &Probe, baseline: Option<&Probe>) -> String {
     let at_least = if hold.response_us.p99_censored {
         "≥ "
     } else {

@@ -75,6 +75,19 @@ pub fn is_hurt(baseline: &Probe, hold: &Probe) -> Option<bool> {
     Some(unanswered > 1.0 || slow)
 }
 
+/// As [`is_hurt`], for a hold of any length: of fewer checks than [`LEAST_CHECKS`] a single one would be
+/// the p99, so that more than one in twenty must fail or be slow.
+#[must_use]
+pub fn hurts(baseline: &Probe, hold: &Probe) -> Option<bool> {
+    if hold.due >= LEAST_CHECKS {
+        return is_hurt(baseline, hold);
+    }
+    let unanswered = hold.unanswered_percent()?;
+    let (p95, censored) = (hold.response_us.p95?, hold.response_us.p95_censored);
+    let bound = bound_us(baseline).max(HURT_FLOOR_US);
+    Some(unanswered > 5.0 || censored || p95 > bound)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

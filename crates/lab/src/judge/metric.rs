@@ -163,7 +163,7 @@ pub fn is_known(name: &str, cell: &Cell) -> Result<(), String> {
         Some(("bulkhead", _)) => &kubelet::BULKHEAD,
         Some(("kubelet", _)) if cell.kubelet.is_some() => &kubelet::KUBELET,
         Some(("requests", rest)) => return is_known_of_class(name, rest, cell),
-        Some((endpoint, _)) if cell.probe.endpoints.contains_key(endpoint) => &PROBE,
+        Some((endpoint, _)) if cell.endpoint_names().iter().any(|name| name == endpoint) => &PROBE,
         _ => {
             return Err(format!(
                 "\"{name}\" is no metric: there are <endpoint>.*, requests.<class>.*, timings.<part>.*, streams.*, \

@@ -1,5 +1,6 @@
 //! Concludes: forecast, quality, diagnosis, expectations, comparison. Pure: numbers in, verdict out.
 
+pub mod capacity;
 pub mod closed_loop;
 pub mod comparison;
 pub mod control;
@@ -10,6 +11,7 @@ pub mod flat;
 pub mod forecast;
 mod leak;
 mod metric;
+mod outside;
 mod pool_queue;
 pub mod quality;
 pub mod recovery;

@@ -8,6 +8,9 @@ use crate::units::{time, us};
 /// The probe may always be this late, in microseconds.
 const DISPATCH_FLOOR_US: u64 = 2_000;
 
+/// The same of a service that is seen from outside: what is concluded of it begins at ten times that.
+const ATTACHED_DISPATCH_FLOOR_US: u64 = 10_000;
+
 /// Above this excess over the upstream's own time, in microseconds, something is blamed on the server.
 const BLAME_FLOOR_US: u64 = 50_000;
 
@@ -41,7 +44,10 @@ pub fn judge(
     };
     reasons.extend(cut_short.map(str::to_owned));
     for (name, baseline) in &summary.phases.baseline.probes {
-        if let Some(why) = flat::disturbed(baseline) {
+        // A service elsewhere may be as slow as the way to it.
+        let failed = baseline.due > baseline.ok;
+        if let Some(why) = flat::disturbed(baseline).filter(|_| summary.attach.is_none() || failed)
+        {
             reasons.push(format!(
                 "the baseline of {name} was disturbed: {why}; nothing can be compared with it"
             ));
@@ -55,7 +61,11 @@ pub fn judge(
         .filter_map(|probe| probe.response_us.p99)
         .min()
         .unwrap_or(0);
-    let allowed = DISPATCH_FLOOR_US.max(reported / 10);
+    let floor = match summary.attach {
+        Some(_) => ATTACHED_DISPATCH_FLOOR_US,
+        None => DISPATCH_FLOOR_US,
+    };
+    let allowed = floor.max(reported / 10);
     if quality.probe_dispatch_us.p99 > allowed {
         reasons.push(format!(
             "the probe sent its checks up to {} late (p99), more than the {} allowed: \
@@ -70,7 +80,10 @@ pub fn judge(
             quality.not_sent_percent
         ));
     }
-    if summary.upstream.ledger.is_none() && summary.state == State::Complete {
+    if summary.upstream.ledger.is_none()
+        && summary.attach.is_none()
+        && summary.state == State::Complete
+    {
         reasons.push("the upstream's ledger could not be read".to_owned());
     }
     if not_started > 0 {

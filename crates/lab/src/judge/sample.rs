@@ -103,6 +103,7 @@ pub(crate) fn summary() -> Summary {
             ledger: Some(Ledger::default()),
             ..Upstream::default()
         },
+        attach: None,
         leftovers: None,
         kubelet: None,
         forecast: Vec::new(),

@@ -103,8 +103,8 @@ pub struct Resources {
 pub struct Pids {
     /// The server under test, which a kubelet may restart.
     pub server: LivePid,
-    /// The upstream.
-    pub upstream: u32,
+    /// The upstream, if it is the lab's own.
+    pub upstream: Option<u32>,
 }
 
 /// Everything that was recorded of a cell so far.
@@ -183,7 +183,7 @@ impl Collector {
             hang_ups: HangUpRecorder::default(),
             server: ProcessUsage::new(setup.pids.server.get()),
             gauges: GaugeUsage::default(),
-            upstream: ProcessUsage::new(Some(setup.pids.upstream)),
+            upstream: ProcessUsage::new(setup.pids.upstream),
             upstream_stats: None,
             served_peak: None,
             lab: ProcessUsage::new(Some(std::process::id())),

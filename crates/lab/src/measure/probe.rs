@@ -42,12 +42,13 @@ struct Shared {
 }
 
 impl Prober {
-    /// Starts to ask every endpoint `rate` times a second, from the origin of `segments` on, and
-    /// sends each outcome to `results`.
+    /// Starts to ask every endpoint `rate` times a second, by `client`, from the origin of `segments`
+    /// on, and sends each outcome to `results`.
     ///
     /// # Errors
-    /// If a thread or the client cannot be made.
+    /// If a thread cannot be made.
     pub fn start(
+        client: reqwest::Client,
         endpoints: Vec<Endpoint>,
         rate: f64,
         timeout: Duration,
@@ -60,8 +61,6 @@ impl Prober {
             .enable_all()
             .build()
             .context("cannot start the probe's runtime")?;
-        let client =
-            crate::http::client(keep_alive).context("cannot make the probe's HTTP client")?;
         let origin = segments.origin();
         let shared = std::sync::Arc::new(Shared {
             client,

@@ -12,6 +12,8 @@ pub struct ProcessSample {
     pub rss_bytes: u64,
     /// CPU time since it started.
     pub cpu_us: u64,
+    /// Time that its threads wanted to run and had no core, since each started, if known.
+    pub core_wait_us: Option<u64>,
     /// Threads.
     pub threads: u64,
     /// Open files.
@@ -28,6 +30,7 @@ pub struct ProcessUsage {
     /// CPU time at the first look and at the last.
     cpu: Option<(u64, u64)>,
     hold: Option<((u64, u64), (u64, u64))>,
+    core_wait: Option<(u64, u64)>,
 }
 
 impl ProcessUsage {
@@ -52,12 +55,28 @@ impl ProcessUsage {
         if in_hold {
             let now = (at_us, cpu_us);
             self.hold = Some((self.hold.map_or(now, |(start, _)| start), now));
+            if let Some(wait) = sample.core_wait_us {
+                let first = self.core_wait.map_or(wait, |(first, _)| first);
+                self.core_wait = Some((first, wait));
+            }
         }
+    }
+
+    /// Share of the time in the hold in which its threads wanted to run that they had no core, in
+    /// percent. Threads that have ended are left out.
+    #[must_use]
+    pub fn core_wait_percent(&self) -> Option<f64> {
+        let (first, last) = self.core_wait?;
+        let ((_, cpu_first), (_, cpu_last)) = self.hold?;
+        let waited = last.saturating_sub(first) as f64;
+        let wanted = waited + (cpu_last - cpu_first) as f64;
+        (wanted > 0.0).then(|| tenths(100.0 * waited / wanted))
     }
 
     /// A hold of its own begins: what the one before used is not counted with it.
     pub(super) fn begin_hold(&mut self) {
         self.hold = None;
+        self.core_wait = None;
     }
 
     /// The last look.
@@ -129,7 +148,7 @@ pub fn host() -> Host {
     }
 }
 
-pub use platform::{busy_and_total, sample, started_ticks};
+pub use platform::{busy_and_total, core_wait_us, sample, started_ticks};
 
 #[cfg(target_os = "linux")]
 mod platform {
@@ -148,9 +167,18 @@ mod platform {
             pid,
             rss_bytes: stat.rss * procfs::page_size(),
             cpu_us: (stat.utime + stat.stime) * us_per_tick,
+            core_wait_us: None,
             threads: stat.num_threads.try_into().unwrap_or(0),
             fds: process.fd_count().unwrap_or(0) as u64,
         })
+    }
+
+    /// Time that the threads of `pid` wanted to run and had no core, since each started.
+    #[must_use]
+    pub fn core_wait_us(pid: u32) -> Option<u64> {
+        let tasks = Process::new(pid.try_into().ok()?).ok()?.tasks().ok()?;
+        let waits = tasks.flatten().filter_map(|task| task.schedstat().ok());
+        Some(waits.map(|wait| wait.run_delay / 1_000).sum())
     }
 
     /// When `pid` started, in the kernel's ticks since boot; `None` if it is gone or a zombie.
@@ -208,6 +236,12 @@ mod platform {
 
     /// Unknown here.
     #[must_use]
+    pub fn core_wait_us(_pid: u32) -> Option<u64> {
+        None
+    }
+
+    /// Unknown here.
+    #[must_use]
     pub fn started_ticks(_pid: u32) -> Option<u64> {
         None
     }
@@ -256,5 +290,25 @@ mod tests {
         assert_eq!(figures.cpu_us, Some(400_000));
         // 300 ms in the 3 s of the hold.
         assert_eq!(figures.cpu_percent, Some(10.0));
+        assert_eq!(usage.core_wait_percent(), None);
+    }
+
+    #[test]
+    fn who_waits_for_a_core_is_told_from_who_has_one() {
+        let share = |waited_us: u64| {
+            let mut usage = ProcessUsage::new(None);
+            for (at_us, cpu_us, core_wait_us) in [(0, 0, 7), (1_000_000, 900_000, 7 + waited_us)] {
+                let sample = ProcessSample {
+                    pid: 7,
+                    cpu_us,
+                    core_wait_us: Some(core_wait_us),
+                    ..ProcessSample::default()
+                };
+                usage.add(at_us, sample, true);
+            }
+            usage.core_wait_percent()
+        };
+        assert_eq!(share(0), Some(0.0));
+        assert_eq!(share(2_700_000), Some(75.0));
     }
 }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::Segments;
 use super::collector::{Event, Pids, Resources};
 use super::gauges::{ServerGauges, UpstreamStats};
-use super::resources::{busy_and_total, sample};
+use super::resources::{ProcessSample, busy_and_total, core_wait_us, sample};
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_millis(250);
@@ -20,10 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Sources {
     /// The processes.
     pub pids: Pids,
-    /// Base URL of the server's gauges.
-    pub gauges: String,
-    /// Base URL of the upstream.
-    pub upstream: String,
+    /// Base URL of the server's gauges, if it has any.
+    pub gauges: Option<String>,
+    /// Base URL of the upstream, if it is the lab's own.
+    pub upstream: Option<String>,
+    /// URL of another's document, and the pointer in it to the number of open streams.
+    pub count: Option<(String, String)>,
     /// Base URL of the one behind it, if there is one.
     pub fallback: Option<String>,
     /// The cell's clock.
@@ -47,8 +49,8 @@ impl Sources {
             ticks.tick().await;
             // Without a collector there is nobody to report to.
             let _ = results.send(Event::Resources(Resources {
-                server: self.pids.server.get().and_then(sample),
-                upstream: sample(self.pids.upstream),
+                server: self.pids.server.get().and_then(look),
+                upstream: self.pids.upstream.and_then(sample),
                 lab: sample(std::process::id()),
                 host: busy_and_total(),
             }));
@@ -63,10 +65,11 @@ impl Sources {
     pub async fn ask(&self, results: &Sender<Event>) {
         let looking = self.looking.lock().await;
         let pid = self.pids.server.get();
-        let (gauges, stats) = tokio::join!(
-            get(&self.client, format!("{}/gauges", self.gauges)),
-            get(&self.client, format!("{}/stats", self.upstream))
-        );
+        let gauges = async {
+            let url = self.gauges.as_ref()?;
+            get(&self.client, format!("{url}/gauges")).await
+        };
+        let (gauges, stats) = tokio::join!(gauges, self.stats());
         drop(looking);
         let at_us = self.segments.now_us();
         // Gauges of which it is not known whose they are would be added to the wrong process.
@@ -79,10 +82,22 @@ impl Sources {
         }
     }
 
+    async fn stats(&self) -> Option<UpstreamStats> {
+        if let Some((url, pointer)) = &self.count {
+            let document: serde_json::Value = get(&self.client, url.clone()).await?;
+            return Some(UpstreamStats {
+                open: document.pointer(pointer)?.as_u64()?,
+                ..UpstreamStats::default()
+            });
+        }
+        get(&self.client, format!("{}/stats", self.upstream.as_ref()?)).await
+    }
+
     /// Base URLs of all upstreams.
     #[must_use]
     pub fn upstreams(&self) -> Vec<String> {
-        std::iter::once(&self.upstream)
+        self.upstream
+            .iter()
             .chain(&self.fallback)
             .cloned()
             .collect()
@@ -91,7 +106,7 @@ impl Sources {
     /// The server's gauges now; `None` if it does not answer.
     pub(super) async fn gauges(&self) -> Option<ServerGauges> {
         let _looking = self.looking.lock().await;
-        get(&self.client, format!("{}/gauges", self.gauges)).await
+        get(&self.client, format!("{}/gauges", self.gauges.as_ref()?)).await
     }
 
     /// Connections to the upstreams that carry no stream, the lab's own included, which are always as
@@ -106,6 +121,19 @@ impl Sources {
         }
         Some(kept)
     }
+}
+
+/// Threads of whom each is looked at; of more it would cost more than it tells.
+const MOST_THREADS: u64 = 256;
+
+/// A look at the server, with how long it waited for cores.
+fn look(pid: u32) -> Option<ProcessSample> {
+    let sample = sample(pid)?;
+    let is_small = sample.threads <= MOST_THREADS;
+    Some(ProcessSample {
+        core_wait_us: is_small.then(|| core_wait_us(pid)).flatten(),
+        ..sample
+    })
 }
 
 async fn get<T: DeserializeOwned>(client: &reqwest::Client, url: String) -> Option<T> {

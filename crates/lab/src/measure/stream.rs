@@ -40,6 +40,8 @@ pub struct StreamStart {
 pub struct StreamRecord {
     /// Which one.
     pub stream: u64,
+    /// When it ended, in microseconds on the cell's clock.
+    pub ended_us: u64,
     /// Status of its answer, if it got one.
     pub status: Option<u16>,
     /// The cohort that its answer named, if one was asked for.
@@ -70,10 +72,14 @@ pub struct StreamRecorder {
     open_peak: u64,
     receiving: u64,
     receiving_peak: u64,
+    /// Streams that were receiving at first, and when one more began to or one ended.
+    receiving_before: u64,
+    changes: Vec<(u64, bool)>,
     /// Streams without a chunk yet, with when each was due.
     waiting: BTreeMap<u64, u64>,
     statuses: BTreeMap<u16, u64>,
     cohorts: BTreeMap<String, StreamRecorder>,
+    took: Histogram<u64>,
     chunks: u64,
     sequence_errors: u64,
     ttfb: Histogram<u64>,
@@ -96,9 +102,12 @@ impl Default for StreamRecorder {
             open_peak: 0,
             receiving: 0,
             receiving_peak: 0,
+            receiving_before: 0,
+            changes: Vec::new(),
             waiting: BTreeMap::new(),
             statuses: BTreeMap::new(),
             cohorts: BTreeMap::new(),
+            took: histogram(),
             chunks: 0,
             sequence_errors: 0,
             ttfb: histogram(),
@@ -131,6 +140,7 @@ impl StreamRecorder {
             open_peak: self.open,
             receiving: self.receiving,
             receiving_peak: self.receiving,
+            receiving_before: self.receiving,
             waiting: self.waiting.clone(),
             ..Self::default()
         }
@@ -156,7 +166,9 @@ impl StreamRecorder {
     pub fn first_chunk(&mut self, stream: u64, ttft_us: u64) {
         self.receiving += 1;
         self.receiving_peak = self.receiving_peak.max(self.receiving);
-        self.waiting.remove(&stream);
+        if let Some(due_us) = self.waiting.remove(&stream) {
+            self.changes.push((due_us + ttft_us, true));
+        }
         self.chunks += 1;
         record(&mut self.ttft, ttft_us);
     }
@@ -172,6 +184,7 @@ impl StreamRecorder {
         self.open = self.open.saturating_sub(1);
         if stream.chunks > 0 {
             self.receiving = self.receiving.saturating_sub(1);
+            self.changes.push((stream.ended_us, false));
         }
         self.waiting.remove(&stream.stream);
         if let Some(status) = stream.status {
@@ -192,6 +205,9 @@ impl StreamRecorder {
     /// Counts how a stream ended.
     fn end(&mut self, stream: &StreamRecord) {
         self.endings[stream.ending as usize] += 1;
+        if stream.ending == StreamEnding::Complete {
+            record(&mut self.took, stream.age_us);
+        }
         self.sequence_errors += stream.sequence_errors;
         if stream.ending == StreamEnding::Unserved {
             // Left out, only the lucky streams would have a TTFT.
@@ -229,6 +245,54 @@ impl StreamRecorder {
         self.receiving
     }
 
+    /// Whether any stream has received a chunk.
+    #[must_use]
+    pub fn has_served(&self) -> bool {
+        self.chunks > 0
+    }
+
+    /// Whether any stream has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.endings.iter().any(|&count| count > 0)
+    }
+
+    /// Streams that came to their end.
+    #[must_use]
+    pub fn completed(&self) -> u64 {
+        self.endings[StreamEnding::Complete as usize]
+    }
+
+    /// The most streams that were receiving for a twentieth of the time between two instants,
+    /// together. What one has ended is seen a moment later than what another has begun, so that a
+    /// mere peak can be one too high.
+    #[must_use]
+    pub fn receiving_held(&self, start_us: u64, end_us: u64) -> u64 {
+        let mut changes = self.changes.clone();
+        changes.sort_unstable();
+        let mut time_at: BTreeMap<u64, u64> = BTreeMap::new();
+        let (mut level, mut since) = (self.receiving_before, 0);
+        for (at, began) in changes.into_iter().chain([(u64::MAX, true)]) {
+            let span = at.min(end_us).saturating_sub(since.max(start_us));
+            *time_at.entry(level).or_default() += span;
+            since = at;
+            level = if began {
+                level + 1
+            } else {
+                level.saturating_sub(1)
+            };
+        }
+        let enough = end_us.saturating_sub(start_us) / 20;
+        let mut above = 0;
+        for (level, time) in time_at.into_iter().rev() {
+            above += time;
+            if above > enough {
+                return level;
+            }
+        }
+        0
+    }
+
     /// Most streams that had received a chunk and not ended, at one time.
     #[must_use]
     pub fn receiving_peak(&self) -> u64 {
@@ -251,6 +315,19 @@ impl StreamRecorder {
     #[must_use]
     pub fn gaps(&self) -> &Histogram<u64> {
         &self.gap
+    }
+
+    /// As [`figures`](Self::figures), of a load that went on at `now_us`: streams that had not received
+    /// a byte then enter TTFT at their age.
+    #[must_use]
+    pub fn figures_at(&self, now_us: u64, served_peak: Option<u64>, load_us: u64) -> Streams {
+        let mut until_now = self.clone();
+        for due_us in self.waiting.values() {
+            let age_us = now_us.saturating_sub(*due_us);
+            record(&mut until_now.ttft, age_us);
+            lower(&mut until_now.smallest_unserved_age, age_us);
+        }
+        until_now.figures(served_peak, load_us)
     }
 
     /// The figures, with what the upstream counted. A stream that was refused, or broke off before its
@@ -277,6 +354,9 @@ impl StreamRecorder {
             open_peak: self.open_peak,
             served_peak,
             receiving_peak: self.receiving_peak,
+            open: self.open,
+            waiting: self.waiting.len() as u64,
+            took_us: distribution(&self.took, Censored::Nothing),
             statuses: self
                 .statuses
                 .iter()
@@ -319,6 +399,7 @@ mod tests {
         cohort: None,
         ttft_us: Some(101_000),
         ending: StreamEnding::Cancelled,
+        ended_us: 12_000_000,
         age_us: 12_000_000,
         chunks: 48,
         sequence_errors: 0,
@@ -442,5 +523,28 @@ mod tests {
             (6, 1, 1)
         );
         assert_eq!(next.figures(None, 0).started, 0);
+    }
+
+    #[test]
+    fn who_is_replaced_at_once_does_not_make_one_more_that_is_served() {
+        let mut streams = StreamRecorder::default();
+        for n in 0..40 {
+            streams.started(StreamStart {
+                due_us: n / 4 * 100_000,
+                ..start(n)
+            });
+            // Its predecessor's end is seen a little later than its own first chunk.
+            streams.first_chunk(n, 1_000);
+            if n >= 4 {
+                streams.ended(&StreamRecord {
+                    stream: n - 4,
+                    ended_us: n / 4 * 100_000 + 1_500,
+                    ..RECORD
+                });
+            }
+        }
+        assert!(streams.receiving_peak() > 4);
+        assert_eq!(streams.receiving_held(0, 1_000_000), 4);
+        assert_eq!(streams.go_on().receiving_held(1_000_000, 2_000_000), 4);
     }
 }

@@ -3,15 +3,17 @@ use std::time::{Duration, Instant};
 use super::processes::{Stage, start};
 use super::server::Gone;
 use super::summarise::Frame;
+use super::target;
 use super::{Interrupt, RunDirectory, hang_ups_csv};
-use crate::drive::{Load, Target};
+use crate::drive::{self, Load, StreamLoad};
+use crate::http::Reach;
 use crate::measure::{
     Collector, Endpoint, Event, HangUpEvent, LEVELS_TAKE, Levels, Pids, Prober, Segment, Segments,
     Setup, Sources, read_ledgers,
 };
-use crate::scenario::{Cell, HangUps, Scenario, Variant};
+use crate::scenario::{Cell, HangUps, Scenario, Target, Variant};
 use crate::show::progress::{Place, Progress, View};
-use crate::stage::{Records, StageError};
+use crate::stage::{Child, Records, StageError};
 use crate::summary::{Forecast, State, Summary, probe_rank};
 use crate::units::us;
 
@@ -35,6 +37,8 @@ pub struct Task<'a> {
     pub forecast: Vec<Forecast>,
     pub place: Place,
     pub interrupt: &'a Interrupt,
+    /// Of a target.
+    pub reach: Reach,
 }
 
 impl Task<'_> {
@@ -97,6 +101,8 @@ pub(super) struct Experiment<'a> {
     pub collector: Collector,
     prober: Prober,
     pub load: Option<Load>,
+    /// The slots of a target.
+    pub slots: Vec<StreamLoad>,
     pub sources: Sources,
     sampler: tokio::task::JoinHandle<std::convert::Infallible>,
     view: View,
@@ -114,6 +120,7 @@ impl<'a> Experiment<'a> {
         let ramp_start = us(cell.phases.baseline);
         let hold_start = ramp_start + us(cell.load.ramp());
         let is_stepped = !cell.steps.is_empty();
+        let has_pid = stage.pid(task).get().is_some();
         if !is_stepped {
             segments.plan(Segment::Ramp, ramp_start);
             segments.plan(Segment::Hold, hold_start);
@@ -131,13 +138,16 @@ impl<'a> Experiment<'a> {
             })
             .collect();
         endpoints.sort_by_key(|endpoint| probe_rank(&endpoint.name));
+        if let Some(target) = &cell.target {
+            endpoints = target::endpoints(target);
+        }
         let names: Vec<_> = endpoints
             .iter()
             .map(|endpoint| endpoint.name.clone())
             .collect();
         let pids = Pids {
-            server: stage.server.pid(),
-            upstream: stage.upstream.pid(),
+            server: stage.pid(task),
+            upstream: stage.upstream.as_ref().map(Child::pid),
         };
         let collector = Collector::start(Setup {
             folder: folder.to_owned(),
@@ -148,6 +158,7 @@ impl<'a> Experiment<'a> {
             pids: pids.clone(),
         })?;
         let prober = Prober::start(
+            task.reach.client(cell.probe.keep_alive)?,
             endpoints,
             cell.probe.rate,
             cell.probe.timeout,
@@ -158,13 +169,14 @@ impl<'a> Experiment<'a> {
         let sources = Sources {
             pids,
             gauges: stage.gauges.clone(),
-            upstream: stage.upstream.url("listening"),
+            upstream: stage.upstream.as_ref().map(|child| child.url("listening")),
+            count: cell.target.as_ref().and_then(Target::upstream),
             fallback: stage.fallback.as_ref().map(|child| child.url("listening")),
             segments: segments.clone(),
-            client: crate::http::client(true)?,
+            client: task.reach.client(true)?,
             looking: std::sync::Arc::default(),
         };
-        let target = Target {
+        let asked = drive::Target {
             server: base.clone(),
             upstreams: sources.upstreams(),
         };
@@ -173,26 +185,25 @@ impl<'a> Experiment<'a> {
         } else {
             Some(Load::start(
                 &cell.load,
-                &target,
+                &asked,
                 task.scenario.seed,
                 (cell.phases.baseline, 0),
                 &segments,
                 &collector.sender(),
             )?)
         };
-        if let Some(kubelet) = &cell.kubelet {
+        if let (Some(kubelet), Some(server)) = (&cell.kubelet, &mut stage.server) {
             let results = collector.sender();
-            stage
-                .server
-                .look_after(kubelet, &base, &segments, &results)?;
+            server.look_after(kubelet, &base, &segments, &results)?;
         }
         let sampler = tokio::spawn(sources.clone().sample_all(collector.sender()));
         Ok(Self {
-            frame: Frame::new(task, segments, prober.plan(), names),
+            frame: Frame::new(task, segments, prober.plan(), names, has_pid),
             stage,
             collector,
             prober,
             load,
+            slots: Vec::new(),
             sources,
             sampler,
             view,
@@ -200,7 +211,9 @@ impl<'a> Experiment<'a> {
     }
 
     async fn all_phases(&mut self, directory: &mut RunDirectory, name: &str) -> Result<(), Stop> {
-        if self.frame.task.cell.steps.is_empty() {
+        if let Some(target) = &self.frame.task.cell.target {
+            self.climb(target, directory, name).await
+        } else if self.frame.task.cell.steps.is_empty() {
             self.phases(directory, name).await
         } else {
             self.steps(directory, name).await
@@ -323,19 +336,27 @@ impl<'a> Experiment<'a> {
             Stop::Failed(format!("{name} ended in the {phase}: {status}"))
         };
         let stage = &mut self.stage;
-        for upstream in std::iter::once(&mut stage.upstream).chain(&mut stage.fallback) {
+        for upstream in stage.upstream.iter_mut().chain(&mut stage.fallback) {
             if let Some(status) = upstream.exited() {
                 return Err(ended(upstream.name(), status.to_string()));
             }
         }
-        match self.stage.server.gone().await {
+        if let Some(guarded) = &mut stage.guarded
+            && let Some(status) = guarded.exited()
+        {
+            return Err(ended(guarded.name(), status.to_string()));
+        }
+        let Some(server) = &mut stage.server else {
+            return Ok(());
+        };
+        match server.gone().await {
             None => Ok(()),
-            Some(Gone::Ended(status)) => Err(ended(self.stage.server.name(), status)),
+            Some(Gone::Ended(status)) => Err(ended(server.name(), status)),
             Some(Gone::Environment(error)) => Err(Stop::Environment(error)),
         }
     }
 
-    fn summarise(&self, state: State, failure: Option<String>) -> Summary {
+    pub(super) fn summarise(&self, state: State, failure: Option<String>) -> Summary {
         let recorded = self.collector.recorded();
         let end_us = self.frame.segments.now_us();
         self.frame.summarise(&recorded, end_us, state, failure)
@@ -343,6 +364,11 @@ impl<'a> Experiment<'a> {
 
     /// Ends the streams off this thread: each reports how it ended, which takes a moment for thousands.
     pub(super) async fn end_load(&mut self) {
+        let slots = std::mem::take(&mut self.slots);
+        if !slots.is_empty() {
+            // Dropping them ends them.
+            let _ = tokio::task::spawn_blocking(move || drop(slots)).await;
+        }
         if let Some(mut load) = self.load.take() {
             let end = move || {
                 load.end();
@@ -370,7 +396,9 @@ impl<'a> Experiment<'a> {
             }
         }
         // A kubelet that kills now would tell of nothing that was measured.
-        let _ = self.stage.server.dismiss_kubelet().await;
+        if let Some(server) = &mut self.stage.server {
+            let _ = server.dismiss_kubelet().await;
+        }
         self.prober.cut();
         while !self.prober.is_done() {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -380,11 +408,7 @@ impl<'a> Experiment<'a> {
         let sender = self.collector.sender();
         self.sources.ask(&sender).await;
         drop(sender);
-        self.stage.server.stop().await;
-        self.stage.upstream.stop().await;
-        if let Some(fallback) = self.stage.fallback.take() {
-            fallback.stop().await;
-        }
+        self.stage.stop().await;
         self.collector.finish();
         let (state, failure, error) = match result {
             Ok(()) => (State::Complete, None, None),

@@ -3,6 +3,7 @@
 
 mod calibration;
 mod cell;
+mod climb;
 mod directory;
 mod hang_ups_csv;
 mod interrupt;
@@ -12,10 +13,12 @@ mod server;
 mod steps;
 mod summarise;
 mod summarise_steps;
+mod target;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::http::Reach;
 use crate::judge::forecast::{Question, forecast};
 use crate::scenario::{Cell, Scenario, Variant};
 use crate::show::progress::{Place, Progress};
@@ -42,6 +45,8 @@ pub struct Plan {
     pub retries: u32,
     /// What forecasts need to know of this machine.
     pub calibration: Calibration,
+    /// How targets are reached, after [`crate::reach::reach`] has allowed it.
+    pub reach: Reach,
     /// Where the runs' folders go.
     pub out: PathBuf,
     /// The command line, for the record.
@@ -116,6 +121,7 @@ pub async fn run(
                 run_ends: begun + schedule.left(),
             },
             interrupt,
+            reach: plan.reach.clone(),
         };
         match measure(task, plan.retries, directory, &records, progress).await {
             Ok(summary) => {
@@ -234,6 +240,7 @@ mod tests {
             retries: 0,
             scenario,
             calibration: Calibration::default(),
+            reach: Reach::default(),
             out: PathBuf::new(),
             command: String::new(),
         };

@@ -2,17 +2,50 @@ use std::path::{Path, PathBuf};
 
 use super::cell::Task;
 use super::server::Server;
-use crate::stage::{Child, Pod, Port, Records, Spec, StageError};
+use super::target::first_look;
+use crate::measure::LivePid;
+use crate::scenario::Target;
+use crate::stage::{Child, Guarded, Pod, Port, Records, Spec, StageError};
 
 /// The processes of a cell.
 pub(super) struct Stage {
-    pub upstream: Child,
+    /// Unless the service is not the lab's own.
+    pub upstream: Option<Child>,
     /// The second upstream, if the cell has one.
     pub fallback: Option<Child>,
-    pub server: Server,
+    /// Unless the service is not the lab's own.
+    pub server: Option<Server>,
+    /// A service that the lab has started and that is not its own.
+    pub guarded: Option<Guarded>,
     /// Base URLs of the server, the same after a restart.
     pub listening: String,
-    pub gauges: String,
+    pub gauges: Option<String>,
+}
+
+impl Stage {
+    /// The process number of the service, if it is known.
+    pub(super) fn pid(&self, task: &Task<'_>) -> LivePid {
+        if let Some(server) = &self.server {
+            return server.pid();
+        }
+        let pid = LivePid::default();
+        let given = task.cell.target.as_ref().and_then(|target| target.pid);
+        pid.set(given.or(self.guarded.as_ref().map(Guarded::pid)));
+        pid
+    }
+
+    /// Ends all of them.
+    pub(super) async fn stop(self) {
+        if let Some(server) = self.server {
+            server.stop().await;
+        }
+        if let Some(guarded) = self.guarded {
+            guarded.stop().await;
+        }
+        for upstream in self.upstream.into_iter().chain(self.fallback) {
+            upstream.stop().await;
+        }
+    }
 }
 
 /// Starts them: first the upstreams, then the server that is told of them.
@@ -21,6 +54,9 @@ pub(super) async fn start(
     folder: &Path,
     records: &Records,
 ) -> Result<Stage, StageError> {
+    if let Some(target) = &task.cell.target {
+        return target_stage(target, task, folder, records).await;
+    }
     let seed = task.scenario.seed;
     let own = &task.cell.upstream;
     let spec = upstream_spec(seed, &own.args, folder.join("upstream.log"));
@@ -79,11 +115,40 @@ pub(super) async fn start(
     )
     .await?;
     Ok(Stage {
-        upstream,
+        upstream: Some(upstream),
         fallback,
-        server: Server::new(pod),
+        server: Some(Server::new(pod)),
+        guarded: None,
         listening: format!("http://{listen_at}"),
-        gauges: format!("http://{gauges_at}"),
+        gauges: Some(format!("http://{gauges_at}")),
+    })
+}
+
+/// What there is to start of a service that is not the lab's own: its command, if it has one.
+async fn target_stage(
+    target: &Target,
+    task: &Task<'_>,
+    folder: &Path,
+    records: &Records,
+) -> Result<Stage, StageError> {
+    let mut guarded = None;
+    if let Some(command) = &target.command {
+        let log = folder.join("server.log");
+        guarded = Some(Guarded::start(command, &log, records).await?);
+    }
+    if let Err(error) = first_look(target, &task.reach, &mut guarded).await {
+        if let Some(guarded) = guarded {
+            guarded.stop().await;
+        }
+        return Err(error);
+    }
+    Ok(Stage {
+        upstream: None,
+        fallback: None,
+        server: None,
+        guarded,
+        listening: String::new(),
+        gauges: None,
     })
 }
 

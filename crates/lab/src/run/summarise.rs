@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
@@ -12,8 +12,8 @@ use crate::measure::{
 };
 use crate::scenario;
 use crate::summary::{
-    Action, ClosedLoop, Diagnosis, HangUps, Host, Kind, Kubelet, Lateness, Ledger, LoadPhase,
-    Phase, Phases, Probe, Quality, Recovery, SCHEMA, State, Summary, Upstream,
+    Action, Attach, ClosedLoop, Diagnosis, HangUps, Host, Kind, Kubelet, Lateness, Ledger,
+    LoadPhase, Phase, Phases, Probe, Quality, Recovery, SCHEMA, State, Summary, Upstream,
 };
 
 /// What was asked of the server in a load, or in one step of it.
@@ -33,6 +33,14 @@ pub(super) struct Frame<'a> {
     pub host: Host,
     /// What was done before steps, by their numbers.
     pub actions: RefCell<BTreeMap<usize, Action>>,
+    /// Whether the process of the service is known.
+    pub has_pid: bool,
+    /// Streams that the upstream of a target had open before the load.
+    pub upstream_open_before: Cell<Option<u64>>,
+    /// Of a target: requests that waited for their turn, as no more may begin in a second.
+    pub held_up: Cell<u64>,
+    /// Of a target: the number of the step in which streams are asked for afresh, and of how many.
+    pub after_hang_up: Cell<Option<(usize, u64)>>,
 }
 
 impl<'a> Frame<'a> {
@@ -41,6 +49,7 @@ impl<'a> Frame<'a> {
         segments: Segments,
         plan: Plan,
         endpoints: Vec<String>,
+        has_pid: bool,
     ) -> Self {
         Self {
             task,
@@ -50,6 +59,10 @@ impl<'a> Frame<'a> {
             endpoints,
             host: host(),
             actions: RefCell::default(),
+            has_pid,
+            upstream_open_before: Cell::default(),
+            held_up: Cell::default(),
+            after_hang_up: Cell::default(),
         }
     }
 
@@ -85,7 +98,8 @@ impl<'a> Frame<'a> {
             steps: Vec::new(),
             closed_loop: self.closed_loop(recorded),
             server: recorded.server.figures(),
-            upstream: upstream(recorded),
+            upstream: upstream(recorded, task.cell.target.is_none()),
+            attach: self.attach(),
             leftovers: recorded.hang_ups.leftovers(),
             kubelet: None,
             forecast: task.forecast.clone(),
@@ -129,8 +143,8 @@ impl<'a> Frame<'a> {
         let mut rows = std::mem::take(&mut summary.forecast);
         forecast::settle(&mut rows, &summary);
         summary.forecast = rows;
-        summary.diagnosis =
-            steps::diagnosis(&summary.steps).unwrap_or_else(|| diagnosis::diagnose(&summary));
+        let of_steps = steps::diagnosis(&summary.steps).filter(|_| summary.attach.is_none());
+        summary.diagnosis = of_steps.unwrap_or_else(|| diagnosis::diagnose(&summary));
         summary.expectations =
             expectations::judge(&task.variant.expectations(&task.cell.name), &summary);
         if !task.cell.shortened {
@@ -142,12 +156,17 @@ impl<'a> Frame<'a> {
     fn phases(&self, recorded: &Recorded, end_us: u64) -> Phases {
         let step = self.last_step(end_us);
         let baseline = self.phase(recorded, Segment::Baseline, end_us);
-        let load = Asked {
-            streams: &recorded.streams,
-            requests: &recorded.requests,
-            served_peak: match step {
-                None => recorded.served_peak,
-                Some(_) => recorded.step().upstream_open_peak,
+        let of_step = step.and_then(|step| recorded.all_steps().into_iter().nth(step));
+        let load = match &of_step {
+            None => Asked {
+                streams: &recorded.streams,
+                requests: &recorded.requests,
+                served_peak: recorded.served_peak,
+            },
+            Some(record) => Asked {
+                streams: &record.streams,
+                requests: &record.requests,
+                served_peak: record.upstream_open_peak,
             },
         };
         Phases {
@@ -157,9 +176,21 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The step that is under way or was the last, if the cell has any.
+    /// The step that is under way or was the last, if the cell has any. What is asked afresh after a
+    /// hang-up is no step of the load.
     fn last_step(&self, end_us: u64) -> Option<usize> {
-        self.segments.begun(end_us).last()?.step
+        let last = self.segments.begun(end_us).last()?.step?;
+        match self.after_hang_up.get() {
+            Some((afresh, _)) => Some(last.min(afresh.saturating_sub(1))),
+            None => Some(last),
+        }
+    }
+
+    fn attach(&self) -> Option<Attach> {
+        let target = self.task.cell.target.as_ref()?;
+        let mut told = super::target::told(target, self.has_pid);
+        told.upstream_open_before = self.upstream_open_before.get();
+        Some(told)
     }
 
     pub(super) fn load(
@@ -188,7 +219,11 @@ impl<'a> Frame<'a> {
             probes: hold.probes,
             hold_started_us: hold.started_us,
             hold_us: hold.duration_us,
-            streams: asked.streams.figures(asked.served_peak, duration_us),
+            streams: asked.streams.figures_at(
+                ramp.started_us + duration_us,
+                asked.served_peak,
+                duration_us,
+            ),
             requests: self
                 .classes(asked.requests)
                 .map(|(name, spec, class)| (name.clone(), class.figures(spec, window)))
@@ -406,8 +441,9 @@ fn of(recorded: &Recorded, endpoint: usize) -> impl Iterator<Item = &Tick> {
         .filter(move |tick| tick.endpoint == endpoint)
 }
 
-fn upstream(recorded: &Recorded) -> Upstream {
-    let ledger = recorded.upstream_stats.as_ref().map(|stats| Ledger {
+fn upstream(recorded: &Recorded, is_own: bool) -> Upstream {
+    let stats = recorded.upstream_stats.as_ref().filter(|_| is_own);
+    let ledger = stats.map(|stats| Ledger {
         started: stats.started,
         completed: stats.completed,
         errored: stats.errored,

@@ -1,13 +1,23 @@
 use super::summarise::{Asked, Frame};
-use crate::judge::{diagnosis, quality, steps};
+use crate::judge::{capacity, diagnosis, quality, steps};
 use crate::measure::{Part, Recorded, Segment, StepRecord, lateness};
 use crate::summary::{Diagnosis, Kind, Quality, State, Step, Summary};
 
 impl Frame<'_> {
     /// Adds the steps that have begun, each judged for itself.
     pub(super) fn add_steps(&self, summary: &mut Summary, recorded: &Recorded, end_us: u64) {
+        let afresh = self.after_hang_up.get();
         for (n, record) in recorded.all_steps().iter().enumerate() {
             let mut step = self.step(summary, recorded, (n, record), end_us);
+            if let (Some((_, count)), Some(attach)) = (
+                afresh.filter(|&(afresh, _)| afresh == n),
+                &mut summary.attach,
+            ) {
+                step.name = "after-hang-up".to_owned();
+                step.streams = Some(count);
+                attach.after_hang_up = Some(step);
+                break;
+            }
             let mut view = steps::view(summary, &step);
             let ends = self
                 .segments
@@ -27,16 +37,43 @@ impl Frame<'_> {
                 record.streams.count_not_sent(),
                 &[],
             );
+            if summary.attach.is_some() {
+                // It is judged by what went before it as well.
+                view.steps = summary
+                    .steps
+                    .iter()
+                    .cloned()
+                    .chain([step.clone()])
+                    .collect();
+            }
             step.diagnosis = diagnosis::diagnose(&view);
             for reason in &step.quality.reasons {
                 let reason = format!("step {}: {reason}", step.name);
-                if view.state == State::Complete && !summary.quality.reasons.contains(&reason) {
+                // The steps of a target are one measurement, of which the cell has said so.
+                if view.state == State::Complete && summary.attach.is_none() {
                     summary.quality.reasons.push(reason);
                 }
             }
             summary.steps.push(step);
         }
         summary.quality.valid = summary.quality.reasons.is_empty();
+        let held_up = self.held_up.get();
+        if let Some(target) = self.task.cell.target.as_ref().filter(|_| held_up > 0) {
+            summary.quality.remarks.push(format!(
+                "{held_up} requests waited for their turn, as no more than {} may begin in a second: \
+                 with a higher --max-rate the slots would have asked more often",
+                target.max_rate
+            ));
+        }
+        let capacity = capacity::of(summary);
+        if let Some(attach) = &mut summary.attach {
+            attach.capacity = capacity;
+        }
+    }
+
+    fn served_at_once(&self, record: &StepRecord, n: usize, end_us: u64) -> u64 {
+        let span = self.segments.span(Part::of(Some(n), Segment::Hold), end_us);
+        span.map_or(0, |(start, end)| record.streams.receiving_held(start, end))
     }
 
     fn step(
@@ -56,13 +93,17 @@ impl Frame<'_> {
         let baseline = &summary.phases.baseline.probes;
         Step {
             name: spec.map_or_else(|| (n + 1).to_string(), |spec| spec.name.clone()),
-            streams: spec
-                .and_then(|spec| self.task.cell.load_of(spec).streams)
-                .map(|streams| u64::from(streams.count)),
+            streams: spec.and_then(|spec| {
+                let own = self.task.cell.load_of(spec).streams;
+                let count = own.map(|streams| streams.count).or(spec.streams);
+                count.map(u64::from)
+            }),
+            served_at_once: self.served_at_once(record, n, end_us),
             action: self.actions.borrow().get(&n).cloned(),
             load: self.load(recorded, step, asked, end_us),
             recovery: self.recovery(recorded, step, baseline, end_us),
             cpu_percent: record.server.figures().cpu_percent,
+            core_wait_percent: record.server.core_wait_percent(),
             host_cpu_percent: record.host_cpu.percent(),
             upstream_open_after: record.upstream_open,
             quality: Quality {

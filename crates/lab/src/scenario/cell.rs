@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::duration::time;
 use super::ranges::{HOUR, Range, range};
-use super::{Arrivals, HangUps, Kubelet, Requests, Step, Streams};
+use super::{Arrivals, HangUps, Kubelet, Requests, Step, Streams, Target};
 use crate::units::us;
 
 /// One setting of the experiment: the file's tables with the cell's own laid over them.
@@ -23,8 +23,11 @@ pub struct Cell {
     pub shortened: bool,
     /// The variants it is run with; all of them if absent.
     pub variants: Option<BTreeSet<String>>,
-    /// Flags of the server.
+    /// Flags of the server, unless there is a target.
+    #[serde(default)]
     pub server: ServerParameters,
+    /// A service that is not the lab's own, in place of a server of it.
+    pub target: Option<Target>,
     /// Flags of the upstream.
     #[serde(default)]
     pub upstream: UpstreamParameters,
@@ -43,7 +46,7 @@ pub struct Cell {
 }
 
 /// Flags of the server under test.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerParameters {
     /// Threads of the blocking pool.
@@ -136,7 +139,8 @@ pub struct Probe {
     /// Whether checks use kept connections instead of a fresh one each, as a kubelet's are.
     #[serde(default)]
     pub keep_alive: bool,
-    /// Name to path.
+    /// Name to path; of a target, they follow from its URLs.
+    #[serde(default)]
     pub endpoints: BTreeMap<String, String>,
 }
 
@@ -171,7 +175,9 @@ impl Cell {
     /// Most connections that it can have open at once.
     #[must_use]
     pub fn at_once(&self) -> u64 {
-        let steps = self.steps.iter().map(|step| self.load_of(step).at_once());
+        let slots = |step: &Step| u64::from(step.streams.unwrap_or(0));
+        let steps = self.steps.iter();
+        let steps = steps.map(|step| self.load_of(step).at_once().max(slots(step)));
         steps.chain([self.load.at_once()]).max().unwrap_or_default()
     }
 
@@ -188,7 +194,9 @@ impl Cell {
     pub fn parameters(&self) -> BTreeMap<String, u64> {
         let mut parameters = BTreeMap::new();
         let mut add = |name: &str, value: u64| parameters.insert(name.to_owned(), value);
-        add("pool_threads", u64::from(self.server.pool_threads));
+        if self.target.is_none() {
+            add("pool_threads", u64::from(self.server.pool_threads));
+        }
         if let Some(workers) = self.server.worker_threads {
             add("worker_threads", u64::from(workers));
         }
@@ -240,12 +248,49 @@ impl Cell {
         parameters
     }
 
+    /// The names of its health checks.
+    #[must_use]
+    pub fn endpoint_names(&self) -> Vec<String> {
+        match &self.target {
+            Some(target) => target.endpoints().into_keys().collect(),
+            None => self.probe.endpoints.keys().cloned().collect(),
+        }
+    }
+
+    fn ranges_of_target(&self, target: &Target) -> Vec<Range> {
+        let counts: Vec<_> = self.steps.iter().filter_map(|step| step.streams).collect();
+        vec![
+            range(
+                "steps",
+                !self.steps.is_empty()
+                    && counts.len() == self.steps.len()
+                    && counts.is_sorted_by(|a, b| a < b),
+                "steps with a number of streams each, more in each than in the one before",
+            ),
+            range(
+                "steps",
+                self.steps.iter().all(|step| step.action.is_none()),
+                "no actions at a target",
+            ),
+            range(
+                "steps.streams",
+                counts.iter().all(|&count| count <= target.max_streams),
+                "at most target.max_streams",
+            ),
+            range(
+                "load",
+                self.load.at_once() == 0 && self.kubelet.is_none(),
+                "no [load] and no [kubelet] beside a [target]",
+            ),
+        ]
+    }
+
     /// Loads are bounded in count and in time, whatever a file says.
     pub(super) fn ranges(&self) -> Vec<Range> {
         let mut ranges = vec![
             range(
                 "server.pool_threads",
-                (1..=10_000).contains(&self.server.pool_threads),
+                self.target.is_some() || (1..=10_000).contains(&self.server.pool_threads),
                 "1 to 10000",
             ),
             range(
@@ -268,7 +313,7 @@ impl Cell {
             ),
             range(
                 "probe.endpoints",
-                !self.probe.endpoints.is_empty()
+                (!self.probe.endpoints.is_empty() || self.target.is_some())
                     && self
                         .probe
                         .endpoints
@@ -294,7 +339,8 @@ impl Cell {
             ),
             range(
                 "load",
-                self.load.streams.is_some()
+                self.target.is_some()
+                    || self.load.streams.is_some()
                     || self.load.hang_ups.is_some()
                     || !self.load.requests.is_empty(),
                 "something that is asked: [load.streams], [load.hang_ups] or [load.requests.<class>]",
@@ -317,6 +363,11 @@ impl Cell {
         }
         ranges.extend(self.kubelet.iter().flat_map(Kubelet::ranges));
         ranges.extend(Step::ranges(&self.steps));
+        ranges.extend(self.target.iter().flat_map(|target| {
+            let mut ranges = target.ranges();
+            ranges.extend(self.ranges_of_target(target));
+            ranges
+        }));
         ranges.push(range(
             "steps",
             self.steps.is_empty() || self.load.hang_ups.is_none(),

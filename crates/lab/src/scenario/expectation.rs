@@ -54,6 +54,23 @@ pub enum Value {
 }
 
 impl Expectation {
+    /// What holds where this does not, if it was measured.
+    #[must_use]
+    pub fn negated(&self) -> Self {
+        let operator = match self.operator {
+            Operator::Less => Operator::GreaterOrEqual,
+            Operator::LessOrEqual => Operator::Greater,
+            Operator::Equal => Operator::NotEqual,
+            Operator::NotEqual => Operator::Equal,
+            Operator::GreaterOrEqual => Operator::Less,
+            Operator::Greater => Operator::LessOrEqual,
+        };
+        Self {
+            operator,
+            ..self.clone()
+        }
+    }
+
     /// Whether its value is the name of a diagnosis: of the cell, or of one of its steps.
     #[must_use]
     pub fn is_of_diagnosis(&self) -> bool {

@@ -35,15 +35,21 @@ pub(super) struct File {
     #[serde(default)]
     pub phases: Table,
     pub kubelet: Option<Table>,
+    /// A service that is not the lab's own.
+    pub target: Option<Table>,
     /// What `--quick` lays over every cell, and under what a cell has in a `quick` of its own.
     pub quick: Option<Table>,
-    /// What is run against what: at least one.
+    /// What is run against what: at least one, and none of a target, which is its own.
+    #[serde(default)]
     pub variant: Vec<Variant>,
     /// What is run one after the other, each with fresh processes: at least one.
     pub cell: Vec<Table>,
     /// What must hold.
     #[serde(default)]
     pub expect: Vec<Expect>,
+    /// What must not hold, in any variant and any cell.
+    #[serde(default)]
+    pub fail_if: Vec<Expectation>,
     /// What other people's systems showed, to be compared with this lab's own run.
     #[serde(default)]
     pub field_report: Vec<FieldReport>,

@@ -129,7 +129,11 @@ fn names_in_folder() -> Vec<String> {
     names
 }
 
-fn parse(path: &Path, text: &str) -> Result<Scenario, ScenarioError> {
+/// Reads the text of a scenario that would stand at `path`.
+///
+/// # Errors
+/// [`ScenarioError`], with the line.
+pub fn parse(path: &Path, text: &str) -> Result<Scenario, ScenarioError> {
     let file: file::File = toml::from_str(text).map_err(|error| at(path, text, &error))?;
     resolve(&file, text.to_owned()).map_err(|invalid| ScenarioError::Invalid {
         path: path.to_owned(),

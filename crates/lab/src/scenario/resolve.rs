@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
 use super::file::{self, File};
-use super::{Cell, Expectation, Model, Value};
+use super::{Cell, Expectation, Model, Step, Target, Value};
 
 /// A validated scenario: every cell has every value, and every name that is used exists.
 #[derive(Clone, Debug)]
@@ -71,6 +71,31 @@ struct OfCells<T> {
 }
 
 impl Variant {
+    /// Name of the one variant of a scenario with a target.
+    pub const TARGET: &str = "target";
+
+    /// A service that is not the lab's own, under this name.
+    #[must_use]
+    pub fn of_target(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            server: String::new(),
+            args: Vec::new(),
+            actions: true,
+            model: Model::None,
+            expectations: Vec::new(),
+            field_reports: Vec::new(),
+        }
+    }
+
+    /// `condition` must not hold, in any cell.
+    pub fn fail_if(&mut self, condition: &Expectation) {
+        self.expectations.push(OfCells {
+            cells: None,
+            what: condition.negated(),
+        });
+    }
+
     /// What must hold in the cell of this name.
     #[must_use]
     pub fn expectations(&self, cell: &str) -> Vec<Expectation> {
@@ -201,8 +226,12 @@ fn shortened(cell: Cell) -> Cell {
 /// Reads a cell from the file's tables with `own` laid over them in turn.
 fn resolve_cell(file: &File, own: &[&Table]) -> Result<Cell, Invalid> {
     let mut merged = Table::new();
+    if let Some(target) = &file.target {
+        merged.insert("target".to_owned(), Toml::Table(target.clone()));
+    } else {
+        merged.insert("server".to_owned(), Toml::Table(file.server.clone()));
+    }
     for (name, common) in [
-        ("server", &file.server),
         ("upstream", &file.upstream),
         ("load", &file.load),
         ("probe", &file.probe),
@@ -225,7 +254,20 @@ fn resolve_cell(file: &File, own: &[&Table]) -> Result<Cell, Invalid> {
         .unwrap_or_default()
         .to_owned();
     let near = format!("\"{name}\"");
-    let cell = Cell::deserialize(merged).map_err(|error| unreadable(&near, &error))?;
+    let mut cell = Cell::deserialize(merged).map_err(|error| unreadable(&near, &error))?;
+    if let Some(target) = cell.target.as_ref().filter(|target| target.find_capacity)
+        && cell.steps.is_empty()
+    {
+        cell.steps = Target::ladder(target.max_streams)
+            .into_iter()
+            .map(Step::of_streams)
+            .collect();
+    }
+    // How long one stream takes alone is what everything else is held against.
+    let is_alone = |step: &Step| step.streams == Some(1);
+    if cell.target.is_some() && cell.steps.first().is_some_and(|first| !is_alone(first)) {
+        cell.steps.insert(0, Step::of_streams(1));
+    }
     for range in cell.ranges() {
         if !range.fits {
             let key = range.key.rsplit('.').next().unwrap_or(&range.key);
@@ -293,11 +335,20 @@ fn unreadable(cell: &str, error: &toml::de::Error) -> Invalid {
 }
 
 fn resolve_variants(file: &File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid> {
-    if file.variant.is_empty() {
+    if file.variant.is_empty() && file.target.is_none() {
         return invalid("variant", "there is no [[variant]]: nothing would be run");
+    }
+    if !file.variant.is_empty() && file.target.is_some() {
+        return invalid(
+            "variant",
+            "a [target] is its own variant, \"target\": give no [[variant]]",
+        );
     }
     unique("variant", file.variant.iter().map(|variant| &variant.name))?;
     let mut variants = Vec::new();
+    if file.target.is_some() {
+        variants.push(Variant::of_target(Variant::TARGET));
+    }
     for variant in &file.variant {
         if !["broken", "fixed"]
             .iter()
@@ -333,6 +384,12 @@ fn resolve_variants(file: &File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid
                     what: expectation.clone(),
                 });
             }
+        }
+    }
+    for condition in &file.fail_if {
+        check_words(condition, cells, None)?;
+        for variant in &mut variants {
+            variant.fail_if(condition);
         }
     }
     for report in &file.field_report {

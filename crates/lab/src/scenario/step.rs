@@ -62,6 +62,16 @@ impl<'de> Deserialize<'de> for Action {
 }
 
 impl Step {
+    /// A step of so many streams, named by their number.
+    #[must_use]
+    pub fn of_streams(count: u32) -> Self {
+        Self {
+            name: count.to_string(),
+            action: None,
+            streams: Some(count),
+        }
+    }
+
     pub(super) fn ranges(steps: &[Self]) -> Vec<Range> {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let mut names: Vec<_> = steps.iter().map(|step| step.name.as_str()).collect();

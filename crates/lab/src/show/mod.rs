@@ -1,5 +1,6 @@
 //! Prints: tables, a live view, JSON. Knows how things look, decides nothing.
 
+pub mod attach;
 mod claims;
 pub mod comparison;
 pub mod forecast;

@@ -258,7 +258,7 @@ fn read_announcement(line: &str) -> Option<(String, SocketAddr)> {
 }
 
 /// What a process said of its end: its error, or else its last line.
-fn last_words(log: &Path) -> String {
+pub(super) fn last_words(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let line = text
         .lines()

@@ -1,12 +1,16 @@
 //! Processes: start, readiness, logs, stop. The only place that starts any.
 
 mod child;
+mod guard;
+mod guarded;
 mod limits;
 mod pod;
 mod port;
 mod records;
 
 pub use child::{Child, Spec};
+pub use guard::guard;
+pub use guarded::Guarded;
 pub use limits::provide_open_files;
 pub use pod::{Pod, Terminated};
 pub use port::Port;
@@ -48,6 +52,9 @@ pub enum StageError {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// A service that is to be driven is not there, or does not do what is asked of it.
+    #[error("{0}")]
+    Target(String),
     /// The user stopped the run before a cell had begun.
     #[error("interrupted before anything was measured")]
     Interrupted,

@@ -17,8 +17,15 @@ pub struct Step {
     pub load: LoadPhase,
     /// From the end of its load to the next step, or to the end of the cell.
     pub recovery: Recovery,
+    /// The most streams that were receiving at once for a twentieth of the hold.
+    #[serde(default)]
+    pub served_at_once: u64,
     /// CPU of the server in the hold, in percent of one core, if known.
     pub cpu_percent: Option<f64>,
+    /// Share of the time in which the server's threads wanted to run that they had no core, in percent,
+    /// if known.
+    #[serde(default)]
+    pub core_wait_percent: Option<f64>,
     /// CPU of the whole machine in the hold, in percent of all cores, if known.
     pub host_cpu_percent: Option<f64>,
     /// Streams that the upstream had open at the last look before the next step, if known.

@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: real processes on free loopback ports.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod fake;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -189,6 +191,11 @@ impl Bench {
             folder,
             _alone: alone,
         }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
     }
 
     /// `lab` with these arguments, in this folder, not yet started.

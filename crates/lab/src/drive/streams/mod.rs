@@ -1,11 +1,12 @@
 mod frames;
+mod pace;
 mod plan;
 mod progress;
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use reqwest::header::CONTENT_TYPE;
@@ -15,11 +16,12 @@ use tokio::task::JoinSet;
 use crate::measure::{Event, Segments, StreamEnding, StreamStart, is_local};
 use crate::units::us;
 use frames::Frames;
+pub use pace::Pace;
 pub use plan::{StreamPlan, StreamRequest};
 use progress::Progress;
 
 /// A load of streams, each a task on a connection of its own. The plan says when each is due; none
-/// waits for another.
+/// waits for another. In slots the next one is due when the one before has ended.
 #[derive(Debug)]
 pub struct StreamLoad {
     end: watch::Sender<bool>,
@@ -88,10 +90,41 @@ impl Drop for StreamLoad {
     }
 }
 
-async fn run(shared: Arc<Shared>, n: u64, due: Instant, mut ended: watch::Receiver<bool>) {
+/// A slot whose stream was refused waits so long before it asks again.
+const AFTER_REFUSAL: Duration = Duration::from_millis(250);
+
+/// One stream, or in a slot one after the other.
+async fn run(shared: Arc<Shared>, n: u64, due: Instant, ended: watch::Receiver<bool>) {
+    let Some(pace) = &shared.plan.slots else {
+        stream(&shared, n, due, ended).await;
+        return;
+    };
+    let mut ready = due;
+    loop {
+        let (number, due) = pace.turn(ready);
+        let Some(ending) = stream(&shared, number, due, ended.clone()).await else {
+            return;
+        };
+        if *ended.borrow() {
+            return;
+        }
+        ready = Instant::now();
+        if ending == StreamEnding::Refused {
+            ready += AFTER_REFUSAL;
+        }
+    }
+}
+
+/// One stream, from when it is due to its end; `None` if the load ended before it was due.
+async fn stream(
+    shared: &Shared,
+    n: u64,
+    due: Instant,
+    mut ended: watch::Receiver<bool>,
+) -> Option<StreamEnding> {
     tokio::select! {
         biased;
-        _ = ended.wait_for(|ended| *ended) => return,
+        _ = ended.wait_for(|ended| *ended) => return None,
         () = tokio::time::sleep_until(due.into()) => {}
     }
     // Without a collector there is nobody to report to; so for every event below.
@@ -102,11 +135,11 @@ async fn run(shared: Arc<Shared>, n: u64, due: Instant, mut ended: watch::Receiv
     }));
     let mut progress = Progress::new(n, due, shared.plan.needs_marker);
     let ending = tokio::select! {
-        ending = read(&shared, n, &mut progress) => ending,
+        ending = read(shared, n, &mut progress) => ending,
         _ = ended.wait_for(|ended| *ended) => None,
     };
     let ending = ending.unwrap_or_else(|| progress.ending_when_cut(shared.plan.stall_after));
-    let mut record = progress.record(ending);
+    let mut record = progress.record(ending, shared.segments.now_us());
     if let (None, Some(assignment)) = (record.status, &shared.plan.assignment) {
         // Nothing has answered, so nothing has named its cohort; left out, only the lucky streams of a
         // cohort would have a TTFT.
@@ -114,6 +147,7 @@ async fn run(shared: Arc<Shared>, n: u64, due: Instant, mut ended: watch::Receiv
         record.cohort = Some(assignment.cohort(k).to_owned());
     }
     let _ = shared.results.send(Event::StreamEnded(record));
+    Some(ending)
 }
 
 /// Reads one stream to its end and says how it ended.

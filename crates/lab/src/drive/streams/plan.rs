@@ -6,6 +6,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use reqwest::header::{HeaderName, HeaderValue};
 
+use super::Pace;
 use crate::scenario::{Assignment, Method, Streams, with_number, with_seed};
 
 /// Which streams are asked for, when, and how.
@@ -27,6 +28,9 @@ pub struct StreamPlan {
     pub assignment: Option<Assignment>,
     /// Whether a stream is whole only with a terminal marker.
     pub needs_marker: bool,
+    /// Of slots: the pace at which they begin, and begin again when a stream has ended. Numbers are
+    /// then given in the order of beginning.
+    pub slots: Option<Pace>,
 }
 
 /// How a stream is asked for.
@@ -109,6 +113,7 @@ impl StreamPlan {
             cohort_header: spec.cohort_header.clone(),
             assignment: spec.assignment.clone().map(|one| one.seeded(seed)),
             needs_marker: true,
+            slots: None,
         })
     }
 }

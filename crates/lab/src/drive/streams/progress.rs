@@ -116,10 +116,11 @@ impl Progress {
         }
     }
 
-    pub(super) fn record(&self, ending: StreamEnding) -> StreamRecord {
+    pub(super) fn record(&self, ending: StreamEnding, ended_us: u64) -> StreamRecord {
         let was_cut = matches!(ending, StreamEnding::Cancelled | StreamEnding::Stalled);
         StreamRecord {
             stream: self.stream,
+            ended_us,
             status: self.status,
             cohort: self.cohort.clone(),
             ttft_us: self.ttft_us,

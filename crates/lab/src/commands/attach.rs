@@ -1,0 +1,306 @@
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::print;
+use super::run::{check_metrics, code, command_line};
+use crate::exit::Usage;
+use crate::reach::{reach, redacted_url};
+use crate::run::{Calibration, Finished, Interrupt, Plan};
+use crate::scenario::{self, Expectation, Method, Scenario, Target, Variant};
+use crate::show;
+use crate::show::progress::Progress;
+use crate::summary::{Outcome, State};
+
+/// Flags of the command.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// URL that is asked for a stream, or for a short answer, over and over
+    #[arg(long, value_name = "URL")]
+    stream: String,
+    /// How it is asked
+    #[arg(long, value_name = "METHOD", default_value = "GET", value_parser = method)]
+    method: Method,
+    /// File that is sent as the body
+    #[arg(long, value_name = "FILE")]
+    body: Option<PathBuf>,
+    /// Header of each request, its value saved nowhere; {n} in it is the request's number
+    #[arg(long, short = 'H', value_name = "KEY: VALUE")]
+    header: Vec<String>,
+    /// Environment variable that holds a bearer token, printed and saved nowhere
+    #[arg(long, value_name = "NAME")]
+    bearer_env: Option<String>,
+    /// URL of the health check
+    #[arg(long, value_name = "URL", required_unless_present_any = ["sync_health", "async_health"])]
+    health: Option<String>,
+    /// URL of a health check that needs a thread of the blocking pool
+    #[arg(long, value_name = "URL")]
+    sync_health: Option<String>,
+    /// URL of a health check that the event loop answers
+    #[arg(long, value_name = "URL")]
+    async_health: Option<String>,
+    /// Streams at once, step by step; one stream alone comes first [default: 8,32,128]
+    #[arg(
+        long,
+        value_name = "N,N…",
+        value_delimiter = ',',
+        conflicts_with = "find_capacity"
+    )]
+    streams: Vec<u32>,
+    /// Ask for ever more streams until no more are served
+    #[arg(long)]
+    find_capacity: bool,
+    /// How long each step holds its streams [default: 10s, with --find-capacity 2s]
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    hold: Option<Duration>,
+    /// Number of the service's process on this machine
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+    /// URL of a JSON document of the upstream; after # a JSON pointer to its number of open streams
+    #[arg(long, value_name = "URL#/POINTER")]
+    upstream_stats: Option<String>,
+    /// Look once more after all clients have hung up: the default
+    #[arg(long, overrides_with = "no_hang_up")]
+    hang_up: bool,
+    /// Do not
+    #[arg(long)]
+    no_hang_up: bool,
+    /// How long what hung up may take to be gone
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    settle: Duration,
+    /// Exit with 1 if this holds, for instance 'health.p99 > 50ms'; may be given several times
+    #[arg(long, value_name = "EXPR")]
+    fail_if: Vec<Expectation>,
+    /// PEM file of a certificate that is trusted beside those of the system
+    #[arg(long, value_name = "FILE")]
+    ca_certificate: Option<PathBuf>,
+    /// The service is mine: ask it though its address is a public one
+    #[arg(long)]
+    i_own_this_service: bool,
+    /// Streams at once, at most
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    max_streams: u32,
+    /// Streams begun a second, at most
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]
+    max_rate: u32,
+    /// Time under load, at most; 2h is the limit
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
+    max_time: Duration,
+    /// How long health is measured before the load
+    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = humantime::parse_duration)]
+    baseline: Duration,
+    /// A health check that is not answered in this time has failed
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+    /// Name of the run, for instance `before` and `after`
+    #[arg(long, value_name = "NAME", default_value = "target")]
+    name: String,
+    /// Where the folder of the run goes
+    #[arg(long, value_name = "DIR", default_value = "results/runs")]
+    out: PathBuf,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn method(text: &str) -> Result<Method, String> {
+    let known = Method::ALL.into_iter();
+    let mut found = known.filter(|method| method.name().eq_ignore_ascii_case(text));
+    found
+        .next()
+        .ok_or_else(|| format!("one of {}", Method::ALL.map(Method::name).join(", ")))
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let (scenario, variant) = scenario(args)?;
+    let cells = scenario.cells.clone();
+    let target = cells[0].target.as_ref().context("no target")?;
+    let plan = Plan {
+        reach: reach(target)?,
+        variants: vec![variant],
+        cells: cells.clone(),
+        repeats: 1,
+        retries: 0,
+        calibration: Calibration::default(),
+        out: args.out.clone(),
+        command: command_line(),
+        scenario,
+    };
+    if !args.json {
+        print(&caps(target));
+    }
+    let finished = drive(&plan)?;
+    report(finished, args.json)
+}
+
+/// Makes the run, to its end or to Ctrl-C.
+fn drive(plan: &Plan) -> anyhow::Result<Finished> {
+    let runtime = super::runtime()?;
+    runtime.block_on(async {
+        let interrupt = Interrupt::listen()?;
+        anyhow::Ok(crate::run::run(plan, &Progress::default(), &interrupt).await?)
+    })
+}
+
+/// What bounds the load, said before anything is sent.
+pub(super) fn caps(target: &Target) -> String {
+    format!(
+        "At most {} streams at once, {} begun a second, {} under load.\n",
+        target.max_streams,
+        target.max_rate,
+        humantime::format_duration(target.max_time)
+    )
+}
+
+fn report(finished: Finished, is_json: bool) -> anyhow::Result<ExitCode> {
+    for summary in &finished.summaries {
+        if is_json {
+            // Its keys are strings, so it always serializes.
+            print(&(serde_json::to_string_pretty(summary).unwrap_or_default() + "\n"));
+            for outcome in summary.expectations.iter().filter(|outcome| !outcome.held) {
+                let _ = writeln!(std::io::stderr(), "{}", broken(outcome));
+            }
+        } else {
+            print(&show::attach::render(summary));
+            print(&show::summary::render(summary));
+        }
+    }
+    if !is_json && finished.state != State::Failed {
+        for folder in &finished.folders {
+            print(&format!("Saved in {}\n", folder.display()));
+        }
+    }
+    let code = code(&finished);
+    match finished.error {
+        Some(error) => Err(error.into()),
+        None => Ok(ExitCode::from(code)),
+    }
+}
+
+/// What broke, in one line.
+fn broken(outcome: &Outcome) -> String {
+    format!(
+        "FAILED {} {} — measured {}",
+        outcome.name, outcome.expected, outcome.measured
+    )
+}
+
+/// The scenario that the flags describe; its text, which is saved, has no secret in it.
+fn scenario(args: &Args) -> anyhow::Result<(Scenario, Variant)> {
+    let headers = args
+        .header
+        .iter()
+        .map(|header| {
+            let (name, value) = header
+                .split_once(':')
+                .ok_or_else(|| Usage("--header is a name, a colon and a value".to_owned()))?;
+            Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if args.name.is_empty() || !args.name.chars().all(is_name) {
+        return Err(Usage("--name becomes a folder's name: use a-z, 0-9 and -".to_owned()).into());
+    }
+    let path = Path::new("the command line");
+    let as_usage = |error: scenario::ScenarioError| match error {
+        scenario::ScenarioError::Invalid { message, .. } => Usage(message),
+        other => Usage(other.to_string()),
+    };
+    let mut scenario = scenario::parse(path, &text(args, str::to_owned)).map_err(as_usage)?;
+    scenario.text = text(args, redacted_url);
+    for (name, value) in headers
+        .iter()
+        .filter(|(name, _)| Target::is_plain_header(name))
+    {
+        let _ = writeln!(
+            scenario.text,
+            "headers.{} = {}",
+            quoted(name),
+            quoted(value)
+        );
+    }
+    for target in scenario
+        .cells
+        .iter_mut()
+        .filter_map(|cell| cell.target.as_mut())
+    {
+        target.headers = headers.iter().cloned().collect();
+    }
+    let mut variant = Variant::of_target(&args.name);
+    for condition in &args.fail_if {
+        variant.fail_if(condition);
+    }
+    scenario.variants = vec![variant.clone()];
+    check_metrics(&scenario)?;
+    Ok((scenario, variant))
+}
+
+/// A scenario file of the flags, without headers; URLs as `shown` has them.
+fn text(args: &Args, shown: impl Fn(&str) -> String) -> String {
+    let time = |time: Duration| quoted(&humantime::format_duration(time).to_string());
+    let default = if args.find_capacity { 2 } else { 10 };
+    let hold = args.hold.unwrap_or(Duration::from_secs(default));
+    let mut steps = args.streams.clone();
+    if steps.is_empty() && !args.find_capacity {
+        steps = vec![8, 32, 128];
+        steps.retain(|&count| count <= args.max_streams);
+    }
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|count| format!("{{ name = \"{count}\", streams = {count} }}"))
+        .collect();
+    let conditions: Vec<_> = args
+        .fail_if
+        .iter()
+        .map(|one| quoted(&one.to_string()))
+        .collect();
+    let mut text = format!(
+        "schema = 1\nname = \"attach\"\ntitle = \"A service, from outside\"\nfail_if = [{}]\n\n\
+         [[cell]]\nname = \"attach\"\nsteps = [{}]\n\n\
+         [probe]\nrate = 50\ntimeout = {}\n\n\
+         [phases]\nbaseline = {}\nhold = {}\nrecovery = {}\n\n[target]\n",
+        conditions.join(", "),
+        steps.join(", "),
+        time(args.timeout),
+        time(args.baseline),
+        time(hold),
+        time(args.settle),
+    );
+    let mut line = |key: &str, value: Option<String>| {
+        if let Some(value) = value {
+            let _ = writeln!(text, "{key} = {value}");
+        }
+    };
+    let url = |url: &Option<String>| url.as_ref().map(|url| quoted(&shown(url)));
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| quoted(&path.to_string_lossy()));
+    line("stream", Some(quoted(&shown(&args.stream))));
+    line("method", Some(quoted(args.method.name())));
+    line("body", path(&args.body));
+    line("bearer_env", args.bearer_env.as_deref().map(quoted));
+    line("health", url(&args.health));
+    line("sync_health", url(&args.sync_health));
+    line("async_health", url(&args.async_health));
+    line("pid", args.pid.map(|pid| pid.to_string()));
+    line("upstream_stats", url(&args.upstream_stats));
+    line("ca_certificate", path(&args.ca_certificate));
+    line(
+        "i_own_this_service",
+        Some(args.i_own_this_service.to_string()),
+    );
+    line("find_capacity", Some(args.find_capacity.to_string()));
+    line("hang_up", Some((!args.no_hang_up).to_string()));
+    line("settle", Some(time(args.settle)));
+    line("max_streams", Some(args.max_streams.to_string()));
+    line("max_rate", Some(args.max_rate.to_string()));
+    line("max_time", Some(time(args.max_time)));
+    text
+}
+
+/// As TOML has a string.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}

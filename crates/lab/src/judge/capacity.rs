@@ -1,0 +1,160 @@
+//! How many streams a service serves at once, as seen from outside while ever more are asked for.
+
+use super::flat;
+use crate::summary::{Capacity, Probe, Step, Summary};
+
+/// A step in which one stream takes this many times what it takes alone has a queue.
+const QUEUED: f64 = 1.25;
+
+/// A request that takes less, in microseconds, is decided by the machine and not by a limit.
+const LEAST_TOOK_US: u64 = 20_000;
+
+/// Whether a stream gives its first byte only at its end, as a short answer does: then it is never
+/// seen to be served while others wait.
+#[must_use]
+pub fn is_short(summary: &Summary) -> bool {
+    let Some(alone) = summary.steps.first().map(|step| &step.load.streams) else {
+        return false;
+    };
+    match (alone.took_us.p50, alone.ttft_us.p50) {
+        (Some(took), Some(ttft)) => took.saturating_sub(ttft) <= (took / 10).max(5_000),
+        _ => false,
+    }
+}
+
+/// The capacity, if more streams were asked for than were served.
+#[must_use]
+pub fn of(summary: &Summary) -> Option<Capacity> {
+    let is_short = is_short(summary);
+    let seen: Vec<u64> = summary
+        .steps
+        .iter()
+        .filter_map(|step| {
+            if is_short {
+                by_throughput(summary, step)
+            } else {
+                by_plateau(step)
+            }
+        })
+        .collect();
+    // What most steps agree on; of two, what was seen last.
+    let streams = seen
+        .iter()
+        .copied()
+        .max_by_key(|one| seen.iter().filter(|other| *other == one).count())?;
+    let seen_in = seen.iter().filter(|one| **one == streams).count() as u64;
+    let of = seen.len() as u64;
+    let health = if is_sync_starved(summary) {
+        "; from there on sync health starves"
+    } else {
+        ""
+    };
+    Some(Capacity {
+        streams,
+        seen_in,
+        of,
+        confidence: format!(
+            "{streams}, seen in {seen_in} of {of} steps that asked for more; consistent with a \
+             blocking pool or limit of {streams}{health}"
+        ),
+    })
+}
+
+/// Some are served, and others have not got a byte.
+fn by_plateau(step: &Step) -> Option<u64> {
+    let streams = &step.load.streams;
+    let asked = step.streams?;
+    let turned_away = streams.refused > 0;
+    let served = step.served_at_once;
+    let waits = streams.waiting + streams.unserved > 0;
+    (served > 0 && served < asked && (waits || turned_away)).then_some(served)
+}
+
+/// Each takes longer than alone: what is worked on at once is throughput times the time that one takes
+/// alone, by Little's law. Where sync health is seen to starve, the capacity is not beyond that step.
+fn by_throughput(summary: &Summary, step: &Step) -> Option<u64> {
+    let alone = summary.steps.first()?.load.streams.took_us.p50?;
+    let asked = step.streams?;
+    let streams = &step.load.streams;
+    let took = streams.took_us.p50?;
+    let seconds = step.load.duration_us as f64 / 1e6;
+    if alone < LEAST_TOOK_US || (took as f64) < QUEUED * alone as f64 || seconds <= 0.0 {
+        return None;
+    }
+    let per_second = streams.complete as f64 / seconds;
+    let busy = (per_second * alone as f64 / 1e6).round().max(1.0) as u64;
+    let starved = summary
+        .steps
+        .iter()
+        .find(|step| starves(summary, step))
+        .and_then(|step| step.streams);
+    let busy = starved.map_or(busy, |starved| busy.min(starved));
+    (busy < asked).then_some(busy)
+}
+
+fn is_sync_starved(summary: &Summary) -> bool {
+    summary.steps.iter().any(|step| starves(summary, step))
+}
+
+fn starves(summary: &Summary, step: &Step) -> bool {
+    let of =
+        |probes: &std::collections::BTreeMap<String, Probe>| probes.get("health_sync").cloned();
+    let baseline = of(&summary.phases.baseline.probes);
+    let hold = of(&step.load.probes);
+    baseline
+        .zip(hold)
+        .is_some_and(|(baseline, hold)| flat::hurts(&baseline, &hold) == Some(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::outside::tests::{attached, step};
+
+    fn capacity(steps: Vec<Step>) -> Option<(u64, u64, u64)> {
+        let summary = attached(steps);
+        of(&summary).map(|one| (one.streams, one.seen_in, one.of))
+    }
+
+    #[test]
+    fn a_plateau_is_the_capacity_and_steps_below_it_say_nothing() {
+        let steps = [(1, 1), (4, 4), (6, 4), (8, 4), (12, 4)];
+        let steps = steps.map(|(asked, served)| step(asked, served)).to_vec();
+        assert_eq!(capacity(steps), Some((4, 3, 3)));
+        let all_served = [1, 8, 64].map(|asked| step(asked, asked)).to_vec();
+        assert_eq!(capacity(all_served), None);
+    }
+
+    #[test]
+    fn a_step_that_disagrees_is_told() {
+        let steps = [(1, 1), (12, 10), (16, 10), (24, 9)];
+        let summary = attached(steps.map(|(asked, served)| step(asked, served)).to_vec());
+        let capacity = of(&summary).expect("a plateau");
+        assert!(
+            capacity.confidence.starts_with("10, seen in 2 of 3 steps"),
+            "{}",
+            capacity.confidence
+        );
+    }
+
+    #[test]
+    fn short_answers_tell_by_throughput() {
+        let short = |asked: u64, took_us: u64, complete: u64| {
+            let mut step = step(asked, 0);
+            let streams = &mut step.load.streams;
+            (streams.complete, streams.waiting) = (complete, asked);
+            streams.took_us.p50 = Some(took_us);
+            streams.ttft_us.p50 = Some(took_us);
+            step.load.duration_us = 4_000_000;
+            step
+        };
+        // A second each, on four threads.
+        let steps = vec![
+            short(1, 1_002_000, 4),
+            short(4, 1_003_000, 16),
+            short(6, 1_500_000, 16),
+            short(8, 2_000_000, 16),
+        ];
+        assert_eq!(capacity(steps), Some((4, 2, 2)));
+    }
+}

@@ -1,0 +1,158 @@
+//! Who may be asked: a load on somebody else's service is no measurement but an attack.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+
+use crate::exit::Usage;
+use crate::http::Reach;
+use crate::scenario::Target;
+use crate::stage::StageError;
+
+/// Looks up every address of a target before anything is sent to one, and refuses what is not private.
+///
+/// # Errors
+/// [`Usage`] for a public address, unless the target says that it is the user's own, or a URL that is
+/// none; [`StageError::Target`] for a name that has no address.
+pub fn reach(target: &Target) -> anyhow::Result<Reach> {
+    let mut reach = Reach {
+        addresses: Vec::new(),
+        ca_certificate: target.ca_certificate.clone(),
+    };
+    for text in target.urls() {
+        let url: reqwest::Url = text
+            .parse()
+            .map_err(|error| Usage(format!("`{}` is no URL: {error}", redacted_url(&text))))?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let bare = host.trim_matches(['[', ']']);
+        let port = url.port_or_known_default().unwrap_or(80);
+        let addresses: Vec<SocketAddr> = (bare, port)
+            .to_socket_addrs()
+            .map_err(|error| StageError::Target(format!("{host} has no address: {error}")))?
+            .collect();
+        if let Some(public) = addresses.iter().find(|address| !is_private(address.ip()))
+            && !target.i_own_this_service
+        {
+            return Err(Usage(format!(
+                "{} is at {}, a public address: a load may only be put on a service of one's own; \
+                 if this one is yours, say so with --i-own-this-service",
+                host,
+                public.ip()
+            ))
+            .into());
+        }
+        if bare.parse::<IpAddr>().is_err() {
+            reach.addresses.push((host, addresses));
+        }
+    }
+    Ok(reach)
+}
+
+/// Whether an address is reachable only from here or from a network of one's own: loopback, RFC 1918,
+/// link-local, shared (RFC 6598, behind a carrier's NAT) and unique local ones.
+#[must_use]
+pub fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let is_shared = v4.octets()[0] == 100 && v4.octets()[1] & 0b1100_0000 == 64;
+            v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || is_shared
+                || v4 == Ipv4Addr::UNSPECIFIED
+        }
+        IpAddr::V6(v6) => {
+            v6.is_loopback()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+                || v6.is_unspecified()
+        }
+    }
+}
+
+/// Parameters of a URL that may be secrets, by a part of their names.
+const SECRET: [&str; 7] = [
+    "key",
+    "token",
+    "secret",
+    "pass",
+    "auth",
+    "sig",
+    "credential",
+];
+
+/// A URL as it may be shown and saved: without user and password, and without the values of
+/// parameters that may be secrets.
+#[must_use]
+pub fn redacted_url(text: &str) -> String {
+    let Ok(mut url) = text.parse::<reqwest::Url>() else {
+        return text.split(['?', '@']).next().unwrap_or_default().to_owned();
+    };
+    if url.password().is_some() || !url.username().is_empty() {
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+    }
+    let Some(query) = url.query().map(str::to_owned) else {
+        return url.to_string();
+    };
+    let shown: Vec<_> = query
+        .split('&')
+        .map(|pair| {
+            let name = pair.split('=').next().unwrap_or_default();
+            let lower = name.to_ascii_lowercase();
+            if SECRET.iter().any(|part| lower.contains(part)) {
+                format!("{name}=REDACTED")
+            } else {
+                pair.to_owned()
+            }
+        })
+        .collect();
+    url.set_query(Some(&shown.join("&")));
+    url.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_else_can_have_is_private() {
+        let is_private = |text: &str| is_private(text.parse().expect("an address"));
+        for address in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.1.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+            "::ffff:10.0.0.1",
+        ] {
+            assert!(is_private(address), "{address}");
+        }
+        for address in [
+            "8.8.8.8",
+            "203.0.113.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "192.169.0.1",
+            "2001:db8::1",
+            "2606:4700::1111",
+            "::ffff:8.8.8.8",
+        ] {
+            assert!(!is_private(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        let shown =
+            redacted_url("http://me:pw@127.0.0.1:8000/x?chunks=3&api_key=abc&accessToken=d");
+        assert_eq!(
+            shown,
+            "http://127.0.0.1:8000/x?chunks=3&api_key=REDACTED&accessToken=REDACTED"
+        );
+    }
+}

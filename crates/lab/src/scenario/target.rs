@@ -1,0 +1,213 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::Method;
+use super::duration::time;
+use super::ranges::{HOUR, Range, range};
+
+/// A service of somebody else's that is driven from outside: by its URLs alone, and whatever else is
+/// given. Its load is slots: each holds one stream, and asks for the next when that one ends.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// URL that is asked for a stream, or for a short answer.
+    pub stream: String,
+    /// How it is asked.
+    #[serde(default)]
+    pub method: Method,
+    /// Headers of each request; `{n}` in a value stands for the number of the request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// File that is sent as the body.
+    pub body: Option<PathBuf>,
+    /// Environment variable that holds a bearer token, which is not saved anywhere.
+    pub bearer_env: Option<String>,
+    /// URL of a health check.
+    pub health: Option<String>,
+    /// URL of one that needs a thread of the blocking pool.
+    pub sync_health: Option<String>,
+    /// URL of one that the event loop answers.
+    pub async_health: Option<String>,
+    /// Number of its process, if it runs on this machine.
+    pub pid: Option<u32>,
+    /// URL of a JSON document of its upstream; after `#` a JSON pointer to the number of streams that
+    /// the upstream has open, `/open` if absent.
+    pub upstream_stats: Option<String>,
+    /// PEM file of a certificate that is trusted beside those of the system.
+    pub ca_certificate: Option<PathBuf>,
+    /// Command line that starts the service; it is ended with the cell.
+    pub command: Option<Vec<String>>,
+    /// How long it may take until its first health URL answers.
+    #[serde(default = "ready_within", deserialize_with = "time")]
+    pub ready_within: Duration,
+    /// Whether an address that is not private may be asked: only the owner of a service may say so.
+    #[serde(default)]
+    pub i_own_this_service: bool,
+    /// Whether more streams are asked for only until no more are served.
+    #[serde(default)]
+    pub find_capacity: bool,
+    /// Whether it is looked at once more after all clients have hung up.
+    #[serde(default = "yes")]
+    pub hang_up: bool,
+    /// How long what clients leave behind may take to be gone.
+    #[serde(default = "settle", deserialize_with = "time")]
+    pub settle: Duration,
+    /// Streams at once, at most.
+    #[serde(default = "max_streams")]
+    pub max_streams: u32,
+    /// Streams begun a second, at most.
+    #[serde(default = "max_rate")]
+    pub max_rate: u32,
+    /// Time under load, at most.
+    #[serde(default = "max_time", deserialize_with = "time")]
+    pub max_time: Duration,
+}
+
+fn ready_within() -> Duration {
+    Duration::from_secs(15)
+}
+
+fn settle() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn max_streams() -> u32 {
+    256
+}
+
+fn max_rate() -> u32 {
+    200
+}
+
+fn max_time() -> Duration {
+    Duration::from_secs(15 * 60)
+}
+
+/// Header names whose values may be saved: none of them is a secret.
+const PLAIN_HEADERS: [&str; 5] = [
+    "accept",
+    "accept-language",
+    "content-type",
+    "user-agent",
+    "x-request-id",
+];
+
+impl Target {
+    /// Streams at once that a search for the capacity asks for, in order: upward only, because what
+    /// hung up may still hold its thread.
+    #[must_use]
+    pub fn ladder(most: u32) -> Vec<u32> {
+        let doubling = (0..).flat_map(|n| [4_u32 << n, 6 << n]);
+        [1, 2, 3]
+            .into_iter()
+            .chain(doubling)
+            .take_while(|&count| count <= most)
+            .collect()
+    }
+
+    /// The health checks, by the names that a diagnosis knows them by.
+    #[must_use]
+    pub fn endpoints(&self) -> BTreeMap<String, String> {
+        [
+            ("health_sync", &self.sync_health),
+            ("health_async", &self.async_health),
+            ("health", &self.health),
+        ]
+        .into_iter()
+        .filter_map(|(name, url)| Some((name.to_owned(), url.clone()?)))
+        .collect()
+    }
+
+    /// The upstream's document and the pointer into it.
+    #[must_use]
+    pub fn upstream(&self) -> Option<(String, String)> {
+        let given = self.upstream_stats.as_ref()?;
+        let (url, pointer) = given.split_once('#').unwrap_or((given, "/open"));
+        Some((url.to_owned(), pointer.to_owned()))
+    }
+
+    /// Every URL that is asked.
+    #[must_use]
+    pub fn urls(&self) -> Vec<String> {
+        let upstream = self.upstream().map(|(url, _)| url);
+        let mut urls = vec![self.stream.clone()];
+        urls.extend(self.endpoints().into_values());
+        urls.extend(upstream);
+        urls
+    }
+
+    /// Whether the value of this header may stand in a file.
+    #[must_use]
+    pub fn is_plain_header(name: &str) -> bool {
+        PLAIN_HEADERS.contains(&name.to_ascii_lowercase().as_str())
+    }
+
+    pub(super) fn ranges(&self) -> Vec<Range> {
+        let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        vec![
+            range(
+                "target.stream",
+                self.urls().iter().all(is_url),
+                "URLs that start with http:// or https://",
+            ),
+            range(
+                "target.health",
+                !self.endpoints().is_empty(),
+                "at least one of health, sync_health and async_health",
+            ),
+            range(
+                "target.headers",
+                self.headers.keys().all(|name| {
+                    let name = name.to_ascii_lowercase();
+                    name != "authorization" && name != "proxy-authorization" && name != "cookie"
+                }),
+                "no secrets, which would be saved with the file: name an environment variable in bearer_env",
+            ),
+            range(
+                "target.command",
+                self.command
+                    .as_ref()
+                    .is_none_or(|command| !command.is_empty()),
+                "a program and its arguments",
+            ),
+            range(
+                "target.ready_within",
+                self.ready_within <= HOUR,
+                "at most 1h",
+            ),
+            range("target.settle", self.settle <= HOUR, "at most 1h"),
+            range(
+                "target.max_streams",
+                (1..=4096).contains(&self.max_streams),
+                "1 to 4096",
+            ),
+            range(
+                "target.max_rate",
+                (1..=2000).contains(&self.max_rate),
+                "1 to 2000",
+            ),
+            range("target.max_time", self.max_time <= 2 * HOUR, "at most 2h"),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ladder_only_goes_up_and_is_dense_where_pools_are_small() {
+        assert_eq!(
+            Target::ladder(100),
+            [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96]
+        );
+        assert_eq!(Target::ladder(5), [1, 2, 3, 4]);
+    }
+}

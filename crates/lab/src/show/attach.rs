@@ -1,0 +1,83 @@
+//! What a target did, step by step.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+use crate::judge::capacity;
+use crate::summary::{Distribution, Step, Summary};
+use crate::units::{percent, time, wrapped};
+
+/// The steps as a table, and the capacity.
+#[must_use]
+pub fn render(summary: &Summary) -> String {
+    let Some(attach) = &summary.attach else {
+        return String::new();
+    };
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    let names: Vec<_> = attach.health.keys().collect();
+    let mut header = ["streams", "served\nat once", "waiting", "first\nbyte p50"]
+        .map(str::to_owned)
+        .to_vec();
+    header.extend(names.iter().map(|name| {
+        let name = name.strip_prefix("health_").unwrap_or(name);
+        format!("{name}\np99")
+    }));
+    header.push("checks\nfailed".to_owned());
+    table.set_header(header.iter().map(right));
+    let afresh = attach.after_hang_up.iter();
+    for step in summary.steps.iter().chain(afresh) {
+        let mut row = row(step, &names);
+        if capacity::is_short(summary) {
+            // A short answer is never seen to be served while another waits.
+            row[1] = "n/a".to_owned();
+        }
+        table.add_row(row.iter().map(right));
+    }
+    let mut text = format!("\n{} {}\n{table}\n", attach.method, attach.stream);
+    if attach.after_hang_up.is_some() {
+        text.push_str(&wrapped(
+            "",
+            "  ",
+            "The last row was asked for afresh, after a hang-up of all clients.",
+        ));
+    }
+    if let Some(capacity) = &attach.capacity {
+        let line = format!("inferred_capacity: {}", capacity.confidence);
+        text.push_str(&wrapped("", "  ", &line));
+    }
+    text
+}
+
+fn right(text: &String) -> Cell {
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+fn row(step: &Step, names: &[&String]) -> Vec<String> {
+    let streams = &step.load.streams;
+    let mut row = vec![
+        step.streams.unwrap_or(0).to_string(),
+        step.served_at_once.to_string(),
+        (streams.waiting + streams.unserved).to_string(),
+        shown(streams.ttft_us.p50, streams.ttft_us.p50_censored),
+    ];
+    let probes = || names.iter().filter_map(|name| step.load.probes.get(*name));
+    row.extend(probes().map(|probe| p99(&probe.response_us)));
+    let (due, ok) = probes().fold((0, 0), |(due, ok), one| (due + one.due, ok + one.ok));
+    row.push(if due > 0 {
+        percent(100.0 * (due - ok.min(due)) as f64 / due as f64)
+    } else {
+        "n/a".to_owned()
+    });
+    row
+}
+
+fn p99(figures: &Distribution) -> String {
+    shown(figures.p99, figures.p99_censored)
+}
+
+fn shown(us: Option<u64>, is_bound: bool) -> String {
+    let bound = if is_bound { "≥ " } else { "" };
+    us.map_or("n/a".to_owned(), |us| format!("{bound}{}", time(us as f64)))
+}

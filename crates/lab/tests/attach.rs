@@ -1,0 +1,176 @@
+//! `lab attach` as a tool: who may be asked, what is kept secret, how it ends.
+
+use std::time::{Duration, Instant};
+
+use crate::support::fake::{Fake, TOKEN};
+use crate::support::{Bench, eventually, stderr, stdout};
+use rustix::process::{Pid, Signal, kill_process};
+
+const SHORT_RUN: [&str; 8] = [
+    "--streams",
+    "4",
+    "--for",
+    "500ms",
+    "--baseline",
+    "1s",
+    "--settle",
+    "2s",
+];
+
+fn args<'a>(stream: &'a str, health: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["attach", "--stream", stream, "--health", health];
+    args.extend(SHORT_RUN);
+    args.extend(more);
+    args
+}
+
+#[test]
+fn a_public_address_is_refused_before_anything_is_sent() {
+    let bench = Bench::new("");
+    for address in ["8.8.8.8", "203.0.113.1", "[2001:db8::1]"] {
+        let public = format!("http://{address}:9/x");
+        let private = "http://127.0.0.1:9/x";
+        for (stream, health) in [(public.as_str(), private), (private, public.as_str())] {
+            let begun = Instant::now();
+            let output = bench.run(&args(stream, health, &[]));
+            assert_eq!(output.status.code(), Some(2));
+            let text = stderr(&output);
+            assert!(text.contains("--i-own-this-service"), "{text}");
+            assert_eq!(text.trim().lines().count(), 1, "{text}");
+            // A packet to such an address is not answered: it would have been waited for.
+            assert!(begun.elapsed() < Duration::from_secs(2));
+        }
+    }
+    assert!(bench.runs().is_empty());
+}
+
+#[test]
+fn what_is_not_there_is_said_in_a_sentence() {
+    let bench = Bench::new("");
+    // Port 9 of loopback: nobody listens.
+    let output = bench.run(&args("http://127.0.0.1:9/s", "http://127.0.0.1:9/h", &[]));
+    assert_eq!(output.status.code(), Some(4));
+    let text = stderr(&output);
+    assert!(text.contains("cannot reach http://127.0.0.1:9/h"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_at_the_start_is_said_and_not_measured() {
+    let bench = Bench::new("");
+    let fake = Fake::start().await;
+    let health = fake.url("/health");
+    for (path, status) in [("/lines", "401"), ("/nothing", "404")] {
+        let begun = Instant::now();
+        let output = bench.run(&args(&fake.url(path), &health, &[]));
+        assert_eq!(output.status.code(), Some(4), "{}", stdout(&output));
+        let text = stderr(&output);
+        assert!(
+            text.contains(&format!("is answered with {status}")),
+            "{text}"
+        );
+        assert!(begun.elapsed() < Duration::from_secs(8));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_used_and_neither_printed_nor_saved() {
+    let bench = Bench::new("");
+    let fake = Fake::start().await;
+    let (stream, health) = (fake.url("/lines?api_key=sesame-4711"), fake.url("/health"));
+    let header = format!("Authorization: Bearer {TOKEN}");
+    let ways: [&[&str]; 2] = [&["--bearer-env", "LAB_TEST_TOKEN"], &["--header", &header]];
+    for way in ways {
+        let output = bench
+            .lab(&args(&stream, &health, way))
+            .env("LAB_TEST_TOKEN", TOKEN)
+            .output()
+            .expect("lab runs");
+        assert!(
+            matches!(output.status.code(), Some(0 | 3)),
+            "{}{}",
+            stdout(&output),
+            stderr(&output)
+        );
+        let summary = bench.summary("attach").expect("saved");
+        // JSON lines count as chunks.
+        let streams = &summary["phases"]["load"]["streams"];
+        assert_eq!(streams["receiving_peak"], 4, "{streams:#}");
+        assert!(streams["chunks"].as_u64() > Some(8), "{streams:#}");
+        let printed = format!("{}{}", stdout(&output), stderr(&output));
+        assert!(!printed.contains(TOKEN), "{printed}");
+    }
+    for entry in files_below(bench.path()) {
+        let bytes = std::fs::read(&entry).expect("readable");
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(TOKEN), "the token is in {}", entry.display());
+    }
+}
+
+fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        if entry.path().is_dir() {
+            files.extend(files_below(&entry.path()));
+        } else {
+            files.push(entry.path());
+        }
+    }
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_a_gate_it_exits_with_1_and_says_what_broke_in_one_line() {
+    let bench = Bench::new("");
+    let fake = Fake::start().await;
+    let header = format!("Authorization: Bearer {TOKEN}");
+    let (stream, health) = (fake.url("/lines"), fake.url("/health"));
+    let gate = |conditions: &[&str]| {
+        let mut more = vec!["--header", header.as_str()];
+        for condition in conditions {
+            more.extend(["--fail-if", condition]);
+        }
+        bench.measure(&args(&stream, &health, &more))
+    };
+    let passed = gate(&[
+        "health.p50 > 1s",
+        "diagnosis != healthy",
+        "steps.4.ttft.p99 > 2s",
+    ]);
+    assert_eq!(passed.status.code(), Some(0), "{}", stdout(&passed));
+    let broken = gate(&["health.p50 > 1us"]);
+    assert_eq!(broken.status.code(), Some(1), "{}", stdout(&broken));
+    let text = stdout(&broken);
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("FAILED"))
+        .collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    assert!(lines[0].contains("health.p50"), "{text}");
+    assert!(text.starts_with("At most 256 streams at once"), "{text}");
+    let unknown = bench.run(&args(&stream, &health, &["--fail-if", "healht.p50 > 1s"]));
+    assert_eq!(unknown.status.code(), Some(2), "{}", stderr(&unknown));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_closes_every_stream_and_what_was_measured_is_saved() {
+    let bench = Bench::new("");
+    let fake = Fake::start().await;
+    let header = format!("Authorization: Bearer {TOKEN}");
+    let (stream, health) = (fake.url("/lines"), fake.url("/health"));
+    let more = ["--header", &header, "--for", "60s"];
+    let mut all = args(&stream, &health, &[]);
+    all.retain(|arg| !["--for", "500ms"].contains(arg));
+    all.extend(more);
+    let mut lab = bench.lab(&all).spawn().expect("lab starts");
+    eventually("a stream is open", || async { fake.open() > 0 }).await;
+    let pid = i32::try_from(lab.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a pid");
+    kill_process(pid, Signal::INT).expect("signalled");
+    let status = lab.wait().expect("ended");
+    assert_eq!(status.code(), Some(130));
+    eventually("all streams are closed", || async { fake.open() == 0 }).await;
+    let summary = bench.summary("attach").expect("saved");
+    assert_eq!(summary["state"], "interrupted");
+}

@@ -1,0 +1,502 @@
+//! `lab attach` against the lab's own servers, given URLs only: the right diagnosis, or every candidate
+//! and the flag that decides, and then the right one when that flag is given.
+
+use crate::support::{Bench, Stage, stderr};
+use serde_json::Value;
+
+/// Streams that last longer than any test.
+const STREAM: &str = "/chat/stream?chunks=100000&interval=50ms&ttft=20ms";
+const RELAY: &str = "/disconnect/stream?chunks=100000&interval=50ms&ttft=20ms";
+const SILENT: &str = "/disconnect/stream?chunks=100000&interval=50ms&ttft=20ms&fault=stall@3";
+/// A JSON body whose parsing takes a hundred milliseconds and more.
+const BODY: u64 = 25_000_000;
+
+const FIND: &[&str] = &["--find-capacity", "--for", "700ms"];
+
+/// One server, one load, and what is to be found with what is given.
+struct Case {
+    name: &'static str,
+    server: &'static str,
+    flags: &'static [&'static str],
+    path: &'static str,
+    load: &'static [&'static str],
+    given: &'static [Given],
+}
+
+/// What is given beside the URLs of health, and what is to be found then.
+enum Given {
+    /// This diagnosis, and this capacity.
+    Nothing(&'static str, Option<u64>),
+    /// None, but these candidates among others, and the flag that decides.
+    Undecided(&'static [&'static str], &'static str),
+    /// The same without `--sync-health`.
+    NoSync(&'static [&'static str], &'static str),
+    Pid(&'static str),
+    UpstreamStats(&'static str, Option<u64>),
+}
+
+use Given::{NoSync, Nothing, Pid, Undecided, UpstreamStats};
+
+const LOOP_OR_CPU: &[&str] = &["event_loop_blocked", "cpu_saturated"];
+
+const CASES: &[Case] = &[
+    Case {
+        name: "stream",
+        server: "server-broken",
+        flags: &["--pool-threads", "4", "--worker-threads", "2"],
+        path: STREAM,
+        load: FIND,
+        given: &[
+            Nothing("blocking_pool_exhausted", Some(4)),
+            NoSync(
+                &["blocking_pool_exhausted", "upstream_limit"],
+                "--sync-health",
+            ),
+        ],
+    },
+    Case {
+        name: "stream, fixed",
+        server: "server-fixed",
+        flags: &["--pool-threads", "4", "--worker-threads", "2"],
+        path: STREAM,
+        load: &["--find-capacity", "--for", "700ms", "--max-streams", "16"],
+        given: &[Nothing("healthy", None)],
+    },
+    Case {
+        name: "disconnect, no-op close",
+        server: "server-broken",
+        flags: &[
+            "--variant",
+            "no-op-close",
+            "--max-upstream",
+            "2",
+            "--worker-threads",
+            "2",
+        ],
+        path: RELAY,
+        load: FIND,
+        given: &[Nothing("connection_leak", Some(2))],
+    },
+    Case {
+        name: "disconnect, a limit of two",
+        server: "server-fixed",
+        flags: &["--max-upstream", "2", "--worker-threads", "2"],
+        path: RELAY,
+        load: FIND,
+        given: &[
+            Undecided(&["upstream_limit", "bulkhead_full"], "--upstream-stats"),
+            UpstreamStats("upstream_limit", Some(2)),
+        ],
+    },
+    Case {
+        name: "large body",
+        server: "server-broken",
+        flags: &["--runtime", "single-threaded", "--worker-threads", "1"],
+        path: "/ping",
+        load: &[
+            "--method",
+            "POST",
+            "--body",
+            "body.json",
+            "--streams",
+            "2",
+            "--for",
+            "2s",
+        ],
+        given: &[Pid("event_loop_blocked")],
+    },
+    Case {
+        name: "large body, fixed",
+        server: "server-fixed",
+        flags: &[
+            "--runtime",
+            "single-threaded",
+            "--worker-threads",
+            "1",
+            "--cpu-threads",
+            "1",
+        ],
+        path: "/ping",
+        load: &[
+            "--method",
+            "POST",
+            "--body",
+            "body.json",
+            "--streams",
+            "2",
+            "--for",
+            "2s",
+        ],
+        given: &[Nothing("healthy", None)],
+    },
+    Case {
+        name: "liveness",
+        server: "server-broken",
+        flags: &["--pool-threads", "4", "--worker-threads", "2"],
+        path: "/predict?work=300ms",
+        load: &["--method", "POST", "--find-capacity", "--for", "1500ms"],
+        given: &[Nothing("blocking_pool_exhausted", Some(4))],
+    },
+    Case {
+        name: "liveness, dedicated",
+        server: "server-broken",
+        flags: &[
+            "--variant",
+            "dedicated",
+            "--pool-threads",
+            "4",
+            "--worker-threads",
+            "2",
+        ],
+        path: "/predict?work=200ms",
+        load: &["--method", "POST", "--streams", "8", "--for", "2s"],
+        given: &[UpstreamStats("bulkhead_full", Some(1))],
+    },
+    Case {
+        name: "liveness, fixed",
+        server: "server-fixed",
+        flags: &[
+            "--pool-threads",
+            "4",
+            "--queue",
+            "4",
+            "--worker-threads",
+            "2",
+        ],
+        path: "/predict?work=200ms",
+        load: &["--method", "POST", "--streams", "16", "--for", "2s"],
+        given: &[Nothing("healthy", Some(4))],
+    },
+    Case {
+        name: "route-matrix, a blocked loop",
+        server: "server-broken",
+        flags: &["--runtime", "single-threaded", "--worker-threads", "1"],
+        path: "/async-route-sync-inner-async-bg-async-task?inner=200ms&background=10ms",
+        load: &["--streams", "8", "--for", "2s"],
+        given: &[Undecided(LOOP_OR_CPU, "--pid")],
+    },
+];
+
+/// What is not run each time, for want of time.
+const MORE: &[Case] = &[
+    Case {
+        name: "stream, per chunk",
+        server: "server-broken",
+        flags: &[
+            "--variant",
+            "per-chunk",
+            "--pool-threads",
+            "4",
+            "--worker-threads",
+            "2",
+        ],
+        path: "/chat/stream?chunks=100000&interval=250ms&ttft=20ms",
+        load: &["--streams", "40", "--for", "2s"],
+        given: &[Nothing("blocking_pool_exhausted", None)],
+    },
+    Case {
+        name: "route-matrix, fixed",
+        server: "server-fixed",
+        flags: &[
+            "--runtime",
+            "single-threaded",
+            "--worker-threads",
+            "1",
+            "--pool-threads",
+            "40",
+        ],
+        path: "/async-route-sync-inner-async-bg-async-task?inner=200ms&background=10ms",
+        load: &["--streams", "8", "--for", "2s"],
+        given: &[Nothing("healthy", None)],
+    },
+    Case {
+        name: "disconnect, no-op close",
+        server: "server-broken",
+        flags: &[
+            "--variant",
+            "no-op-close",
+            "--max-upstream",
+            "2",
+            "--worker-threads",
+            "2",
+        ],
+        path: RELAY,
+        load: FIND,
+        given: &[UpstreamStats("connection_leak", Some(2))],
+    },
+    Case {
+        name: "large body",
+        server: "server-broken",
+        flags: &["--runtime", "single-threaded", "--worker-threads", "1"],
+        path: "/ping",
+        load: &[
+            "--method",
+            "POST",
+            "--body",
+            "body.json",
+            "--streams",
+            "2",
+            "--for",
+            "2s",
+        ],
+        given: &[Undecided(LOOP_OR_CPU, "--pid")],
+    },
+    Case {
+        name: "liveness, dedicated",
+        server: "server-broken",
+        flags: &[
+            "--variant",
+            "dedicated",
+            "--pool-threads",
+            "4",
+            "--worker-threads",
+            "2",
+        ],
+        path: "/predict?work=200ms",
+        load: &["--method", "POST", "--streams", "8", "--for", "2s"],
+        given: &[Undecided(
+            &["bulkhead_full", "upstream_limit", "upstream_slow"],
+            "--upstream-stats",
+        )],
+    },
+    Case {
+        name: "route-matrix, a blocked loop",
+        server: "server-broken",
+        flags: &["--runtime", "single-threaded", "--worker-threads", "1"],
+        path: "/async-route-sync-inner-async-bg-async-task?inner=200ms&background=10ms",
+        load: &["--streams", "8", "--for", "2s"],
+        given: &[Pid("event_loop_blocked")],
+    },
+    Case {
+        name: "disconnect, detached pump",
+        server: "server-broken",
+        flags: &[
+            "--variant",
+            "detached-pump",
+            "--max-upstream",
+            "2",
+            "--worker-threads",
+            "2",
+        ],
+        path: RELAY,
+        load: FIND,
+        given: &[Nothing("connection_leak", Some(2))],
+    },
+    Case {
+        name: "disconnect, missed",
+        server: "server-broken",
+        flags: &[
+            "--variant",
+            "missed-disconnect",
+            "--max-upstream",
+            "2",
+            "--worker-threads",
+            "2",
+        ],
+        path: SILENT,
+        load: FIND,
+        given: &[Nothing("connection_leak", Some(2))],
+    },
+    Case {
+        name: "disconnect, zombie",
+        server: "server-broken",
+        flags: &[
+            "--variant",
+            "blocking-zombie",
+            "--pool-threads",
+            "4",
+            "--worker-threads",
+            "2",
+        ],
+        path: RELAY,
+        load: FIND,
+        given: &[Nothing("blocking_pool_exhausted", Some(4))],
+    },
+    Case {
+        name: "disconnect, fixed",
+        server: "server-fixed",
+        flags: &["--worker-threads", "2"],
+        path: RELAY,
+        load: &["--streams", "32", "--for", "2s"],
+        given: &[Nothing("healthy", None), UpstreamStats("healthy", None)],
+    },
+    Case {
+        name: "liveness, inline",
+        server: "server-broken",
+        flags: &["--variant", "inline", "--worker-threads", "1"],
+        path: "/predict?work=200ms",
+        load: &["--method", "POST", "--streams", "8", "--for", "2s"],
+        given: &[Undecided(LOOP_OR_CPU, "--pid"), Pid("event_loop_blocked")],
+    },
+    Case {
+        name: "route-matrix, a full pool",
+        server: "server-broken",
+        flags: &[
+            "--runtime",
+            "single-threaded",
+            "--worker-threads",
+            "1",
+            "--pool-threads",
+            "4",
+        ],
+        path: "/sync-route-sync-inner-async-bg-async-task?inner=200ms&background=10ms",
+        load: &["--streams", "12", "--for", "2s"],
+        given: &[Nothing("blocking_pool_exhausted", Some(4))],
+    },
+];
+
+/// Runs `lab attach` with health URLs and `more`; the summary.
+fn attach(bench: &Bench, stage: &Stage, case: &Case, more: &[String], no_sync: bool) -> Value {
+    let url = |path: &str| stage.url(path);
+    let mut args: Vec<String> = ["attach", "--json", "--baseline", "1s", "--timeout", "1s"]
+        .map(str::to_owned)
+        .to_vec();
+    args.extend(["--settle", "3s", "--stream"].map(str::to_owned));
+    args.push(url(case.path));
+    args.extend(["--async-health".to_owned(), url("/debug/health-async")]);
+    args.extend(["--health".to_owned(), url("/health")]);
+    if !no_sync {
+        args.extend(["--sync-health".to_owned(), url("/debug/health-sync")]);
+    }
+    args.extend(case.load.iter().map(|&arg| arg.to_owned()));
+    args.extend(more.iter().cloned());
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let output = bench.measure(&args);
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{}: {error}: {}", case.name, stderr(&output)))
+}
+
+fn candidates(summary: &Value) -> Vec<(&str, &str)> {
+    let all = summary["diagnosis"]["candidates"]
+        .as_array()
+        .expect("candidates");
+    all.iter()
+        .map(|one| {
+            (
+                one["kind"].as_str().expect("a kind"),
+                one["decided_by"].as_str().expect("what decides"),
+            )
+        })
+        .collect()
+}
+
+async fn check(bench: &Bench, case: &Case) {
+    for given in case.given {
+        // A server of its own each time: what hung up may have left something.
+        let stage = Stage::start(case.server, case.flags).await;
+        let found = |more: &[String], no_sync| attach(bench, &stage, case, more, no_sync);
+        let (summary, kind, capacity) = match given {
+            Nothing(kind, capacity) => (found(&[], false), *kind, *capacity),
+            Pid(kind) => {
+                let pid = stage.server.pid().to_string();
+                let more = ["--pid".to_owned(), pid];
+                (found(&more, false), *kind, None)
+            }
+            UpstreamStats(kind, capacity) => {
+                let more = [
+                    "--upstream-stats".to_owned(),
+                    stage.upstream_url("/stats#/open"),
+                ];
+                (found(&more, false), *kind, *capacity)
+            }
+            Undecided(expected, flag) | NoSync(expected, flag) => {
+                let summary = found(&[], matches!(given, NoSync(..)));
+                assert_eq!(
+                    summary["diagnosis"]["kind"], "undecided",
+                    "{}: {:#}",
+                    case.name, summary["diagnosis"]
+                );
+                let candidates = candidates(&summary);
+                for kind in *expected {
+                    assert!(
+                        candidates.iter().any(|(one, _)| one == kind),
+                        "{}: {kind} is no candidate: {candidates:?}",
+                        case.name
+                    );
+                }
+                assert!(
+                    candidates.iter().any(|(_, by)| by.contains(flag)),
+                    "{}: {flag} is not named: {candidates:?}",
+                    case.name
+                );
+                continue;
+            }
+        };
+        let diagnosis = &summary["diagnosis"];
+        assert_eq!(diagnosis["kind"], kind, "{}: {diagnosis:#}", case.name);
+        if capacity.is_some() {
+            assert_eq!(
+                diagnosis["inferred_capacity"].as_u64(),
+                capacity,
+                "{}: {diagnosis:#}",
+                case.name
+            );
+        }
+    }
+}
+
+async fn check_all(cases: impl Iterator<Item = &Case>) {
+    let bench = Bench::new("");
+    let mut items = String::new();
+    let mut n = 0;
+    while (items.len() as u64) < BODY {
+        let comma = if n == 0 { "" } else { "," };
+        items += &format!(
+            r#"{comma}{{"id":{n},"text":"tok{n}","vector":[0.{}]}}"#,
+            n % 1000
+        );
+        n += 1;
+    }
+    let body = format!(r#"{{"model":"m","items":[{items}]}}"#);
+    std::fs::write(bench.path().join("body.json"), body).expect("written");
+    for case in cases {
+        check(&bench, case).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_failure_is_named_or_what_would_decide_and_no_healthy_server_is_accused() {
+    check_all(CASES.iter()).await;
+}
+
+/// `cargo nextest run --release -p lab --run-ignored only -E 'test(five_times)'`: about 20 minutes on a
+/// machine that does nothing else.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes 20 minutes"]
+async fn five_times_out_of_five() {
+    for _ in 0..5 {
+        check_all(CASES.iter().chain(MORE)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_capacity_of_larger_pools_is_exact() {
+    let bench = Bench::new("");
+    for threads in ["10", "40"] {
+        let case = Case {
+            name: threads,
+            server: "server-broken",
+            flags: &[],
+            path: STREAM,
+            load: &["--find-capacity", "--for", "700ms"],
+            given: &[],
+        };
+        let flags = ["--pool-threads", threads, "--worker-threads", "2"];
+        let stage = Stage::start(case.server, &flags).await;
+        let summary = attach(&bench, &stage, &case, &[], false);
+        let diagnosis = &summary["diagnosis"];
+        assert_eq!(
+            diagnosis["kind"], "blocking_pool_exhausted",
+            "{diagnosis:#}"
+        );
+        assert_eq!(diagnosis["inferred_capacity"].to_string(), threads);
+        let capacity = &summary["attach"]["capacity"];
+        let text = format!("{threads}, seen in 3 of 3 steps");
+        assert!(
+            capacity["confidence"]
+                .as_str()
+                .is_some_and(|one| one.starts_with(&text)),
+            "{capacity:#}"
+        );
+    }
+}
