@@ -16,18 +16,19 @@ pub fn judge(expectations: &[Expectation], summary: &Summary) -> Vec<Outcome> {
         .collect()
 }
 
-/// Whether `summary` measured what the expectation is about, and it does not hold there.
+/// Whether `summary` measured what the expectation is about, the two can be compared, and it does not
+/// hold there. What a parameter is that `summary` does not have says nothing about the expectation.
 #[must_use]
 pub fn is_failed_by(expectation: &Expectation, summary: &Summary) -> bool {
     metric(&expectation.metric, summary)
-        .is_some_and(|measured| !holds(expectation, &measured, summary))
+        .is_some_and(|measured| holds(expectation, &measured, summary) == Some(false))
 }
 
 fn judge_one(expectation: &Expectation, summary: &Summary) -> Outcome {
     let measured = metric(&expectation.metric, summary);
     let held = measured
         .as_ref()
-        .is_some_and(|measured| holds(expectation, measured, summary));
+        .is_some_and(|measured| holds(expectation, measured, summary) == Some(true));
     let shown = match &measured {
         None => "not measured".to_owned(),
         Some(measured) if measured.censored => format!("≥ {}", measured.value),
@@ -41,15 +42,14 @@ fn judge_one(expectation: &Expectation, summary: &Summary) -> Outcome {
     }
 }
 
-fn holds(expectation: &Expectation, measured: &Measured, summary: &Summary) -> bool {
-    let Some(ordering) = compare(&measured.value, &expectation.value, summary) else {
-        return false;
-    };
+/// `None` if the two cannot be compared.
+fn holds(expectation: &Expectation, measured: &Measured, summary: &Summary) -> Option<bool> {
+    let ordering = compare(&measured.value, &expectation.value, summary)?;
     let is_lower_bound_enough = matches!(
         expectation.operator,
         Operator::Greater | Operator::GreaterOrEqual
     );
-    expectation.operator.holds(ordering) && (!measured.censored || is_lower_bound_enough)
+    Some(expectation.operator.holds(ordering) && (!measured.censored || is_lower_bound_enough))
 }
 
 /// `None` if the two cannot be compared.
@@ -144,5 +144,20 @@ mod tests {
         let summary = summary();
         assert!(!judged("health_sync.p99 < 5", &summary).held);
         assert!(!judged("health_sync.unanswered == 0", &summary).held);
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_failed_by_nothing() {
+        let summary = summary();
+        let failed = |text: &str| is_failed_by(&text.parse().expect("an expectation"), &summary);
+        assert!(failed("streams.served_peak == pool_threads"));
+        for text in [
+            "streams.served_peak == max_upstream",
+            "health_sync.p99 < no_such_parameter_us",
+            "health_sync.p99 < 5",
+            "health_sync.unanswered == 0",
+        ] {
+            assert!(!failed(text), "{text}");
+        }
     }
 }
