@@ -13,17 +13,30 @@ pub struct Judged<'a> {
     pub summary: &'a Summary,
 }
 
-/// One expectation of one variant, held against what was measured elsewhere.
+/// One expectation of one cell of a variant, held against what was measured elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
     /// The scenario.
     pub scenario: String,
+    /// The cell.
+    pub cell: String,
     /// The variant.
     pub variant: String,
     /// The expectation.
     pub expectation: String,
-    /// The run that fails it, as `scenario / cell / variant`; `None` if none does.
-    pub failed_by: Option<String>,
+    /// What fails it; `None` if nothing does.
+    pub failed_by: Option<FailedBy>,
+}
+
+/// What fails an expectation, the strongest evidence that it can fail first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FailedBy {
+    /// A run of another variant, as `scenario / cell / variant`.
+    Run(String),
+    /// No run; but its own run with the forecast of another cell, as `scenario / cell / variant`.
+    Forecast(String),
+    /// Nothing that was measured or forecast; but its own run, had its load fared badly.
+    Spoiled,
 }
 
 /// Holds each expectation against the valid runs of other variants, those of its own scenario first:
@@ -37,13 +50,13 @@ pub fn control(judged: &[Judged<'_>]) -> Vec<Control> {
         for expectation in &own.expectations {
             let control = Control {
                 scenario: own.summary.scenario.clone(),
+                cell: own.summary.cell.clone(),
                 variant: own.summary.variant.clone(),
                 expectation: expectation.to_string(),
                 failed_by: failed_by(expectation, own.summary, judged),
             };
             let same = |one: &&mut Control| {
-                (&one.scenario, &one.variant, &one.expectation)
-                    == (&control.scenario, &control.variant, &control.expectation)
+                one.expectation == control.expectation && is_same_cell(one, &control)
             };
             match controls.iter_mut().find(same) {
                 Some(known) => known.failed_by = known.failed_by.take().or(control.failed_by),
@@ -54,26 +67,42 @@ pub fn control(judged: &[Judged<'_>]) -> Vec<Control> {
     controls
 }
 
-fn failed_by(expectation: &Expectation, own: &Summary, judged: &[Judged<'_>]) -> Option<String> {
-    let others = judged
+fn is_same_cell(a: &Control, b: &Control) -> bool {
+    (&a.scenario, &a.cell, &a.variant) == (&b.scenario, &b.cell, &b.variant)
+}
+
+fn failed_by(expectation: &Expectation, own: &Summary, judged: &[Judged<'_>]) -> Option<FailedBy> {
+    let mut others: Vec<_> = judged
         .iter()
         .map(|one| one.summary)
         .filter(|other| other.quality.valid)
-        .filter(|other| (&other.scenario, &other.variant) != (&own.scenario, &own.variant));
-    let (same, elsewhere): (Vec<_>, Vec<_>) =
-        others.partition(|other| other.scenario == own.scenario);
-    let failing = same
+        .filter(|other| (&other.scenario, &other.variant) != (&own.scenario, &own.variant))
+        .collect();
+    others.sort_by_key(|other| {
+        let is_elsewhere = other.scenario != own.scenario;
+        let is_alike = is_broken(other) == is_broken(own);
+        (is_elsewhere, is_alike, other.cell != own.cell)
+    });
+    others
         .into_iter()
-        .chain(elsewhere)
         .find(|other| expectations::is_failed_by(expectation, other))
-        .map(|other| format!("{} / {} / {}", other.scenario, other.cell, other.variant));
-    failing
+        .map(|other| FailedBy::Run(place(other)))
         .or_else(|| foreign_forecast(expectation, own, judged))
         .or_else(|| {
-            let spoiled = spoiled(own);
-            expectations::is_failed_by(expectation, &spoiled)
-                .then(|| "its own run, spoiled".to_owned())
+            expectations::is_failed_by(expectation, &spoiled(own)).then_some(FailedBy::Spoiled)
         })
+}
+
+/// Whether it is a run of a server with a mistake: variants of one are called `broken` or `broken-…`.
+fn is_broken(summary: &Summary) -> bool {
+    summary.variant.starts_with("broken")
+}
+
+fn place(summary: &Summary) -> String {
+    format!(
+        "{} / {} / {}",
+        summary.scenario, summary.cell, summary.variant
+    )
 }
 
 /// For an expectation of a forecast: what was forecast for another cell, held against this run.
@@ -81,18 +110,15 @@ fn foreign_forecast(
     expectation: &Expectation,
     own: &Summary,
     judged: &[Judged<'_>],
-) -> Option<String> {
+) -> Option<FailedBy> {
     expectation.metric.strip_prefix("forecast.")?;
-    judged.iter().map(|one| one.summary).find_map(|other| {
+    let others = judged.iter().map(|one| one.summary);
+    let mut others = others.filter(|other| !std::ptr::eq(*other, own));
+    others.find_map(|other| {
         let mut swapped = own.clone();
         swapped.forecast = other.forecast.clone();
         forecast::settle(&mut swapped.forecast, own);
-        expectations::is_failed_by(expectation, &swapped).then(|| {
-            format!(
-                "the forecast of {} / {} / {}",
-                other.scenario, other.cell, other.variant
-            )
-        })
+        expectations::is_failed_by(expectation, &swapped).then(|| FailedBy::Forecast(place(other)))
     })
 }
 
@@ -125,10 +151,7 @@ fn spoil(load: &mut LoadPhase) {
         let outcomes = &mut class.outcomes;
         (outcomes.ok, outcomes.timeout, class.unanswered) = (0, outcomes.due, 0);
         (class.completed, class.throughput_per_second) = (0, Some(0.0));
-        outcomes.response_us = Distribution {
-            max: Some(1),
-            ..Distribution::default()
-        };
+        outcomes.response_us = never(&outcomes.response_us);
     }
     load.streams.truncated = load.streams.started;
     load.streams.unserved = load.streams.started;
@@ -156,10 +179,29 @@ fn spoil(load: &mut LoadPhase) {
     }
 }
 
+/// The same figures, had no answer ever come.
+fn never(figures: &Distribution) -> Distribution {
+    let worst = |figure: Option<u64>| figure.map(|_| u64::MAX);
+    Distribution {
+        min: worst(figures.min),
+        mean: worst(figures.mean),
+        p50: worst(figures.p50),
+        p90: worst(figures.p90),
+        p95: worst(figures.p95),
+        p99: worst(figures.p99),
+        p999: worst(figures.p999),
+        max: worst(figures.max),
+        ..figures.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::judge::sample::{hurt, summary};
+    use crate::judge::sample::{fast, hurt, summary};
+    use crate::summary::{Loop, Requests};
 
     fn judged<'a>(summary: &'a Summary, expectations: &[&str]) -> Judged<'a> {
         Judged {
@@ -203,6 +245,88 @@ mod tests {
                 ("health_sync.unanswered == 0%".to_owned(), true),
             ]
         );
+    }
+
+    /// A run with a class of requests that were answered within `max` microseconds.
+    fn answered(variant: &str, cell: &str, max: u64) -> Summary {
+        let mut run = valid(variant);
+        cell.clone_into(&mut run.cell);
+        let mut class = Requests {
+            outcomes: fast(),
+            unanswered: 0,
+            arrivals: Loop::Open,
+            path: "/".to_owned(),
+            users: None,
+            offered_per_second: None,
+            think_us: 0,
+            statuses: BTreeMap::new(),
+            completed: 600,
+            throughput_per_second: None,
+            completed_by_second: Vec::new(),
+            little: None,
+        };
+        class.outcomes.response_us.max = Some(max);
+        let classes = &mut run.phases.load.requests;
+        classes.insert("small".to_owned(), class);
+        run
+    }
+
+    #[test]
+    fn a_cell_does_not_clear_another_with_the_same_expectation() {
+        let measured = answered("fixed", "measured", 10_000);
+        let mut unmeasured = valid("fixed");
+        "unmeasured".clone_into(&mut unmeasured.cell);
+        let text = ["requests.small.max <= 1s"];
+        let all = [judged(&measured, &text), judged(&unmeasured, &text)];
+        let found: Vec<_> = control(&all)
+            .into_iter()
+            .map(|control| (control.cell, control.failed_by))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("measured".to_owned(), Some(FailedBy::Spoiled)),
+                ("unmeasured".to_owned(), None),
+            ]
+        );
+    }
+
+    #[test]
+    fn no_load_is_spoiled_by_faring_better() {
+        let slow = answered("broken", "only", 2_000_000);
+        let all = [judged(
+            &slow,
+            &["requests.small.max >= 1s", "requests.small.max <= 3s"],
+        )];
+        let found: Vec<_> = control(&all).into_iter().map(|one| one.failed_by).collect();
+        assert_eq!(found, [None, Some(FailedBy::Spoiled)]);
+    }
+
+    #[test]
+    fn a_run_of_the_other_kind_of_server_is_the_control_that_is_named() {
+        let own = answered("fixed", "b", 10);
+        let mut elsewhere = answered("broken", "b", 2_000_000);
+        "elsewhere".clone_into(&mut elsewhere.scenario);
+        let runs = [
+            elsewhere,
+            answered("fixed-too", "b", 2_000_000),
+            answered("broken-x", "a", 2_000_000),
+            answered("broken-x", "b", 2_000_000),
+        ];
+        let expected = [
+            "sample / b / broken-x",
+            "sample / a / broken-x",
+            "sample / b / fixed-too",
+            "elsewhere / b / broken",
+        ];
+        for (n, &best) in expected.iter().enumerate() {
+            let better = &expected[..n];
+            let rest = runs.iter().filter(|run| !better.contains(&&*place(run)));
+            let mut all = vec![judged(&own, &["requests.small.max <= 1s"])];
+            all.extend(rest.map(|run| judged(run, &[])));
+            let found = control(&all).remove(0).failed_by;
+            assert_eq!(found, Some(FailedBy::Run(best.to_owned())));
+        }
     }
 
     #[test]

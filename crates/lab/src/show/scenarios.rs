@@ -1,7 +1,7 @@
 //! One table of every scenario: what was expected, what was measured, how far off the forecast was,
 //! and the diagnosis.
 
-use crate::judge::control::{Control, Judged};
+use crate::judge::control::{Control, FailedBy, Judged};
 use crate::summary::{Outcome, State, Summary, Verdict};
 use crate::units::{WIDTH, wrapped};
 
@@ -216,23 +216,69 @@ fn failures(judged: &[Judged<'_>]) -> String {
     format!("\n{text}")
 }
 
+/// How many expectations a run of another variant fails, and by name all others.
 fn positive_control(controls: &[Control]) -> String {
-    let failed = controls
-        .iter()
-        .filter(|one| one.failed_by.is_some())
-        .count();
-    let mut text = format!(
-        "Positive control: {failed} of {} expectations can fail: on the run of another variant, with the\nforecast of another cell, or on their own run with the load spoiled.\n",
-        controls.len()
+    let (mut by_run, mut by_forecast, mut spoiled, mut by_nothing) =
+        (0, Vec::new(), Vec::new(), Vec::new());
+    for control in controls {
+        match control.failed_by {
+            Some(FailedBy::Run(_)) => by_run += 1,
+            Some(FailedBy::Forecast(_)) => by_forecast.push(control),
+            Some(FailedBy::Spoiled) => spoiled.push(control),
+            None => by_nothing.push(control),
+        }
+    }
+    let mut text = wrapped(
+        "",
+        "",
+        &format!(
+            "Positive control: {by_run} of {} expectations fail on the run of another variant.",
+            controls.len()
+        ),
     );
-    for control in controls.iter().filter(|one| one.failed_by.is_none()) {
-        let line = format!(
-            "{} / {}: {} (no run here fails it)",
-            control.scenario, control.variant, control.expectation
-        );
-        text.push_str(&wrapped("  ", "    ", &line));
+    for (which, what) in [
+        (by_forecast, "only with the forecast of another cell"),
+        (spoiled, "only on their own run, with its load spoiled"),
+        (by_nothing, "nowhere, and prove nothing"),
+    ] {
+        if !which.is_empty() {
+            text.push_str(&format!("{} fail {what}:\n", which.len()));
+            text.push_str(&by_name(&which));
+        }
     }
     text
+}
+
+/// A paragraph for all expectations of a variant that have the same cells.
+fn by_name(controls: &[&Control]) -> String {
+    let mut expectations: Vec<(&Control, Vec<&str>)> = Vec::new();
+    for &control in controls {
+        let same = |(one, _): &&mut (&Control, Vec<&str>)| {
+            (&one.scenario, &one.variant, &one.expectation)
+                == (&control.scenario, &control.variant, &control.expectation)
+        };
+        match expectations.iter_mut().find(same) {
+            Some((_, cells)) => cells.push(&control.cell),
+            None => expectations.push((control, vec![&control.cell])),
+        }
+    }
+    let mut paragraphs: Vec<(String, Vec<&str>)> = Vec::new();
+    for (control, cells) in expectations {
+        let place = format!(
+            "{} / {} / {}",
+            control.scenario,
+            cells.join(", "),
+            control.variant
+        );
+        match paragraphs.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, texts)) => texts.push(&control.expectation),
+            None => paragraphs.push((place, vec![&control.expectation])),
+        }
+    }
+    paragraphs
+        .iter()
+        .map(|(place, texts)| wrapped("  ", "    ", &format!("{place}: {}", texts.join("; "))))
+        .collect()
 }
 
 #[cfg(test)]
@@ -314,5 +360,38 @@ mod tests {
             assert_eq!(letters(&lines.concat()), letters(text));
         }
         assert_eq!(broken("p99 12.5ms", 7), ["p99", "12.5ms"]);
+    }
+
+    #[test]
+    fn what_no_real_run_fails_is_named_once_for_all_its_cells() {
+        let control = |cell: &str, expectation: &str, failed_by| Control {
+            scenario: "s".to_owned(),
+            cell: cell.to_owned(),
+            variant: "fixed".to_owned(),
+            expectation: expectation.to_owned(),
+            failed_by,
+        };
+        let run = || Some(FailedBy::Run("s / a / broken".to_owned()));
+        let forecast = || Some(FailedBy::Forecast("s / b / fixed".to_owned()));
+        let spoiled = || Some(FailedBy::Spoiled);
+        let text = positive_control(&[
+            control("a", "real == 1", run()),
+            control("a", "law < 5%", forecast()),
+            control("a", "lost == 0", spoiled()),
+            control("b", "lost == 0", spoiled()),
+            control("a", "late == 0", spoiled()),
+            control("b", "late == 0", spoiled()),
+            control("b", "always == 0", None),
+        ]);
+        let expected = "\
+Positive control: 1 of 7 expectations fail on the run of another variant.
+1 fail only with the forecast of another cell:
+  s / a / fixed: law < 5%
+4 fail only on their own run, with its load spoiled:
+  s / a, b / fixed: lost == 0; late == 0
+1 fail nowhere, and prove nothing:
+  s / b / fixed: always == 0
+";
+        assert_eq!(text, expected);
     }
 }
