@@ -66,7 +66,7 @@ pub(super) fn leak(summary: &Summary, sync_seen: bool) -> Option<Leak> {
         );
         return Some(Leak::Suspected {
             reason,
-            candidates: suspects(left, sync_seen),
+            candidates: suspects(row, left, sync_seen),
         });
     }
     let (refused, failed, broken) = (count("refused"), count("failed"), count("broken"));
@@ -92,22 +92,30 @@ pub(super) fn leak(summary: &Summary, sync_seen: bool) -> Option<Leak> {
 }
 
 /// What holds requests up while health is fast and nothing was seen to be left over.
-fn suspects(left: &Leftovers, sync_seen: bool) -> Vec<(Kind, &'static str)> {
+fn suspects(row: &HangUps, left: &Leftovers, sync_seen: bool) -> Vec<(Kind, &'static str)> {
     let mut suspects = Vec::new();
     if left.upstream_streams.is_none() {
         suspects.push((
             Kind::ConnectionLeak,
             "the upstream's own count of open streams: it has more than there are clients",
         ));
+    } else if left.permits.is_none() {
+        // A permit can outlive its stream.
+        suspects.push((
+            Kind::ConnectionLeak,
+            "the server's own count of permits: some are in use and nobody has them",
+        ));
     }
-    suspects.push((
-        Kind::UpstreamLimit,
-        "the upstream's own count of open streams: it stays at the limit, and each has a client",
-    ));
-    suspects.push((
-        Kind::UpstreamSlow,
-        "the upstream's own count of open streams: the requests that hang are among them",
-    ));
+    if !never_reached_upstream(row) {
+        suspects.push((
+            Kind::UpstreamLimit,
+            "the upstream's own count of open streams: it stays at the limit, and each has a client",
+        ));
+        suspects.push((
+            Kind::UpstreamSlow,
+            "the upstream's own count of open streams: the requests that hang are among them",
+        ));
+    }
     if !sync_seen {
         suspects.push((
             Kind::BlockingPoolExhausted,
@@ -115,6 +123,18 @@ fn suspects(left: &Leftovers, sync_seen: bool) -> Vec<(Kind, &'static str)> {
         ));
     }
     suspects
+}
+
+/// Whether the upstream's ledger was read and has no stream but those of requests that were served: it
+/// saw none of those that hung. A stream more, such as one of a fallback, leaves it open.
+fn never_reached_upstream(row: &HangUps) -> bool {
+    let Some(unknown) = row.unknown_to_upstream else {
+        return false;
+    };
+    let served = ["hung_up", "completed", "broken"]
+        .iter()
+        .filter_map(|ending| row.endings.get(*ending));
+    row.by_upstream.iter().sum::<u64>() <= served.sum::<u64>().saturating_sub(unknown)
 }
 
 /// The row in a sentence.
@@ -230,6 +250,32 @@ mod tests {
         summary.phases.load.probes.remove("health_sync");
         assert!(kinds(&summary).contains(&Kind::BlockingPoolExhausted));
         assert!(!kinds(&with(Some(0), Some(0))).contains(&Kind::ConnectionLeak));
+    }
+
+    #[test]
+    fn an_upstream_that_saw_nothing_of_what_hangs_is_not_the_cause_and_permits_may_be() {
+        let kinds = |summary: &Summary| {
+            let all = diagnose(summary).candidates;
+            all.iter().map(|one| one.kind).collect::<Vec<_>>()
+        };
+        let ledger_of = |permits, streams| {
+            let mut summary = with(Some(0), permits);
+            if let Some(row) = &mut summary.phases.load.hang_ups {
+                (row.unknown_to_upstream, row.by_upstream) = (Some(0), vec![streams]);
+            }
+            summary
+        };
+        let unseen = ledger_of(None, 2);
+        assert_eq!(diagnose(&unseen).kind, Kind::Undecided);
+        assert_eq!(kinds(&unseen), [Kind::ConnectionLeak]);
+        let all = [
+            Kind::ConnectionLeak,
+            Kind::UpstreamLimit,
+            Kind::UpstreamSlow,
+        ];
+        assert_eq!(kinds(&ledger_of(None, 5)), all, "the upstream has them");
+        assert_eq!(kinds(&with(Some(0), None)), all, "its ledger was not read");
+        assert_eq!(kinds(&ledger_of(Some(0), 2)), [], "no permit is in use");
     }
 
     #[test]
