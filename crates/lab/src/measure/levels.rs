@@ -32,25 +32,25 @@ pub struct Levels {
 }
 
 impl Levels {
-    /// Reads them.
+    /// Reads them, of a server that has at most `max_upstream` requests to an upstream at once.
     ///
     /// # Cancel safety
     /// Safe: nothing is changed.
-    pub async fn read(sources: &Sources) -> Self {
-        let mut least = Self::look(sources).await;
+    pub async fn read(sources: &Sources, max_upstream: Option<u32>) -> Self {
+        let mut least = Self::look(sources, max_upstream).await;
         for _ in 1..LOOKS {
             tokio::time::sleep(EVERY).await;
-            least = least.least(Self::look(sources).await);
+            least = least.least(Self::look(sources, max_upstream).await);
         }
         least
     }
 
-    async fn look(sources: &Sources) -> Self {
+    async fn look(sources: &Sources, max_upstream: Option<u32>) -> Self {
         let gauges = sources.gauges().await;
-        let kept = sources.kept_connections().await;
+        let idle = sources.idle_connections().await;
         // A connection that is kept costs the server a file and a task, and is no leak. Where the
         // upstream does not tell, they stay in the figure, which can only make it too large.
-        let kept = kept.unwrap_or(0);
+        let kept = idle.map_or(0, |idle| kept(&idle, max_upstream));
         let gauges = gauges.unwrap_or_default();
         let relay = gauges.disconnect.or(gauges.relay);
         let level = |level: u64| i64::try_from(level).unwrap_or(i64::MAX);
@@ -99,9 +99,39 @@ impl Levels {
     }
 }
 
+/// How many of the `idle` connections of each upstream are kept for later: no more than ever were in use
+/// at once. Any further ones are left over.
+fn kept(idle: &[u64], max_upstream: Option<u32>) -> i64 {
+    // One of each is the lab's own.
+    let most = max_upstream.map_or(u64::MAX, |permits| u64::from(permits) + 1);
+    let kept = idle.iter().map(|&idle| idle.min(most));
+    i64::try_from(kept.fold(0, u64::saturating_add)).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_that_were_never_in_use_at_once_are_left_over_and_not_kept() {
+        let levels = |fds: i64, idle: &[u64]| {
+            let level = Some(fds - kept(idle, Some(64)));
+            Levels {
+                fds: level,
+                tasks: level,
+                ..Levels::default()
+            }
+        };
+        let left = |fds, idle: &[u64]| {
+            let left = levels(fds, idle).left_over(&levels(20, &[1, 1]), Some(0));
+            (left.fds, left.tasks)
+        };
+        // Files of a server with as many connections to its upstreams as these have, the lab's aside.
+        assert_eq!(left(20 + 64, &[65, 1]), (Some(0), Some(0)), "kept");
+        assert_eq!(left(20 + 128, &[65, 65]), (Some(0), Some(0)), "of both");
+        let dead = Some(10_000 - 64);
+        assert_eq!(left(20 + 10_000, &[10_001, 1]), (dead, dead));
+    }
 
     #[test]
     fn what_passes_by_is_not_left_over_and_what_was_not_read_is_not_zero() {

@@ -109,17 +109,16 @@ impl Sources {
         get(&self.client, format!("{}/gauges", self.gauges.as_ref()?)).await
     }
 
-    /// Connections to the upstreams that carry no stream, the lab's own included, which are always as
-    /// many; `None` if an upstream does not tell.
-    pub(super) async fn kept_connections(&self) -> Option<i64> {
+    /// Of each upstream the connections that carry no stream, the lab's own one included; `None` if an
+    /// upstream does not tell.
+    pub(super) async fn idle_connections(&self) -> Option<Vec<u64>> {
         let _looking = self.looking.lock().await;
-        let mut kept = 0;
+        let mut idle = Vec::new();
         for upstream in self.upstreams() {
             let stats: UpstreamStats = get(&self.client, format!("{upstream}/stats")).await?;
-            let idle = stats.connections?.saturating_sub(stats.open);
-            kept += i64::try_from(idle).ok()?;
+            idle.push(stats.connections?.saturating_sub(stats.open));
         }
-        Some(kept)
+        Some(idle)
     }
 }
 

@@ -230,7 +230,7 @@ impl<'a> Experiment<'a> {
             self.pass("baseline", end, directory, name, |_| false)
                 .await?;
             if self.collector.recorded().hang_ups.is_warm() {
-                let levels = Levels::read(&self.sources).await;
+                let levels = Levels::read(&self.sources, cell.server.max_upstream).await;
                 self.tell(HangUpEvent::Before(levels));
             }
         }
@@ -267,7 +267,7 @@ impl<'a> Experiment<'a> {
         })
         .await?;
         if cell.load.hang_ups.is_some() {
-            let levels = Levels::read(&self.sources).await;
+            let levels = Levels::read(&self.sources, cell.server.max_upstream).await;
             let ledger = read_ledgers(&self.sources.client, &self.sources.upstreams()).await;
             self.tell(HangUpEvent::After(levels, ledger));
         }
