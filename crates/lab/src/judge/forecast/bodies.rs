@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use super::{bounded, row};
 use crate::judge::flat;
-use crate::scenario::{Cell, Requests, Runtime};
+use crate::scenario::{Arrivals, Cell, Requests, Runtime};
 use crate::summary::{Bound, Forecast, Unit};
 
 /// A body is parsed on the worker: while it is, nothing else on that worker moves. `parse` is how long
-/// the lab itself took to parse such a body; a body that is asked to cost more costs what is asked.
+/// the lab itself took to parse such a body; a body that is asked to cost more costs what is asked. There
+/// is no row where bodies may come at once, or where a line of the log costs as well.
 pub(super) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
     let Some((small, spec, large)) = classes(cell) else {
         return Vec::new();
     };
+    if large.arrivals() != Arrivals::Users(1) || logs_bodies(cell) {
+        return Vec::new();
+    }
     let (stall, how) = match large.query_time("work") {
         Some(work) => (work.as_secs_f64(), "asked for"),
         None => (parse.as_secs_f64(), "parsed by the lab beforehand"),
@@ -54,6 +58,13 @@ pub(super) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
     }
     // A new connection goes to a worker that is free, if it comes when one is blocked.
     vec![bounded(Bound::AtMost, forecast)]
+}
+
+/// Whether the server writes every body to its log, on the worker that parses it.
+fn logs_bodies(cell: &Cell) -> bool {
+    let flags = cell.server.args.iter();
+    let mut names = flags.map(|flag| flag.split('=').next());
+    names.any(|name| name == Some("--log-bodies"))
 }
 
 /// Large bodies are parsed elsewhere: small requests and health never wait for them.
@@ -138,6 +149,27 @@ mod tests {
             ("requests.small.p95", Bound::Exact)
         );
         assert!((row.predicted - 150_000.0).abs() < 1.0, "{row:?}");
+    }
+
+    #[test]
+    fn there_is_no_law_for_several_clients_nor_for_bodies_that_are_logged() {
+        let alone = cell("single-threaded", 1, "", PAUSE);
+        assert_eq!(on_worker(&alone, PARSE).len(), 1);
+        let large = |change: fn(&mut Requests)| {
+            let mut cell = alone.clone();
+            change(cell.load.requests.get_mut("large").expect("the class"));
+            on_worker(&cell, PARSE)
+        };
+        assert!(large(|class| class.users = Some(16)).is_empty());
+        assert!(large(|class| (class.users, class.rate) = (None, Some(1.0))).is_empty());
+        for flags in [
+            &["--log-bodies", "/dev/null"][..],
+            &["--log-bodies=/dev/null"],
+        ] {
+            let mut logged = alone.clone();
+            logged.server.args = flags.iter().map(|&flag| flag.to_owned()).collect();
+            assert!(on_worker(&logged, PARSE).is_empty(), "{flags:?}");
+        }
     }
 
     #[test]
