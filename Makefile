@@ -19,7 +19,7 @@ demo-broken: install ## Run the broken variant of SCENARIO (default stream) in i
 demo-fixed: install ## Run the fixed variant of SCENARIO (default stream) in its short form
 	@$(LAB) run $(SCENARIO) --quick --variant fixed
 
-scenarios: install ## Run every scenario in its short form and print one table (under 13 min)
+scenarios: install ## Run every scenario in its short form and print one table (under 12 min)
 	@$(LAB) scenarios
 
 compare: install ## Compare the newest run of each variant; FORMAT=text, markdown or json
