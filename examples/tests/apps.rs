@@ -177,6 +177,9 @@ fn detection_is_four_lines_and_the_cure_is_one_call() {
     let plain = include_str!("../src/bin/plain.rs");
     let detected = include_str!("../src/bin/detected.rs");
     let cured = include_str!("../src/bin/cured.rs");
+    let is_code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("//");
+    let lines = plain.lines().filter(is_code).count();
+    assert!(lines <= 30, "a small app: {lines} lines of code");
     let detection = added(plain, detected);
     assert_eq!(detection.len(), 4, "{detection:#?}");
     assert!(detection.iter().all(|line| line.contains("vitals")));

@@ -85,15 +85,50 @@ fn is(output: &Output, code: i32, parts: &[&str]) {
     }
 }
 
-/// What the tests below run, by a part that no other block has.
-const COVERED: [&str; 6] = [
+/// What the tests below run, and what CI runs, by a part that no other block has.
+const COVERED: [&str; 7] = [
     "\"$ASYNC_URL\" --for",
     "--json --for",
     "lab forecast",
     "--alert-above",
     "--find-capacity",
     "--fail-if",
+    "cargo install",
 ];
+
+/// What stands in the text as a command.
+const INLINE: [&str; 3] = ["lab", "lab attach", "lab attach --help"];
+
+/// The inline code of the guide's text that is a command of `lab` or `cargo`.
+fn inline() -> Vec<&'static str> {
+    let fenced = GUIDE.split("```");
+    let text = fenced.step_by(2);
+    let spans = text.flat_map(|text| text.split('`').skip(1).step_by(2));
+    let is_command = |span: &&str| matches!(span.split(' ').next(), Some("lab" | "cargo"));
+    spans.filter(is_command).collect()
+}
+
+#[tokio::test]
+async fn a_command_in_the_text_is_one_that_lab_has() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut found = inline();
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found, INLINE, "put what is to be run into a block");
+    for command in found {
+        let output = run(&format!("{command} --help"), None, folder.path()).await;
+        is(&output, 0, &["Usage: lab"]);
+    }
+}
+
+/// It builds for minutes, and into the folder that the tests take their programs from: a step of CI.
+#[test]
+fn the_installation_is_run_by_ci() {
+    let ci = include_str!("../../../.ci/run");
+    let installation = block(COVERED[6]).trim();
+    let has_step = ci.lines().any(|line| line.trim().ends_with(installation));
+    assert!(has_step, "not in .ci/run: {installation}");
+}
 
 #[test]
 fn every_block_of_the_guide_is_run_by_a_test() {
@@ -125,8 +160,12 @@ async fn the_watch_beside_a_load_leaves_a_line_for_each_tick() {
     let _streams = held(&stage).await;
     let output = run(block(COVERED[1]), Some(&stage), folder.path()).await;
     is(&output, 0, &["an alert fired"]);
-    let ticks = std::fs::read_to_string(folder.path().join("ticks.jsonl")).expect("written");
-    assert_eq!(ticks.lines().count(), 5, "{ticks}");
+    let written = std::fs::read_to_string(folder.path().join("ticks.jsonl")).expect("written");
+    let (ticks, changes): (Vec<_>, Vec<_>) =
+        written.lines().partition(|line| line.contains("\"tick\":"));
+    assert_eq!(ticks.len(), 5, "{written}");
+    assert!(changes[0].contains("\"changed\":"), "{written}");
+    let ticks = ticks.concat();
     assert!(
         ticks.contains("\"kind\":\"blocking_pool_exhausted\""),
         "{ticks}"

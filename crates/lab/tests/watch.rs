@@ -11,9 +11,13 @@ use serde_json::Value;
 use support::{LAB, Stage, eventually, stderr, stdout};
 
 fn watch(stage: &Stage, flags: &[&str]) -> Command {
+    watch_every("200ms", stage, flags)
+}
+
+fn watch_every(interval: &str, stage: &Stage, flags: &[&str]) -> Command {
     let mut command = Command::new(LAB);
     command
-        .args(["watch", "--every", "200ms", "--sync"])
+        .args(["watch", "--every", interval, "--sync"])
         .arg(stage.url("/debug/health-sync"))
         .arg("--async")
         .arg(stage.url("/debug/health-async"))
@@ -44,12 +48,13 @@ async fn hold_the_pool(stage: &Stage) -> Vec<reqwest::Response> {
     streams
 }
 
-fn lines(output: &Output) -> Vec<Value> {
+/// The lines of JSON: ticks, and changes of the verdict.
+fn lines(output: &Output) -> (Vec<Value>, Vec<Value>) {
     let text = stdout(output);
     let lines = text.lines();
     lines
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
-        .collect()
+        .partition(|line: &Value| line["changed"].is_null())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,10 +83,10 @@ async fn a_full_pool_is_named_and_no_check_waits_for_the_one_before() {
     let streams = hold_the_pool(&stage).await;
     let output = run(watch(&stage, &["--for", "3s", "--timeout", "2s", "--json"])).await;
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    let lines = lines(&output);
-    assert_eq!(lines.len(), 15, "every tick that was due has its line");
+    let (ticks, changes) = lines(&output);
+    assert_eq!(ticks.len(), 15, "every tick that was due has its line");
     let mut due = Vec::new();
-    for (tick, line) in lines.iter().enumerate() {
+    for (tick, line) in ticks.iter().enumerate() {
         assert_eq!(line["tick"], tick);
         assert_eq!(line["verdict"]["kind"], "blocking_pool_exhausted", "{line}");
         assert_eq!(line["alert"], true);
@@ -95,6 +100,15 @@ async fn a_full_pool_is_named_and_no_check_waits_for_the_one_before() {
     }
     let took = due[14].duration_since(due[0]).expect("in order");
     assert_eq!(took.as_millis().abs_diff(14 * 200), 0, "by the plan");
+    let change = changes.last().expect("a change");
+    assert_eq!(change["verdict"]["kind"], "blocking_pool_exhausted");
+    assert_eq!(change["alert"], true);
+    let changed = humantime::parse_rfc3339(change["changed"].as_str().expect("a time"));
+    let told = changed.expect("a time").duration_since(due[0]);
+    assert!(
+        told.expect("after the start") < Duration::from_secs(2),
+        "before a check timed out: {change}"
+    );
     let summary = stderr(&output);
     assert!(summary.contains("15 ticks, 1 alert"), "{summary}");
     assert!(summary.contains("p50 ≥ 2.00 s"), "{summary}");
@@ -137,11 +151,52 @@ async fn a_frozen_process_is_the_loop_or_the_cpu_and_never_the_pool() {
     kill_process(pid, Signal::CONT).expect("continued");
     let output = output.expect("joined").expect("ended");
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    let last = lines(&output).pop().expect("lines");
+    let last = lines(&output).0.pop().expect("lines");
     assert_eq!(last["verdict"]["kind"], "undecided", "{last}");
     let candidates = last["verdict"]["candidates"].as_array().expect("a list");
     let kinds: Vec<_> = candidates.iter().map(|one| &one["kind"]).collect();
     assert_eq!(kinds, ["event_loop_blocked", "cpu_saturated"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_between_two_ticks_has_its_line() {
+    let stage = Stage::start("server-fixed", &[]).await;
+    let pid = Pid::from_raw(stage.server.pid().cast_signed()).expect("a pid");
+    let watching = watch_every("20ms", &stage, &["--for", "3s", "--json"]).spawn();
+    let watching = watching.expect("lab");
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    kill_process(pid, Signal::STOP).expect("stopped");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    kill_process(pid, Signal::CONT).expect("continued");
+    let output = tokio::task::spawn_blocking(|| watching.wait_with_output()).await;
+    let output = output.expect("joined").expect("ended");
+    let (_, changes) = lines(&output);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let alerts = changes.iter().filter(|change| change["alert"] == true);
+    assert!(alerts.count() > 0, "{changes:#?}");
+    let last = changes.last().expect("changes");
+    assert_eq!(last["verdict"]["kind"], "healthy", "over again: {last}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_url_is_called_that_and_not_a_full_pool() {
+    let stage = Stage::start("server-fixed", &[]).await;
+    let mut command = Command::new(LAB);
+    command
+        .args(["watch", "--every", "200ms", "--for", "2s", "--sync"])
+        .arg(stage.url("/no/such/route"))
+        .arg("--async")
+        .arg(stage.url("/debug/health-async"));
+    let output = run(command).await;
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}{}", stderr(&output));
+    assert!(text.contains("ALERT: undecided"), "{text}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("the sync URL answers with an error status: wrong URL"),
+        "{text}"
+    );
+    assert!(!text.contains("blocking_pool_exhausted"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,10 @@ use crate::pool::{BlockingPool, PoolSnapshot};
 /// How often the pool is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// How long the wait has to stay short before exhaustion has ended. More than [`CANARY_EVERY`]: under
+/// work that is not counted the canary is the only witness, and its wait is short when it is new.
+const CALM_FOR: Duration = Duration::from_secs(3);
+
 /// A thread that is free between two jobs is not free for so many looks.
 const UNEXPLAINED_LOOKS: u32 = 3;
 
@@ -16,8 +20,9 @@ const UNEXPLAINED_LOOKS: u32 = 3;
 /// It begins when every thread is busy *and* the oldest job in the queue has waited longer than
 /// [`DEGRADED_ABOVE`]: a full pool with a short queue is merely well used. If a job waits so long
 /// beside threads that are not busy, it begins at the third such look in a row: the threads are held
-/// by work that is [not counted](PoolSnapshot::uncounted). It ends when the oldest wait is back at
-/// [`DEGRADED_ABOVE`] or below.
+/// by work that is [not counted](PoolSnapshot::uncounted). It ends when the oldest wait has been at
+/// [`DEGRADED_ABOVE`] or below for three seconds: a queue that empties for an instant and fills again
+/// is one exhaustion.
 #[derive(Clone, Debug, Default)]
 pub struct Exhaustion {
     episode: Option<Episode>,
@@ -46,7 +51,7 @@ pub enum Transition {
     /// Exhaustion ends.
     #[non_exhaustive]
     Ended {
-        /// Between the two observations.
+        /// From when it began to when the wait became short, and stayed so.
         lasted: Duration,
         /// Jobs that hold a thread now.
         busy: usize,
@@ -62,6 +67,8 @@ pub enum Transition {
 #[derive(Clone, Copy, Debug)]
 struct Episode {
     since: Instant,
+    /// Since when the wait has been short, if it is.
+    calm_since: Option<Instant>,
     queued_peak: usize,
     oldest_wait_peak: Duration,
 }
@@ -81,6 +88,7 @@ impl Exhaustion {
             {
                 self.episode = Some(Episode {
                     since: now,
+                    calm_since: None,
                     queued_peak: pool.queued,
                     oldest_wait_peak: pool.oldest_wait,
                 });
@@ -96,14 +104,19 @@ impl Exhaustion {
             // Exhausted => Exhausted. A thread that is free for an instant between two jobs does
             // not end it: the queue says when it is over.
             Some(episode) if long_wait => {
+                episode.calm_since = None;
                 episode.queued_peak = episode.queued_peak.max(pool.queued);
                 episode.oldest_wait_peak = episode.oldest_wait_peak.max(pool.oldest_wait);
                 None
             }
-            // Exhausted => Calm
+            // Exhausted => (Exhausted | Calm)
             Some(episode) => {
+                let calm_since = *episode.calm_since.get_or_insert(now);
+                if now.saturating_duration_since(calm_since) < CALM_FOR {
+                    return None;
+                }
                 let ended = Transition::Ended {
-                    lasted: now.saturating_duration_since(episode.since),
+                    lasted: calm_since.saturating_duration_since(episode.since),
                     busy: pool.busy,
                     capacity: pool.capacity,
                     queued_peak: episode.queued_peak,
@@ -115,7 +128,7 @@ impl Exhaustion {
         }
     }
 
-    /// Whether the last observation left the pool exhausted.
+    /// Whether exhaustion has begun and not ended.
     pub fn is_exhausted(&self) -> bool {
         self.episode.is_some()
     }
@@ -231,7 +244,9 @@ mod tests {
             ),
             "{began:?}"
         );
-        let ended = exhaustion.observe(&pool(1, 0, Duration::ZERO), t0);
+        let calm = pool(1, 0, Duration::ZERO);
+        assert_eq!(exhaustion.observe(&calm, t0), None);
+        let ended = exhaustion.observe(&calm, t0 + CALM_FOR);
         assert!(matches!(ended, Some(Transition::Ended { .. })), "{ended:?}");
     }
 
@@ -258,8 +273,11 @@ mod tests {
             None
         );
         assert!(exhaustion.is_exhausted());
+        let calm = pool(4, 1, 100 * MS);
+        assert_eq!(exhaustion.observe(&calm, t0 + 800 * MS), None);
+        assert!(exhaustion.is_exhausted(), "it may come back");
         assert_eq!(
-            exhaustion.observe(&pool(4, 1, 100 * MS), t0 + 800 * MS),
+            exhaustion.observe(&calm, t0 + 800 * MS + CALM_FOR),
             Some(Transition::Ended {
                 lasted: 800 * MS,
                 busy: 4,
@@ -268,15 +286,38 @@ mod tests {
                 oldest_wait_peak: 700 * MS,
             })
         );
-        assert_eq!(
-            exhaustion.observe(&pool(0, 0, Duration::ZERO), t0 + 900 * MS),
-            None
-        );
+        assert!(!exhaustion.is_exhausted());
+        let later = t0 + 800 * MS + 2 * CALM_FOR;
+        assert_eq!(exhaustion.observe(&calm, later), None);
         assert!(
             exhaustion
-                .observe(&pool(4, 1, 200 * MS), t0 + 1000 * MS)
+                .observe(&pool(4, 1, 200 * MS), later + 100 * MS)
                 .is_some(),
             "again"
         );
+    }
+
+    #[test]
+    fn a_wait_that_comes_and_goes_is_one_exhaustion() {
+        let t0 = Instant::now();
+        let mut exhaustion = Exhaustion::default();
+        let mut told = Vec::new();
+        for look in 0..200 {
+            let is_long = look < 100 && look % 2 == 0;
+            let wait = if is_long { 500 * MS } else { Duration::ZERO };
+            let at = t0 + look * LOOK_EVERY;
+            told.extend(exhaustion.observe(&pool(4, 1, wait), at));
+        }
+        assert_eq!(told.len(), 2, "{told:#?}");
+        assert!(matches!(told[0], Transition::Began { .. }), "{told:#?}");
+        let Transition::Ended { lasted, .. } = told[1] else {
+            panic!("{told:#?}");
+        };
+        assert_eq!(lasted, 99 * LOOK_EVERY, "the last long wait was 100 ms ago");
+    }
+
+    #[test]
+    fn calm_lasts_longer_than_it_takes_to_send_a_canary() {
+        assert!(CALM_FOR > 2 * CANARY_EVERY);
     }
 }

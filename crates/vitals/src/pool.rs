@@ -120,7 +120,9 @@ impl BlockingPool {
     /// Queues `job` and returns the handle to its result.
     ///
     /// Dropping the handle changes nothing: the job keeps its place, runs, and its result is thrown
-    /// away. `JoinHandle::abort` takes it out only while it has not started.
+    /// away. `JoinHandle::abort` keeps a job that has not started from running, and does not take it
+    /// out of the queue either: it has its place there, is counted, and what it owns is dropped and
+    /// its handle answered once a thread gets to it. A job that has started runs to its end.
     ///
     /// # Panics
     /// If called outside a runtime before the pool knows its runtime.
@@ -217,7 +219,8 @@ impl Shared {
     }
 }
 
-/// A job in the queue. Dropped unstarted (aborted, or the runtime shut down) it leaves the queue.
+/// A job in the queue. Dropped unstarted it leaves the queue: when the runtime shuts down, or when a
+/// thread gets to it and finds it aborted.
 struct Queued {
     shared: Arc<Shared>,
     ticket: Option<Ticket>,
@@ -327,6 +330,43 @@ mod tests {
             (0, 0, 1)
         );
         assert_eq!(pool.run(|| 7).await.unwrap(), 7);
+    }
+
+    #[test]
+    fn an_aborted_job_keeps_its_place_until_a_thread_gets_to_it_and_then_does_not_run() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let pool = BlockingPool::new(1);
+            let (release, held) = std::sync::mpsc::channel::<()>();
+            let (started_tx, started) = tokio::sync::oneshot::channel();
+            let first = pool.spawn(move || {
+                let _ = started_tx.send(());
+                let _ = held.recv();
+            });
+            started.await.unwrap();
+            let has_run = Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let runs = Arc::clone(&has_run);
+            let second = pool.spawn(move || runs.store(true, std::sync::atomic::Ordering::SeqCst));
+            second.abort();
+            first.abort();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let snapshot = pool.snapshot();
+            assert_eq!((snapshot.busy, snapshot.queued), (1, 1), "{snapshot:?}");
+            assert!(snapshot.oldest_wait >= Duration::from_millis(100));
+            assert!(!second.is_finished() && !first.is_finished());
+
+            drop(release);
+            assert!(second.await.unwrap_err().is_cancelled());
+            assert_eq!(Arc::strong_count(&has_run), 1, "what it owned is dropped");
+            assert!(!has_run.load(std::sync::atomic::Ordering::SeqCst));
+            let snapshot = pool.snapshot();
+            assert_eq!((snapshot.busy, snapshot.queued), (0, 0), "{snapshot:?}");
+            assert_eq!(snapshot.completed, 1, "the one that had started");
+        });
     }
 
     #[test]

@@ -36,8 +36,8 @@ impl BlockingPool {
 /// counts it, if the runtime is watched: [`Vitals::watch`](crate::Vitals::watch) or
 /// [`BlockingPool::of_this_runtime`]. If it is not, the job runs and nothing is counted.
 ///
-/// It returns what Tokio's returns, so that one word of a call changes. Dropping the handle does not
-/// take the job out of the queue; `JoinHandle::abort` does while it has not started.
+/// It returns what Tokio's returns, so that one word of a call changes. Neither dropping the handle nor
+/// `JoinHandle::abort` takes the job out of the queue; [`BlockingPool::spawn`] says what they do.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

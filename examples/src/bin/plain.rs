@@ -6,30 +6,22 @@ use std::io::{self, Read};
 
 use axum::{Router, body::Body, routing::post};
 use examples::{THREADS, listen, upstream};
-use futures_util::stream;
-use tokio::{net::TcpListener, runtime, sync::mpsc};
+use tokio::{net::TcpListener, runtime};
+use tokio_util::io::{ReaderStream, SyncIoBridge};
 
 async fn complete(question: String) -> Body {
-    let (answer, mut chunks) = mpsc::channel::<io::Result<Vec<u8>>>(1);
-    tokio::task::spawn_blocking(move || ask(&question, &answer));
-    Body::from_stream(stream::poll_fn(move |cx| chunks.poll_recv(cx)))
+    let (answer, chunks) = tokio::io::duplex(8192);
+    let mut answer = SyncIoBridge::new(answer);
+    tokio::task::spawn_blocking(move || io::copy(&mut ask(&question)?, &mut answer));
+    Body::from_stream(ReaderStream::new(chunks))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the disease that this app shows")]
-fn ask(question: &str, answer: &mpsc::Sender<io::Result<Vec<u8>>>) -> io::Result<()> {
+fn ask(question: &str) -> io::Result<impl Read> {
     let request = ureq::post(upstream() + "/v1/chat/completions");
     let request = request.header("content-type", "application/json");
     let response = request.send(question).map_err(ureq::Error::into_io)?;
-    let mut body = response.into_body().into_reader();
-    let mut chunk = [0; 8192];
-    loop {
-        match body.read(&mut chunk)? {
-            0 => return Ok(()),
-            read => answer
-                .blocking_send(Ok(chunk[..read].to_vec()))
-                .map_err(io::Error::other)?,
-        }
-    }
+    Ok(response.into_body().into_reader())
 }
 
 async fn serve() -> Result<(), Box<dyn Error>> {

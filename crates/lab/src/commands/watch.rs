@@ -43,7 +43,11 @@ pub struct Args {
     /// How long to watch, in whole intervals [default: until Ctrl-C]
     #[arg(long = "for", value_name = "TIME", value_parser = interval)]
     length: Option<Duration>,
-    /// Print a line of JSON for each tick, and the summary to standard error
+    /// Print JSON Lines, and the summary to standard error
+    ///
+    /// A line for each tick, in the order in which they were due and at most --timeout late: {tick,
+    /// due, sync, async, verdict, alert}, where sync and async are {outcome, us, is_lower_bound}. At
+    /// once, for each change of the verdict: {changed, verdict, alert}, where changed is the time.
     #[arg(long)]
     json: bool,
 }
@@ -220,7 +224,9 @@ impl Monitor {
         let before = self.verdict.as_ref();
         let was_alert = before.is_some_and(|before| before.alert);
         let has_changed = before.map_or(verdict.alert, |before| {
-            before.diagnosis.kind != verdict.diagnosis.kind || before.alert != verdict.alert
+            before.diagnosis.kind != verdict.diagnosis.kind
+                || before.alert != verdict.alert
+                || before.reason() != verdict.reason()
         });
         if verdict.alert && !was_alert {
             self.alerts += 1;
@@ -281,12 +287,13 @@ impl Screen {
         }
     }
 
-    /// Nothing in JSON: each line of it has the verdict.
+    /// In JSON as well: a verdict may change and change back before the next tick has its line.
     fn change(&self, at_us: u64, verdict: &Verdict) -> std::io::Result<()> {
         if self.json {
-            return Ok(());
+            self.write(&self.watched.json_change(at_us, verdict))
+        } else {
+            self.write(&self.watched.change(at_us, verdict))
         }
-        self.write(&self.watched.change(at_us, verdict))
     }
 
     fn status(&self, in_flight: [(usize, u64); 2]) -> std::io::Result<()> {

@@ -5,6 +5,7 @@
 //! | fast | fast | `healthy` |
 //! | slow | fast | `blocking_pool_exhausted` |
 //! | slow or fast | slow | `undecided`, with what would decide |
+//! | an error status | any | `undecided`: it is answered, so nothing waits |
 
 use crate::measure::{Look, Outcome};
 use crate::summary::{Candidate, Diagnosis, Kind};
@@ -21,8 +22,16 @@ const SLOW: usize = 2;
 pub struct Verdict {
     /// The same words as for a cell.
     pub diagnosis: Diagnosis,
-    /// Whether a URL is slow: two of its last three checks took longer than the limit, or failed.
+    /// Whether a URL is in trouble: two of its last three checks took longer than the limit, or failed.
     pub alert: bool,
+}
+
+impl Verdict {
+    /// Why, in one sentence.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.diagnosis.evidence.first().map(String::as_str)
+    }
 }
 
 /// Judges the latest checks of both URLs, the oldest first; those in flight count once they are older
@@ -32,7 +41,7 @@ pub fn verdict(sync: &[Look], asynchronous: &[Look], alert_above_us: u64) -> Ver
     let sync = Pace::of("sync", sync, alert_above_us);
     let asynchronous = Pace::of("async", asynchronous, alert_above_us);
     let evidence = vec![sync.evidence.clone(), asynchronous.evidence.clone()];
-    let alert = sync.is_slow() || asynchronous.is_slow();
+    let alert = sync.is_in_trouble() || asynchronous.is_in_trouble();
     let (kind, candidates, reason) = match (sync.state, asynchronous.state) {
         (State::NotSent, _) | (_, State::NotSent) => (
             Kind::GeneratorLimited,
@@ -49,10 +58,29 @@ pub fn verdict(sync: &[Look], asynchronous: &[Look], alert_above_us: u64) -> Ver
             "what needs a thread waits while the event loop answers; \
              something that only the sync URL asks would look the same",
         ),
+        (State::Refusing, State::Refusing) => (
+            Kind::Undecided,
+            Vec::new(),
+            "both URLs answer with an error status: wrong URLs, no right to them, \
+             or their own health checks say so",
+        ),
+        (State::Refusing, _) => (
+            Kind::Undecided,
+            Vec::new(),
+            "the sync URL answers with an error status: wrong URL, no right to it, \
+             or its own health check says so",
+        ),
+        (_, State::Refusing) => (
+            Kind::Undecided,
+            Vec::new(),
+            "the async URL answers with an error status: wrong URL, no right to it, \
+             or its own health check says so",
+        ),
         (State::Unreachable, State::Unreachable) => (
             Kind::Undecided,
             Vec::new(),
-            "no connection: the service is down, or out of reach",
+            "no connection, or none that lasts until the answer: \
+             the service is down, or out of reach",
         ),
         (State::Slow | State::Unreachable, State::Slow | State::Unreachable) => (
             Kind::Undecided,
@@ -76,7 +104,7 @@ pub fn verdict(sync: &[Look], asynchronous: &[Look], alert_above_us: u64) -> Ver
         (State::Unreachable, State::Fast) => (
             Kind::Undecided,
             Vec::new(),
-            "only the sync URL has no connection: it is another process",
+            "only the sync URL has no connection that lasts until the answer: it is another process",
         ),
     };
     let evidence = std::iter::once(reason.to_owned()).chain(evidence).collect();
@@ -98,9 +126,32 @@ fn candidate(kind: Kind, decided_by: &str) -> Candidate {
 enum State {
     Unknown,
     Fast,
+    /// It makes its callers wait: the only state that says anything about threads or the loop.
     Slow,
+    /// It answers, with an error status.
+    Refusing,
     Unreachable,
     NotSent,
+}
+
+impl State {
+    /// Of a URL whose last checks have `bad` among them, the latest first: slow or failed.
+    fn of(bad: &[&Look], limit_us: u64) -> Self {
+        let waits = bad.iter().filter(|look| look.is_wait(limit_us)).count();
+        if bad.len() < SLOW {
+            return Self::Fast;
+        }
+        if waits >= SLOW {
+            return Self::Slow;
+        }
+        // Too few waits to call it slow: the latest failure that is none says what it is.
+        let failure = bad.iter().find(|look| !look.is_wait(limit_us));
+        match failure.and_then(|look| look.outcome) {
+            Some(Outcome::NotSent) => Self::NotSent,
+            Some(Outcome::BadStatus) => Self::Refusing,
+            _ => Self::Unreachable,
+        }
+    }
 }
 
 /// How one URL does.
@@ -113,26 +164,32 @@ impl Pace {
     fn of(name: &str, looks: &[Look], limit_us: u64) -> Self {
         let known = |look: &&Look| look.outcome.is_some() || look.us > limit_us;
         let recent: Vec<&Look> = looks.iter().rev().filter(known).take(RECENT).collect();
-        let slow = recent.iter().filter(|look| look.is_slow(limit_us)).count();
-        let all_are = |outcome| recent.iter().all(|look| look.outcome == Some(outcome));
-        let state = match slow {
-            _ if recent.len() < SLOW => State::Unknown,
-            slow if slow < SLOW => State::Fast,
-            _ if all_are(Outcome::NotSent) => State::NotSent,
-            _ if all_are(Outcome::ConnectFailure) => State::Unreachable,
-            _ => State::Slow,
+        let is_bad = |look: &&Look| look.is_slow(limit_us);
+        let bad: Vec<&Look> = recent.iter().copied().filter(is_bad).collect();
+        let state = if recent.len() < SLOW {
+            State::Unknown
+        } else {
+            State::of(&bad, limit_us)
         };
-        let last = recent.first().map_or("n/a".to_owned(), |look| look.shown());
+        let last = recent.first().map_or("n/a".to_owned(), |look| {
+            let failure = look.outcome.filter(|outcome| *outcome != Outcome::Ok);
+            let failure = failure.map_or(String::new(), |one| format!(" ({})", one.name()));
+            look.shown() + &failure
+        });
         let evidence = format!(
-            "{name}: {slow} of the last {} checks failed or took longer than {}, the last one {last}",
+            "{name}: {} of the last {} checks failed or took longer than {}, the last one {last}",
+            bad.len(),
             recent.len(),
             time(limit_us as f64)
         );
         Self { state, evidence }
     }
 
-    fn is_slow(&self) -> bool {
-        matches!(self.state, State::Slow | State::Unreachable)
+    fn is_in_trouble(&self) -> bool {
+        matches!(
+            self.state,
+            State::Slow | State::Refusing | State::Unreachable
+        )
     }
 }
 
@@ -210,10 +267,52 @@ mod tests {
     }
 
     #[test]
-    fn failing_fast_is_no_health() {
+    fn an_error_status_is_an_alert_and_no_exhaustion() {
         let fast = [ok(FAST); 3];
-        let failed = [look(Some(Outcome::BadStatus), FAST); 3];
-        assert_eq!(kind(&failed, &fast), (Kind::BlockingPoolExhausted, true));
+        let refused = [look(Some(Outcome::BadStatus), FAST); 3];
+        for (sync, asynchronous, whose) in [
+            (&refused, &fast, "the sync URL answers with an error status"),
+            (
+                &fast,
+                &refused,
+                "the async URL answers with an error status",
+            ),
+            (&refused, &refused, "both URLs answer with an error status"),
+        ] {
+            let verdict = verdict(sync, asynchronous, LIMIT);
+            assert_eq!(verdict.diagnosis.kind, Kind::Undecided);
+            assert!(verdict.diagnosis.candidates.is_empty() && verdict.alert);
+            let reason = &verdict.diagnosis.evidence[0];
+            assert!(reason.starts_with(whose), "{reason}");
+        }
+    }
+
+    #[test]
+    fn only_waiting_is_blamed_on_the_pool() {
+        let fast = [ok(FAST); 3];
+        let late = look(Some(Outcome::Timeout), SLOW);
+        for failure in [
+            Outcome::BadStatus,
+            Outcome::ConnectFailure,
+            Outcome::Aborted,
+            Outcome::NotSent,
+        ] {
+            for us in [FAST, SLOW] {
+                let failed = look(Some(failure), us);
+                for sync in [
+                    [failed, failed, failed],
+                    [failed, ok(FAST), failed],
+                    [late, ok(FAST), failed],
+                    [failed, failed, late],
+                ] {
+                    let kind = kind(&sync, &fast).0;
+                    assert_ne!(kind, Kind::BlockingPoolExhausted, "{sync:?}");
+                    assert_ne!(kind, Kind::Healthy, "{sync:?}");
+                }
+                let waits = [late, failed, look(None, SLOW)];
+                assert_eq!(kind(&waits, &fast), (Kind::BlockingPoolExhausted, true));
+            }
+        }
     }
 
     #[test]

@@ -29,6 +29,15 @@ impl Look {
         self.is_bound() || self.us > limit_us
     }
 
+    /// Whether its caller waits or waited longer than this for an answer that was not an error.
+    #[must_use]
+    pub fn is_wait(&self, limit_us: u64) -> bool {
+        match self.outcome {
+            Some(Outcome::Ok) | None => self.us > limit_us,
+            Some(outcome) => outcome == Outcome::Timeout,
+        }
+    }
+
     /// Whether the time is a lower bound.
     #[must_use]
     pub fn is_bound(&self) -> bool {

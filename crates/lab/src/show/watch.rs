@@ -62,17 +62,25 @@ impl Watched {
     #[must_use]
     pub fn json(&self, pair: &Pair, verdict: &Verdict) -> String {
         let [sync, asynchronous] = pair.looks.map(Shown::from);
-        let due = self.began + Duration::from_micros(pair.looks[0].due_us);
         let line = JsonLine {
             tick: pair.tick,
-            due: humantime::format_rfc3339_millis(due).to_string(),
+            due: self.timestamp(pair.looks[0].due_us),
             sync,
             asynchronous,
             verdict: &verdict.diagnosis,
             alert: verdict.alert,
         };
-        // Its keys are strings, so it always serializes.
-        serde_json::to_string(&line).unwrap_or_default() + "\n"
+        json_line(&line)
+    }
+
+    /// A change of the verdict for programs: one line of JSON.
+    #[must_use]
+    pub fn json_change(&self, at_us: u64, verdict: &Verdict) -> String {
+        json_line(&JsonChange {
+            changed: self.timestamp(at_us),
+            verdict: &verdict.diagnosis,
+            alert: verdict.alert,
+        })
     }
 
     /// The verdict has changed.
@@ -148,6 +156,11 @@ impl Watched {
         text
     }
 
+    fn timestamp(&self, at_us: u64) -> String {
+        let at = self.began + Duration::from_micros(at_us);
+        humantime::format_rfc3339_millis(at).to_string()
+    }
+
     /// The time of day in UTC.
     fn clock(&self, at_us: u64) -> String {
         let at = self.began + Duration::from_micros(at_us);
@@ -185,6 +198,19 @@ struct JsonLine<'a> {
     asynchronous: Shown,
     verdict: &'a Diagnosis,
     alert: bool,
+}
+
+/// Told from a tick by its first key.
+#[derive(Serialize)]
+struct JsonChange<'a> {
+    changed: String,
+    verdict: &'a Diagnosis,
+    alert: bool,
+}
+
+fn json_line(line: &impl Serialize) -> String {
+    // Its keys are strings, so it always serializes.
+    serde_json::to_string(line).unwrap_or_default() + "\n"
 }
 
 #[derive(Serialize)]
