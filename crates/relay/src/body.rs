@@ -15,7 +15,7 @@ use crate::framing::Framing;
 use crate::ledger::OpenStream;
 use crate::permits::Permit;
 use crate::sse::SseTail;
-use crate::timeouts::{IdleTimer, Timeouts};
+use crate::timeouts::{IdleTimer, Timeouts, after};
 
 type Upstream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
 
@@ -64,7 +64,7 @@ impl GuardedBody {
             framing,
             tail: SseTail::default(),
             idle: IdleTimer::new(timeouts.idle),
-            deadline: Box::pin(tokio::time::sleep_until(started + timeouts.total)),
+            deadline: Box::pin(tokio::time::sleep_until(after(started, timeouts.total))),
             started,
             timeouts,
             book,

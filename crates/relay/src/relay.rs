@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::body::GuardedBody;
 use crate::ending::{Ending, StreamFigures};
 use crate::error::{BoxError, RelayError};
-use crate::framing::Framing;
+use crate::framing::{Framing, Terminal};
 use crate::ledger::{Ledger, OpenStream};
 use crate::permits::{Permit, Permits, Shed};
 use crate::protocol::Protocol;
@@ -30,6 +30,7 @@ use crate::timeouts::Timeouts;
 pub struct Relay {
     upstream: Url,
     fallbacks: Arc<[Url]>,
+    pub(crate) terminal: Terminal,
     pub(crate) client: Client,
     pub(crate) shared: Arc<Shared>,
 }
@@ -112,6 +113,7 @@ impl Relay {
         Ok(Self {
             upstream,
             fallbacks: Arc::default(),
+            terminal: Terminal::default(),
             client,
             shared: Arc::new(Shared {
                 timeouts,
@@ -147,6 +149,17 @@ impl Relay {
         } = &*self.shared;
         self.client = client(timeouts, protocol, permits.limit())?;
         Ok(self)
+    }
+
+    /// Says whether the event streams that [`forward`](Self::forward) relays have a terminal event; a
+    /// relay that nobody has told so takes its absence for an error. Without one, a stream is whole if
+    /// it ends between two events. Clones made before keep what they had; a single request may differ
+    /// by [`Outgoing::terminal`](crate::Outgoing::terminal), and [`guard`](Self::guard) goes by its
+    /// [`Framing`].
+    #[must_use]
+    pub fn with_terminal(mut self, terminal: Terminal) -> Self {
+        self.terminal = terminal;
+        self
     }
 
     /// The limits in force.

@@ -14,7 +14,7 @@ use crate::framing::BodyLength;
 use crate::ledger::AwaitingHead;
 use crate::relay::Relay;
 use crate::request::UpstreamRequest;
-use crate::timeouts::Timeouts;
+use crate::timeouts::{Timeouts, after};
 
 impl Relay {
     /// Reads the client's body, sends the request, and waits for the upstream's head, whatever its
@@ -43,7 +43,7 @@ impl Relay {
     pub async fn send(&self, mut request: UpstreamRequest) -> Result<Response, RelayError> {
         let Timeouts { idle, total, .. } = self.timeouts();
         let started = Instant::now();
-        let deadline = started + total;
+        let deadline = after(started, total);
         let late = || RelayError::Deadline {
             waited: started.elapsed(),
             limit: total,

@@ -18,6 +18,7 @@ pub(super) const TTFT_BOUNDS: [f64; 14] = [
 
 /// The rollout's counters at one instant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RolloutSnapshot {
     /// The percentage in force, 0 to 100.
     pub percentage: u8,
@@ -35,6 +36,7 @@ pub struct RolloutSnapshot {
 /// One cohort's counters. A request that fell back stays in its cohort (*intention to treat*): moved
 /// to the other one, the failures of the new path would be charged to the old.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CohortSnapshot {
     /// Requests that have begun.
     pub requests: u64,
