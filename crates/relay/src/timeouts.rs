@@ -13,11 +13,13 @@ pub struct Timeouts {
     /// From dialling to a connection, TLS included.
     pub connect: Duration,
     /// For the response head, and then between any two chunks. Counted only while the relay waits
-    /// for the upstream: a client that reads slowly does not use it up.
+    /// for the upstream: a client that reads slowly, or not at all, does not use it up. What bounds
+    /// such a client is `total`, or a limit on writes in the server.
     pub idle: Duration,
-    /// For the whole exchange, from the permit to the last byte. It is enforced when the body is
-    /// polled, so a client that has stopped reading altogether is ended only at its next read, or
-    /// when the server gives its connection up.
+    /// For the whole exchange, from the permit to the last byte. It holds for a client that has stopped
+    /// reading as well: upstream and permit are let go then, and the client finds the error event, or
+    /// the transfer broken off, behind what is on its way already. Its own connection stays open
+    /// until it reads on or the server gives it up.
     pub total: Duration,
 }
 
