@@ -24,8 +24,9 @@ pub struct RolloutSnapshot {
     pub percentage: u8,
     /// The seed of the assignment.
     pub seed: u64,
-    /// Requests under way by the path that serves them, queued ones included. What exhausts a pool of
-    /// `c` threads is `blocking` reaching `c`, whatever the percentage is.
+    /// Clients being served by each path, those in its queue included. Where clients stay to the end,
+    /// `blocking` reaching `c` is what exhausts a pool of `c` threads, whatever the percentage is. The
+    /// job of one who left may hold its thread for longer than it is counted here.
     pub in_flight: BTreeMap<StreamMethod, usize>,
     /// The cohorts, by the path that their keys were given.
     pub cohorts: BTreeMap<StreamMethod, CohortSnapshot>,
