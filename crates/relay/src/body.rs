@@ -274,13 +274,18 @@ impl Live {
     }
 }
 
-/// The error event, behind whatever closes an event that was cut in its middle: glued to a half
+/// The error event, in the manner of the stream, behind whatever closes an event that was cut in its middle: glued to a half
 /// line it would be part of that line.
 fn closing_event(tail: &SseTail, error: &RelayError) -> Bytes {
+    let event = if tail.has_names() {
+        error.to_named_event()
+    } else {
+        error.to_event()
+    };
     if tail.at_boundary() {
-        return error.to_event();
+        return event;
     }
-    [&b"\n\n"[..], &error.to_event()].concat().into()
+    [&b"\n\n"[..], &event].concat().into()
 }
 
 impl Drop for GuardedBody {
