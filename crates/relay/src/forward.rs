@@ -18,9 +18,10 @@ impl Relay {
     /// this crate has it. An event stream that ends without a terminal event counts as cut off, unless
     /// [`with_terminal`](Self::with_terminal) says that there need be none.
     ///
-    /// The client's body is read to its end first, then a permit is taken, or the client refused with
-    /// 503 if there is none, and held until the answer's body ends or is dropped. For anything else,
-    /// such as waiting for a permit, see [`build_from`](Self::build_from).
+    /// A client is refused with 503 if no permit is left, before its body is read, so one that still
+    /// uploads may find its connection closed. Else its body is read to its end first, then the permit is
+    /// taken, if there still is one, and held until the answer's body ends or is dropped. For anything
+    /// else, such as waiting for a permit, see [`build_from`](Self::build_from).
     ///
     /// # Cancel safety
     /// Dropping the future, as axum does when the client hangs up, ends the exchange: the upstream's
@@ -100,7 +101,12 @@ impl Outgoing {
             permit_within,
             terminal,
         } = self.into_parts();
-        let request = relay.read(request?).await?;
+        let request = request?;
+        if permit_within.is_none() {
+            // Bodies of those who would be refused anyway are not gathered in memory first.
+            relay.shared.permits.precheck()?;
+        }
+        let request = relay.read(request).await?;
         let permit = match permit_within {
             None => relay.permit()?,
             Some(limit) => relay.permit_within(limit).await?,

@@ -85,7 +85,7 @@ pub enum ConfigError {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) timeouts: Timeouts,
-    permits: Permits,
+    pub(crate) permits: Permits,
     pub(crate) ledger: Arc<Ledger>,
 }
 
@@ -202,15 +202,15 @@ impl Relay {
     }
 
     /// Reads the client's body to its end, so that a permit taken after it is not held while the
-    /// client uploads.
+    /// client uploads. It may take [`Timeouts::total`] as a whole, and pause for [`Timeouts::idle`].
     ///
     /// # Errors
-    /// [`RelayError`] if the client's body breaks off, stalls or is too large.
+    /// [`RelayError`] if the client's body breaks off, stalls, takes too long or is too large.
     ///
     /// # Cancel safety
     /// Dropping the future loses what was read of the body.
     pub async fn read(&self, mut request: UpstreamRequest) -> Result<UpstreamRequest, RelayError> {
-        let body = request.read_body(self.shared.timeouts.idle).await?;
+        let body = request.read_body(self.shared.timeouts).await?;
         request.body = Body::from(body);
         Ok(request)
     }
@@ -228,7 +228,7 @@ impl Relay {
         &self,
         mut request: UpstreamRequest,
     ) -> Result<http::Request<Bytes>, RelayError> {
-        let body = request.read_body(self.shared.timeouts.idle).await?;
+        let body = request.read_body(self.shared.timeouts).await?;
         request.into_http(body)
     }
 

@@ -126,6 +126,41 @@ async fn a_body_over_the_limit_is_a_413_and_never_reaches_the_upstream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn over_the_limit_a_body_is_not_read_before_the_refusal() {
+    let lab = Lab::spawn(generous(), 1, vec![Step::Silence]).await;
+    let held = lab.relay.permit().unwrap();
+    let mut client = TcpStream::connect(lab.app).await.unwrap();
+    let head = "POST /s HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\nthe first of it";
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503", "and the rest has not come");
+    assert_eq!(lab.relay.snapshot().refused, 1);
+    drop(held);
+    assert!(lab.is_idle());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_trickles_its_own_body_is_ended_at_the_total_timeout() {
+    let timeouts = generous().with_total(Duration::from_millis(400));
+    let lab = Lab::spawn(timeouts, 1, vec![Step::Silence]).await;
+    let mut client = TcpStream::connect(lab.app).await.unwrap();
+    let head = "POST /s HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n";
+    client.write_all(head.as_bytes()).await.unwrap();
+    let (mut answers, mut uploads) = client.into_split();
+    let trickle = tokio::spawn(async move {
+        while uploads.write_all(b"a").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let mut answer = [0; 12];
+    answers.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert_eq!(lab.upstream.accepted(), 0);
+    trickle.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_stalls_its_own_body_does_not_keep_the_permit() {
     let timeouts = Timeouts {
         idle: Duration::from_millis(200),
