@@ -231,7 +231,7 @@ impl Stream for GuardedBody {
             guarded
                 .failed
                 .take()
-                .map(|Failed { error, event }| event.map_or(Err(error), Ok)),
+                .map(|Failed { error, event }| event.ok_or(error)),
         )
     }
 }
