@@ -154,7 +154,9 @@ async fn a_client_that_trickles_its_own_body_is_ended_at_the_total_timeout() {
         }
     });
     let mut answer = [0; 12];
-    answers.read_exact(&mut answer).await.unwrap();
+    let answered = answers.read_exact(&mut answer);
+    let answered = tokio::time::timeout(generous().total, answered).await;
+    answered.expect("it is not waited for any longer").unwrap();
     assert_eq!(&answer, b"HTTP/1.1 408");
     assert_eq!(lab.upstream.accepted(), 0);
     trickle.abort();
