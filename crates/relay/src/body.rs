@@ -3,11 +3,13 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::time::{Instant, Sleep};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::ending::{Ending, Farewell, farewell, hang_up};
 use crate::error::{BoxError, RelayError};
@@ -23,13 +25,34 @@ type Upstream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
 ///
 /// It owns the upstream's connection and the permit. Both are let go as soon as the stream ends,
 /// in whatever way, even if this object lives on; dropping it is the client's hang-up and closes the
-/// upstream's connection at once, or over HTTP/2 resets the stream. Nothing is buffered and no task is spawned: an upstream is read
-/// only when the client's connection takes more, so a slow client slows the upstream.
+/// upstream's connection at once, or over HTTP/2 resets the stream. Nothing is buffered: an upstream
+/// is read only when the client's connection takes more, so a slow client slows the upstream.
+///
+/// One small task waits for [`Timeouts::total`], because a server does not poll the body of a client
+/// that has stopped reading. It lets go of upstream and permit; what the client's connection holds
+/// itself is its server's.
 pub struct GuardedBody {
-    /// `None` once the stream has ended.
-    live: Option<Live>,
+    stream: Arc<Mutex<Guarded>>,
+    /// The task that ends the stream at its deadline, if it has one.
+    deadline: Option<JoinHandle<()>>,
     /// What [`first_byte`](Self::first_byte) has waited for, until the client gets it.
     first: Option<Bytes>,
+}
+
+/// What the body and its deadline share. Locked for one poll, or for one end.
+struct Guarded {
+    /// `None` once the stream has ended.
+    live: Option<Live>,
+    /// How it failed, until the client is told.
+    failed: Option<Failed>,
+    /// Who waits for the upstream, and is to hear of the deadline.
+    waiting: Option<Waker>,
+}
+
+struct Failed {
+    error: RelayError,
+    /// The event that tells it; without one, the transfer is broken off.
+    event: Option<Bytes>,
 }
 
 struct Live {
@@ -37,7 +60,6 @@ struct Live {
     framing: Framing,
     tail: SseTail,
     idle: IdleTimer,
-    deadline: Pin<Box<Sleep>>,
     started: Instant,
     timeouts: Timeouts,
     book: OpenStream,
@@ -64,24 +86,31 @@ impl GuardedBody {
             framing,
             tail: SseTail::default(),
             idle: IdleTimer::new(timeouts.idle),
-            deadline: Box::pin(tokio::time::sleep_until(started + timeouts.total)),
             started,
             timeouts,
             book,
             _permit: permit,
         };
-        let mut body = Self {
+        let mut guarded = Guarded {
             live: Some(live),
-            first: None,
+            failed: None,
+            waiting: None,
         };
         // A server does not poll a body that it knows to be empty.
-        body.end_if_whole();
-        body
+        guarded.end_if_whole();
+        let is_open = guarded.live.is_some();
+        let stream = Arc::new(Mutex::new(guarded));
+        let deadline = started.checked_add(timeouts.total).filter(|_| is_open);
+        Self {
+            deadline: deadline.map(|at| tokio::spawn(end_at(at, Arc::clone(&stream)))),
+            stream,
+            first: None,
+        }
     }
 
     /// Whether the stream has ended, and the upstream and the permit have been let go.
     pub fn is_ended(&self) -> bool {
-        self.live.is_none()
+        lock(&self.stream).live.is_none()
     }
 
     /// Waits for the upstream's first chunk, so that a failure before it is an error here, where
@@ -94,39 +123,58 @@ impl GuardedBody {
     /// # Cancel safety
     /// Dropping the future drops the body, which is the client's hang-up.
     pub async fn first_byte(mut self) -> Result<Self, RelayError> {
-        if let (None, Some(live)) = (&self.first, &mut self.live) {
-            match poll_fn(|cx| live.poll_next(cx)).await {
-                Next::Chunk(chunk) => {
-                    self.first = Some(chunk);
-                    self.end_if_whole();
-                }
-                Next::End(failure) => self.end_before_the_first_byte(failure)?,
+        if self.first.is_none() {
+            self.first = poll_fn(|cx| lock(&self.stream).poll_next(cx)).await;
+            if self.first.is_none()
+                && let Some(failed) = lock(&self.stream).failed.take()
+            {
+                return Err(failed.error);
             }
         }
         Ok(self)
     }
+}
 
-    fn end_before_the_first_byte(&mut self, failure: Option<RelayError>) -> Result<(), RelayError> {
-        let Some(Live {
-            upstream,
-            framing,
-            tail,
-            book,
-            _permit,
-            ..
-        }) = self.live.take()
-        else {
-            return Ok(());
+/// Ends the stream at its deadline, whether or not somebody asks for more of it.
+async fn end_at(deadline: Instant, stream: Arc<Mutex<Guarded>>) {
+    tokio::time::sleep_until(deadline).await;
+    let waiting = {
+        let mut guarded = lock(&stream);
+        if let Some(error) = guarded.live.as_ref().map(Live::late) {
+            guarded.end(Some(error));
+        }
+        guarded.waiting.take()
+    };
+    if let Some(waiting) = waiting {
+        waiting.wake();
+    }
+}
+
+fn lock(stream: &Mutex<Guarded>) -> MutexGuard<'_, Guarded> {
+    stream.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Guarded {
+    /// The next chunk, or `None` at the end, whatever it was: see `failed`.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Some(live) = &mut self.live else {
+            return Poll::Ready(None);
         };
-        drop(upstream);
-        match farewell(framing, &tail, book.bytes, failure) {
-            Farewell::Clean(ending) => {
-                book.end(ending);
-                Ok(())
+        match live.poll_next(cx) {
+            Poll::Pending => {
+                match &mut self.waiting {
+                    Some(waiting) => waiting.clone_from(cx.waker()),
+                    none => *none = Some(cx.waker().clone()),
+                }
+                Poll::Pending
             }
-            Farewell::Event(error) | Farewell::Abort(error) => {
-                book.end(Ending::of(&error));
-                Err(error)
+            Poll::Ready(Next::Chunk(chunk)) => {
+                self.end_if_whole();
+                Poll::Ready(Some(chunk))
+            }
+            Poll::Ready(Next::End(failure)) => {
+                self.end(failure);
+                Poll::Ready(None)
             }
         }
     }
@@ -139,35 +187,32 @@ impl GuardedBody {
         }
     }
 
-    /// Lets go of upstream and permit; returns what the client is to get last.
-    fn end(&mut self, failure: Option<RelayError>) -> Option<Result<Bytes, RelayError>> {
-        let Live {
+    /// Lets go of upstream and permit; keeps what the client is to get last.
+    fn end(&mut self, failure: Option<RelayError>) {
+        let Some(Live {
             upstream,
             framing,
             tail,
             book,
             _permit,
             ..
-        } = self.live.take()?;
+        }) = self.live.take()
+        else {
+            return;
+        };
         drop(upstream);
-        match farewell(framing, &tail, book.bytes, failure) {
-            Farewell::Clean(ending) => {
-                book.end(ending);
-                None
-            }
+        let (error, event) = match farewell(framing, &tail, book.bytes, failure) {
+            Farewell::Clean(ending) => return book.end(ending),
             Farewell::Event(error) => {
-                let (bytes, message) = (book.bytes, error.message());
-                tracing::warn!(bytes, error = message, "stream ended by an error event");
-                book.end(Ending::of(&error));
-                Some(Ok(closing_event(&tail, &error)))
+                let event = closing_event(&tail, &error);
+                (error, Some(event))
             }
-            Farewell::Abort(error) => {
-                let (bytes, message) = (book.bytes, error.message());
-                tracing::warn!(bytes, error = message, "body broken off");
-                book.end(Ending::of(&error));
-                Some(Err(error))
-            }
-        }
+            Farewell::Abort(error) => (error, None),
+        };
+        let (bytes, message) = (book.bytes, error.message());
+        tracing::warn!(bytes, error = message, "a stream failed");
+        book.end(Ending::of(&error));
+        self.failed = Some(Failed { error, event });
     }
 }
 
@@ -178,26 +223,31 @@ impl Stream for GuardedBody {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
-        let Some(live) = &mut self.live else {
-            return Poll::Ready(None);
-        };
-        match ready!(live.poll_next(cx)) {
-            Next::Chunk(chunk) => {
-                self.end_if_whole();
-                Poll::Ready(Some(Ok(chunk)))
-            }
-            Next::End(failure) => Poll::Ready(self.end(failure)),
+        let mut guarded = lock(&self.stream);
+        if let Some(chunk) = ready!(guarded.poll_next(cx)) {
+            return Poll::Ready(Some(Ok(chunk)));
         }
+        Poll::Ready(
+            guarded
+                .failed
+                .take()
+                .map(|Failed { error, event }| event.ok_or(error)),
+        )
     }
 }
 
 impl Live {
+    fn late(&self) -> RelayError {
+        RelayError::Deadline {
+            waited: self.started.elapsed(),
+            limit: self.timeouts.total,
+        }
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        if self.deadline.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Next::End(Some(RelayError::Deadline {
-                waited: self.started.elapsed(),
-                limit: self.timeouts.total,
-            })));
+        // Its task may not have had its turn yet.
+        if self.started.elapsed() >= self.timeouts.total {
+            return Poll::Ready(Next::End(Some(self.late())));
         }
         // The upstream before its timer: a chunk that came while this task could not run is there.
         while let Poll::Ready(next) = self.upstream.as_mut().poll_next(cx) {
@@ -224,17 +274,25 @@ impl Live {
     }
 }
 
-/// The error event, behind whatever closes an event that was cut in its middle: glued to a half
+/// The error event, in the manner of the stream, behind whatever closes an event that was cut in its middle: glued to a half
 /// line it would be part of that line.
 fn closing_event(tail: &SseTail, error: &RelayError) -> Bytes {
+    let event = if tail.has_names() {
+        error.to_named_event()
+    } else {
+        error.to_event()
+    };
     if tail.at_boundary() {
-        return error.to_event();
+        return event;
     }
-    [&b"\n\n"[..], &error.to_event()].concat().into()
+    [&b"\n\n"[..], &event].concat().into()
 }
 
 impl Drop for GuardedBody {
     fn drop(&mut self) {
+        if let Some(deadline) = &self.deadline {
+            deadline.abort();
+        }
         if let Some(Live {
             upstream,
             framing,
@@ -242,7 +300,7 @@ impl Drop for GuardedBody {
             book,
             _permit,
             ..
-        }) = self.live.take()
+        }) = lock(&self.stream).live.take()
         {
             drop(upstream);
             book.end(hang_up(framing, &tail));

@@ -100,9 +100,9 @@ pub enum RelayError {
     /// The client did not send its body in time.
     #[error("the rest of the request body did not come within {waited:.1?} (limit {limit:?})")]
     RequestTimeout {
-        /// How long nothing came.
+        /// How long nothing came, or how long all of it took so far.
         waited: Duration,
-        /// [`Timeouts::idle`](crate::Timeouts::idle).
+        /// [`Timeouts::idle`](crate::Timeouts::idle), or [`Timeouts::total`](crate::Timeouts::total).
         limit: Duration,
     },
 }
@@ -134,9 +134,35 @@ impl RelayError {
         text
     }
 
-    /// The error as an event of a stream whose head is already out.
+    /// The error as an event of a stream whose head is already out, and whose events have no names: the
+    /// manner of OpenAI's chat completions.
     pub fn to_event(&self) -> Bytes {
         error_event(self.code(), &self.message())
+    }
+
+    /// The error as an event of a stream whose events have names: the manner of Anthropic's messages,
+    /// `event: error` with `{"type":"error","error":{"type":…,"message":…,"code":…}}`. The `type` is
+    /// Anthropic's, the `code` is ours.
+    pub fn to_named_event(&self) -> Bytes {
+        let (status, code) = self.answer();
+        let kind = match status {
+            StatusCode::GATEWAY_TIMEOUT => "timeout_error",
+            StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
+            status if status.is_client_error() => "invalid_request_error",
+            _ => "api_error",
+        };
+        let message = &self.message();
+        let error = NamedObject {
+            kind,
+            message,
+            code,
+        };
+        let body = NamedBody {
+            kind: "error",
+            error,
+        };
+        let object = serde_json::to_string(&body).expect("strings always serialize");
+        Bytes::from(format!("event: error\ndata: {object}\n\n"))
     }
 
     fn answer(&self) -> (StatusCode, &'static str) {
@@ -222,6 +248,21 @@ struct ErrorObject<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     param: Option<&'a str>,
+    code: &'a str,
+}
+
+#[derive(Serialize)]
+struct NamedBody<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    error: NamedObject<'a>,
+}
+
+#[derive(Serialize)]
+struct NamedObject<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    message: &'a str,
     code: &'a str,
 }
 

@@ -8,18 +8,20 @@ use http::Method;
 use crate::error::RelayError;
 use crate::framing::Framing;
 use crate::headers::response_head;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Outgoing, Parts};
 use crate::relay::Relay;
 
 impl Relay {
     /// Relays a client's request to `path_and_query` under the upstream: its method, end-to-end
     /// headers and body go there, the answer comes back as it arrives. A failure before the head is an
     /// answer too, as [`RelayError::status`] says; one after it is told as the table at the top of
-    /// this crate has it.
+    /// this crate has it. An event stream that ends without a terminal event counts as cut off, unless
+    /// [`with_terminal`](Self::with_terminal) says that there need be none.
     ///
-    /// The client's body is read to its end first, then a permit is taken, or the client refused with
-    /// 503 if there is none, and held until the answer's body ends or is dropped. For anything else,
-    /// such as waiting for a permit, see [`build_from`](Self::build_from).
+    /// A client is refused with 503 if no permit is left, before its body is read, so one that still
+    /// uploads may find its connection closed. Else its body is read to its end first, then the permit is
+    /// taken, if there still is one, and held until the answer's body ends or is dropped. For anything
+    /// else, such as waiting for a permit, see [`build_from`](Self::build_from).
     ///
     /// # Cancel safety
     /// Dropping the future, as axum does when the client hangs up, ends the exchange: the upstream's
@@ -93,15 +95,26 @@ impl Outgoing {
     /// # Cancel safety
     /// As [`Relay::forward`].
     pub async fn try_forward(self) -> Result<Response, RelayError> {
-        let (relay, request, permit_within) = self.into_parts();
-        let request = relay.read(request?).await?;
+        let Parts {
+            relay,
+            request,
+            permit_within,
+            terminal,
+        } = self.into_parts();
+        let request = request?;
+        if permit_within.is_none() {
+            // Bodies of those who would be refused anyway are not gathered in memory first.
+            relay.shared.permits.precheck()?;
+        }
+        let request = relay.read(request).await?;
         let permit = match permit_within {
             None => relay.permit()?,
             Some(limit) => relay.permit_within(limit).await?,
         };
         let upstream = relay.send(request).await?;
         let head = response_head(&upstream);
-        let body = relay.guard(upstream.bytes_stream(), permit, Framing::of(&head));
+        let framing = Framing::of(&head).with_terminal(terminal);
+        let body = relay.guard(upstream.bytes_stream(), permit, framing);
         Ok(Response::from_parts(head, Body::from_stream(body)))
     }
 }

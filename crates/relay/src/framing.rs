@@ -27,10 +27,13 @@ pub enum Framing {
     },
 }
 
-/// Whether an event stream has an event that says that it is whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether an event stream has an event that says that it is whole, as [`Said::Done`](crate::Said)
+/// lists them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Terminal {
     /// It has, as those of language models do; its absence is an error.
+    #[default]
     Required,
     /// It may have none; it is whole if it ends between two events.
     Optional,
@@ -43,13 +46,24 @@ pub(crate) struct BodyLength(pub(crate) u64);
 impl Framing {
     /// Reads it from a response head, best one made by [`response_head`](crate::response_head).
     ///
-    /// An event stream that is compressed is opaque: no event could be added to it.
+    /// An event stream that is compressed is opaque: no event could be added to it. Any other is one
+    /// of a language model, with a terminal event, until [`with_terminal`](Self::with_terminal) says
+    /// otherwise.
     pub fn of(head: &http::response::Parts) -> Self {
         let length = match head.extensions.get::<BodyLength>() {
             Some(BodyLength(length)) => Some(*length),
             None => content_length(&head.headers),
         };
         Self::from_head(head.status, &head.headers, length)
+    }
+
+    /// Says whether an event stream has a terminal event; any other framing stays as it is.
+    #[must_use]
+    pub fn with_terminal(self, terminal: Terminal) -> Self {
+        match self {
+            Self::Sse { .. } => Self::Sse { terminal },
+            other => other,
+        }
     }
 
     pub(crate) fn from_head(status: StatusCode, headers: &HeaderMap, length: Option<u64>) -> Self {
@@ -60,7 +74,7 @@ impl Framing {
             }
         } else if is_event_stream(headers) && length != Some(0) {
             Self::Sse {
-                terminal: Terminal::Required,
+                terminal: Terminal::default(),
             }
         } else {
             Self::Opaque { length }

@@ -24,7 +24,8 @@
 //! What [`Relay::forward`] does is short: send, take the byte stream, return it as the body; dropping
 //! the body then drops the upstream's connection. What is easily forgotten stands around that: a
 //! permit that lives as long as the *body*, timeouts, and an ending that the client can see. Spelled
-//! out, for whoever has something to do in between:
+//! out, for whoever has something to do in between (`forward` also refuses before it reads a body, if
+//! no permit is left by then):
 //!
 //! ```
 //! use axum::body::Body;
@@ -50,8 +51,13 @@
 //! | no connection, protocol broken | 502 | error event, clean end | transfer broken off |
 //! | silent, or too long as a whole | 504 | error event, clean end | transfer broken off |
 //! | upstream answers ≥ 400 | passed through | – | – |
-//! | ends without its terminal event, or its announced end | – | error event, clean end | transfer broken off |
+//! | ends without its terminal event ¹, or its announced end | – | error event, clean end | transfer broken off |
+//! | client stops reading | – | upstream released at the total timeout | upstream released at the total timeout |
 //! | client hangs up | upstream released | upstream released | upstream released |
+//!
+//! ¹ Event streams are taken for those of a language model, which say when they are whole. Any other
+//! event stream is damaged by that: for those, say [`Relay::with_terminal`] or [`Outgoing::terminal`]
+//! with [`Terminal::Optional`], and a clean end between two events is a whole stream.
 //!
 //! To release the upstream is to close its connection, or over HTTP/2 to reset the stream of that
 //! client alone. HTTP/2 is spoken where TLS negotiates it, or where [`Protocol`] says so.

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 
 use crate::error::RelayError;
+use crate::framing::Terminal;
 use crate::headers::request_headers;
 use crate::relay::Relay;
 use crate::request::UpstreamRequest;
@@ -22,21 +23,35 @@ pub struct Outgoing {
     relay: Relay,
     request: Result<UpstreamRequest, RelayError>,
     permit_within: Option<Duration>,
+    terminal: Terminal,
+}
+
+/// What [`Outgoing`] has gathered.
+pub(crate) struct Parts {
+    pub(crate) relay: Relay,
+    pub(crate) request: Result<UpstreamRequest, RelayError>,
+    pub(crate) permit_within: Option<Duration>,
+    pub(crate) terminal: Terminal,
 }
 
 impl Outgoing {
     pub(crate) fn new(relay: Relay, request: Result<UpstreamRequest, RelayError>) -> Self {
+        let terminal = relay.terminal;
         Self {
             relay,
             request,
             permit_within: None,
+            terminal,
         }
     }
 
-    pub(crate) fn into_parts(
-        self,
-    ) -> (Relay, Result<UpstreamRequest, RelayError>, Option<Duration>) {
-        (self.relay, self.request, self.permit_within)
+    pub(crate) fn into_parts(self) -> Parts {
+        Parts {
+            relay: self.relay,
+            request: self.request,
+            permit_within: self.permit_within,
+            terminal: self.terminal,
+        }
     }
 
     /// Sets a header, in place of all of that name.
@@ -104,6 +119,13 @@ impl Outgoing {
     /// with 503 at once.
     pub fn permit_within(mut self, limit: Duration) -> Self {
         self.permit_within = Some(limit);
+        self
+    }
+
+    /// Says whether the answer, if it is an event stream, has a terminal event, in place of what
+    /// [`Relay::with_terminal`] says.
+    pub fn terminal(mut self, terminal: Terminal) -> Self {
+        self.terminal = terminal;
         self
     }
 

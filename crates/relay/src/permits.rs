@@ -67,6 +67,14 @@ impl Permits {
         self.try_acquire().ok_or_else(|| self.shed(Duration::ZERO))
     }
 
+    /// Refuses whoever would be refused now, and takes nothing.
+    pub(crate) fn precheck(&self) -> Result<(), Shed> {
+        match self.semaphore.available_permits() {
+            0 => Err(self.shed(Duration::ZERO)),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) async fn acquire_within(&self, limit: Duration) -> Result<Permit, Shed> {
         // Overtakes nobody: a permit that comes back goes to the first in the queue, not to the pool.
         if let Some(permit) = self.try_acquire() {

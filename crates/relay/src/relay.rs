@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::body::GuardedBody;
 use crate::ending::{Ending, StreamFigures};
 use crate::error::{BoxError, RelayError};
-use crate::framing::Framing;
+use crate::framing::{Framing, Terminal};
 use crate::ledger::{Ledger, OpenStream};
 use crate::permits::{Permit, Permits, Shed};
 use crate::protocol::Protocol;
@@ -30,6 +30,7 @@ use crate::timeouts::Timeouts;
 pub struct Relay {
     upstream: Url,
     fallbacks: Arc<[Url]>,
+    pub(crate) terminal: Terminal,
     pub(crate) client: Client,
     pub(crate) shared: Arc<Shared>,
 }
@@ -84,7 +85,7 @@ pub enum ConfigError {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) timeouts: Timeouts,
-    permits: Permits,
+    pub(crate) permits: Permits,
     pub(crate) ledger: Arc<Ledger>,
 }
 
@@ -112,6 +113,7 @@ impl Relay {
         Ok(Self {
             upstream,
             fallbacks: Arc::default(),
+            terminal: Terminal::default(),
             client,
             shared: Arc::new(Shared {
                 timeouts,
@@ -147,6 +149,17 @@ impl Relay {
         } = &*self.shared;
         self.client = client(timeouts, protocol, permits.limit())?;
         Ok(self)
+    }
+
+    /// Says whether the event streams that [`forward`](Self::forward) relays have a terminal event; a
+    /// relay that nobody has told so takes its absence for an error. Without one, a stream is whole if
+    /// it ends between two events. Clones made before keep what they had; a single request may differ
+    /// by [`Outgoing::terminal`](crate::Outgoing::terminal), and [`guard`](Self::guard) goes by its
+    /// [`Framing`].
+    #[must_use]
+    pub fn with_terminal(mut self, terminal: Terminal) -> Self {
+        self.terminal = terminal;
+        self
     }
 
     /// The limits in force.
@@ -189,15 +202,15 @@ impl Relay {
     }
 
     /// Reads the client's body to its end, so that a permit taken after it is not held while the
-    /// client uploads.
+    /// client uploads. It may take [`Timeouts::total`] as a whole, and pause for [`Timeouts::idle`].
     ///
     /// # Errors
-    /// [`RelayError`] if the client's body breaks off, stalls or is too large.
+    /// [`RelayError`] if the client's body breaks off, stalls, takes too long or is too large.
     ///
     /// # Cancel safety
     /// Dropping the future loses what was read of the body.
     pub async fn read(&self, mut request: UpstreamRequest) -> Result<UpstreamRequest, RelayError> {
-        let body = request.read_body(self.shared.timeouts.idle).await?;
+        let body = request.read_body(self.shared.timeouts).await?;
         request.body = Body::from(body);
         Ok(request)
     }
@@ -215,7 +228,7 @@ impl Relay {
         &self,
         mut request: UpstreamRequest,
     ) -> Result<http::Request<Bytes>, RelayError> {
-        let body = request.read_body(self.shared.timeouts.idle).await?;
+        let body = request.read_body(self.shared.timeouts).await?;
         request.into_http(body)
     }
 

@@ -1,7 +1,5 @@
 //! A request on its way to the upstream.
 
-use std::time::Duration;
-
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -13,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::error::RelayError;
 use crate::headers::request_headers;
+use crate::timeouts::Timeouts;
 
 /// Most bytes of a request body, unless the caller says otherwise: 32 MiB.
 pub const REQUEST_BODY_LIMIT: usize = 32 << 20;
@@ -91,7 +90,8 @@ impl UpstreamRequest {
     ///
     /// It is buffered, not streamed on: hyper sees a client hang up in mid-response only once the
     /// request's body has been read to its end.
-    pub(crate) async fn read_body(&mut self, idle: Duration) -> Result<Bytes, RelayError> {
+    pub(crate) async fn read_body(&mut self, timeouts: Timeouts) -> Result<Bytes, RelayError> {
+        let Timeouts { idle, total, .. } = timeouts;
         let limit = self.body_limit;
         let too_large = RelayError::BodyTooLarge { limit };
         if self.announced.is_some_and(|length| length > limit as u64) {
@@ -103,12 +103,19 @@ impl UpstreamRequest {
         }
         let mut chunks = body.into_data_stream();
         let mut whole = BytesMut::new();
+        let started = Instant::now();
         loop {
             let waiting = Instant::now();
-            let Ok(next) = tokio::time::timeout(idle, chunks.next()).await else {
+            let left = total.saturating_sub(started.elapsed());
+            let Ok(next) = tokio::time::timeout(idle.min(left), chunks.next()).await else {
+                let (since, limit) = if idle < left {
+                    (waiting, idle)
+                } else {
+                    (started, total)
+                };
                 return Err(RelayError::RequestTimeout {
-                    waited: waiting.elapsed(),
-                    limit: idle,
+                    waited: since.elapsed(),
+                    limit,
                 });
             };
             match next {

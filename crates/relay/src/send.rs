@@ -14,7 +14,7 @@ use crate::framing::BodyLength;
 use crate::ledger::AwaitingHead;
 use crate::relay::Relay;
 use crate::request::UpstreamRequest;
-use crate::timeouts::Timeouts;
+use crate::timeouts::{Timeouts, after};
 
 impl Relay {
     /// Reads the client's body, sends the request, and waits for the upstream's head, whatever its
@@ -41,17 +41,14 @@ impl Relay {
     /// Dropping the future closes the upstream's connection (over HTTP/2, resets the stream), whichever
     /// it waits for, and counts as the client's hang-up.
     pub async fn send(&self, mut request: UpstreamRequest) -> Result<Response, RelayError> {
-        let Timeouts { idle, total, .. } = self.timeouts();
+        let Timeouts { total, .. } = self.timeouts();
         let started = Instant::now();
-        let deadline = started + total;
+        let deadline = after(started, total);
         let late = || RelayError::Deadline {
             waited: started.elapsed(),
             limit: total,
         };
-        let reading = request.read_body(idle);
-        let body = tokio::time::timeout_at(deadline, reading)
-            .await
-            .map_err(|_| late())??;
+        let body = request.read_body(self.timeouts()).await?;
 
         let awaiting = AwaitingHead::enter(Arc::clone(&self.shared.ledger));
         let outcome = tokio::time::timeout_at(deadline, self.answer(request, body)).await;

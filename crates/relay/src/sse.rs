@@ -21,6 +21,8 @@ pub struct SseTail {
     after_cr: bool,
     /// A line of the current event is complete, the blank line that ends the event has not come.
     in_event: bool,
+    /// An event had a name.
+    named: bool,
     /// What the current event will have said once it is complete.
     saying: Option<Said>,
     said: Option<Said>,
@@ -61,6 +63,13 @@ impl SseTail {
         !self.in_event && self.line.len == 0
     }
 
+    /// Whether an event so far, the current one included, has a name (a line `event:`). In a stream of
+    /// such events, clients go by the names: one without is not dispatched to whoever listens for an
+    /// error.
+    pub fn has_names(&self) -> bool {
+        self.named || has_name(self.line.kept())
+    }
+
     /// What the stream has said about its end, if anything.
     ///
     /// `[DONE]` counts from its last byte, even without the blank line after it: it carries no
@@ -78,6 +87,7 @@ impl SseTail {
         }
         self.in_event = true;
         let line = self.line.kept();
+        self.named |= has_name(line);
         if is_done(line) {
             self.said = self.said.or(Some(Said::Done));
         } else if let Some(said) = said_by(line) {
@@ -108,6 +118,10 @@ impl Default for LineStart {
             len: 0,
         }
     }
+}
+
+fn has_name(line: &[u8]) -> bool {
+    line.starts_with(b"event:")
 }
 
 fn is_done(line: &[u8]) -> bool {
@@ -197,6 +211,7 @@ mod tests {
                 tail.push(&sample[cut..]);
                 assert_eq!(tail.at_boundary(), whole.at_boundary(), "cut at {cut}");
                 assert_eq!(tail.said(), whole.said(), "cut at {cut}");
+                assert_eq!(tail.has_names(), whole.has_names(), "cut at {cut}");
             }
         }
     }
@@ -224,6 +239,13 @@ mod tests {
             tail_of(b"event: message_stop\ndata: {\"type\"").said(),
             None
         );
+    }
+
+    #[test]
+    fn a_name_counts_from_its_field_and_data_that_looks_like_one_does_not() {
+        assert!(tail_of(b"event:").has_names());
+        assert!(tail_of(b"event: ping\ndata: {}\n\ndata: 1\n\n").has_names());
+        assert!(!tail_of(b"data: event: ping\n\n: event: ping\n\neven").has_names());
     }
 
     #[test]

@@ -6,18 +6,44 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// How long an upstream may take to connect, to say something, and to finish.
+/// How long an upstream may take to connect, to say something, and to finish. [`Duration::MAX`] is no
+/// limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// From dialling to a connection, TLS included.
     pub connect: Duration,
     /// For the response head, and then between any two chunks. Counted only while the relay waits
-    /// for the upstream: a client that reads slowly does not use it up.
+    /// for the upstream: a client that reads slowly, or not at all, does not use it up. What bounds
+    /// such a client is `total`, or a limit on writes in the server.
     pub idle: Duration,
-    /// For the whole exchange, from the permit to the last byte. It is enforced when the body is
-    /// polled, so a client that has stopped reading altogether is ended only at its next read, or
-    /// when the server gives its connection up.
+    /// For the whole exchange, from the permit to the last byte. It holds for a client that has stopped
+    /// reading as well: upstream and permit are let go then, and the client finds the error event, or
+    /// the transfer broken off, behind what is on its way already. Its own connection stays open
+    /// until it reads on or the server gives it up.
     pub total: Duration,
+}
+
+impl Timeouts {
+    /// The same with another limit on connecting.
+    #[must_use]
+    pub const fn with_connect(mut self, connect: Duration) -> Self {
+        self.connect = connect;
+        self
+    }
+
+    /// The same with another limit on silence.
+    #[must_use]
+    pub const fn with_idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// The same with another limit on the whole exchange.
+    #[must_use]
+    pub const fn with_total(mut self, total: Duration) -> Self {
+        self.total = total;
+        self
+    }
 }
 
 impl Default for Timeouts {
@@ -29,6 +55,13 @@ impl Default for Timeouts {
             total: Duration::from_secs(600),
         }
     }
+}
+
+/// `limit` after `start`; for a limit beyond what the clock can say, so far off that nobody sees it.
+pub(crate) fn after(start: Instant, limit: Duration) -> Instant {
+    /// About thirty years, which is what `tokio::time::sleep` takes such a limit for.
+    const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+    start.checked_add(limit).unwrap_or_else(|| start + FAR)
 }
 
 /// Runs only while somebody waits for the upstream.
@@ -52,7 +85,7 @@ impl IdleTimer {
     pub(crate) fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
         let since = *self.waiting_since.get_or_insert_with(|| {
             let now = Instant::now();
-            self.sleep.as_mut().reset(now + self.limit);
+            self.sleep.as_mut().reset(after(now, self.limit));
             now
         });
         ready!(self.sleep.as_mut().poll(cx));

@@ -94,6 +94,34 @@ const DOCUMENTS: [Row; 9] = [
     row("slice=3", Whole, "complete", Its(Cause::Completed)),
 ];
 
+/// Of Anthropic's event streams of 5 texts, in which every event has a name and the last is
+/// `message_stop`: what breaks one is told by an event that has a name as well.
+#[rustfmt::skip]
+const MESSAGES: [Row; 12] = [
+    row("none", Whole, "complete", Its(Cause::Completed)),
+    row("status=529", Status(529), "upstream_status", Its(Cause::StatusSent)),
+    row("slow-headers=1h", Status(504), "idle_timeout", RelayLeft),
+    row("stall@3", ErrorEvent(3, "upstream_idle_timeout"), "idle_timeout", RelayLeft),
+    row("stall@5", ErrorEvent(5, "upstream_idle_timeout"), "idle_timeout", RelayLeft),
+    row("error@3,overloaded_error", UpstreamsError(3), "in_band_error", Its(Cause::ErrorSent)),
+    row("eof@1", ErrorEvent(1, "upstream_truncated"), "truncated", Its(Cause::Eof)),
+    row("eof@5", ErrorEvent(5, "upstream_truncated"), "truncated", Its(Cause::Eof)),
+    row("cut@3", ErrorEvent(3, "upstream_failed"), "upstream_failed", Its(Cause::Cut)),
+    row("reset@3", ErrorEvent(3, "upstream_failed"), "upstream_failed", Its(Cause::Reset)),
+    row("malformed@3", Whole, "complete", Its(Cause::Completed)),
+    row("slice=7", Whole, "complete", Its(Cause::Completed)),
+];
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Asked {
+    Stream,
+    Document,
+    Messages,
+}
+
+use Asked::{Document, Messages, Stream};
+
 /// Connections that are kept for the next exchange: one that is not back in time makes it two.
 const KEPT: u64 = 2;
 
@@ -129,42 +157,46 @@ async fn every_fault_has_a_defined_ending_and_leaves_nothing() {
         };
         let stand = Stand::start(protocol, timeouts, 10, |_| {}).await;
         // Connections that are kept for the next exchange exist from here on.
-        holds(&stand, protocol, &STREAMS[0], true).await;
+        holds(&stand, protocol, &STREAMS[0], Stream).await;
         let files = open_files();
         for row in &STREAMS {
-            holds(&stand, protocol, row, true).await;
+            holds(&stand, protocol, row, Stream).await;
         }
         for row in &DOCUMENTS {
-            holds(&stand, protocol, row, false).await;
+            holds(&stand, protocol, row, Document).await;
+        }
+        for row in &MESSAGES {
+            holds(&stand, protocol, row, Messages).await;
         }
         // Two files for each connection, which has both its ends here.
         eventually("no file stays open", || open_files() <= files + 2).await;
         let snapshot = stand.relay.snapshot();
-        let exchanges = 1 + STREAMS.len() + DOCUMENTS.len();
+        let exchanges = 1 + STREAMS.len() + DOCUMENTS.len() + MESSAGES.len();
         assert_eq!(snapshot.endings.values().sum::<u64>(), exchanges as u64);
         assert_eq!(snapshot.permits_peak, 1);
     }
 }
 
-async fn holds(stand: &Stand, protocol: Protocol, row: &Row, streamed: bool) {
+async fn holds(stand: &Stand, protocol: Protocol, row: &Row, asked: Asked) {
     let Row {
         fault,
         seen,
         ending,
         why,
     } = row;
-    let what = format!("{fault}, {protocol:?}, streamed: {streamed}");
+    let what = format!("{fault}, {protocol:?}, {asked:?}");
     let before = stand.relay.snapshot().endings[*ending];
     let body = serde_json::json!({
-        "model": "any", "stream": streamed, "messages": [{ "role": "user", "content": "Hello" }]
+        "model": "any", "stream": asked != Document, "max_tokens": 100,
+        "messages": [{ "role": "user", "content": "Hello" }]
     });
-    let path = if streamed {
-        format!("/slow_stream?fault={fault}")
-    } else {
-        "/v1/chat/completions".to_owned()
+    let path = match asked {
+        Stream => format!("/slow_stream?fault={fault}"),
+        Document => "/v1/chat/completions".to_owned(),
+        Messages => "/v1/messages".to_owned(),
     };
     let url = format!("http://{}{path}", stand.app);
-    let request = if streamed {
+    let request = if asked == Stream {
         stand.client.get(url)
     } else {
         let request = stand.client.post(url).header("x-mock-fault", *fault);
@@ -177,9 +209,16 @@ async fn holds(stand: &Stand, protocol: Protocol, row: &Row, streamed: bool) {
         Whole => {
             let text = text.expect(&what);
             assert_eq!(status, 200, "{what}: {text}");
-            if streamed {
-                assert!(text.ends_with("data: [DONE]\n\n"), "{what}: {text}");
-                assert_eq!(text.matches("data: ").count(), 6, "{what}: {text}");
+            match asked {
+                Stream => {
+                    assert!(text.ends_with("data: [DONE]\n\n"), "{what}: {text}");
+                    assert_eq!(text.matches("data: ").count(), 6, "{what}: {text}");
+                }
+                Document => {}
+                Messages => {
+                    let stop = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+                    assert!(text.ends_with(stop), "{what}: {text}");
+                }
             }
         }
         Status(expected) => {
@@ -190,11 +229,12 @@ async fn holds(stand: &Stand, protocol: Protocol, row: &Row, streamed: bool) {
         }
         ErrorEvent(events, code) => {
             assert_eq!(status, 200, "{what}");
-            let error = last_event(&text.expect(&what), events, &what);
+            let error = last_event(&text.expect(&what), asked, events, &what);
             assert_eq!(error["code"], code, "{what}");
+            assert!(error["type"].is_string() && error["message"].is_string());
         }
         UpstreamsError(events) => {
-            let error = last_event(&text.expect(&what), events, &what);
+            let error = last_event(&text.expect(&what), asked, events, &what);
             assert!(error["type"].is_string(), "{what}: {error}");
         }
         BrokenOff => assert!(text.is_err(), "{what}: {text:?}"),
@@ -220,12 +260,22 @@ async fn holds(stand: &Stand, protocol: Protocol, row: &Row, streamed: bool) {
 }
 
 /// The error object of the last event, which so many others come before.
-fn last_event(text: &str, events: usize, what: &str) -> serde_json::Value {
+fn last_event(text: &str, asked: Asked, events: usize, what: &str) -> serde_json::Value {
     assert!(text.ends_with("\n\n"), "{what}: {text}");
     let all: Vec<_> = text.split_terminator("\n\n").collect();
-    assert_eq!(all.len(), events + 1, "{what}: {text}");
-    let json = all[events].strip_prefix("data: ").expect(what);
-    serde_json::from_str::<serde_json::Value>(json).expect(what)["error"].take()
+    let (last, before) = all.split_last().expect(what);
+    let (content, prefix) = match asked {
+        Messages => ("event: content_block_delta\n", "event: error\ndata: "),
+        _ => ("data: ", "data: "),
+    };
+    let content = before.iter().filter(|event| event.starts_with(content));
+    assert_eq!(content.count(), events, "{what}: {text}");
+    let json = last.strip_prefix(prefix).expect(what);
+    let mut event: serde_json::Value = serde_json::from_str(json).expect(what);
+    if asked == Messages {
+        assert_eq!(event["type"], "error", "{what}: {text}");
+    }
+    event["error"].take()
 }
 
 /// Open files of this process, which is client, app and upstream at once.

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use prometheus_client::registry::Registry;
 use relay::{
-    Ending, Framing, GuardedBody, Relay, RelaySnapshot, StreamFigures, Terminal, Timeouts,
+    Ending, Framing, GuardedBody, Relay, RelayError, RelaySnapshot, StreamFigures, Terminal,
+    Timeouts,
 };
 
 const SSE: Framing = Framing::Sse {
@@ -140,6 +141,38 @@ async fn time_that_the_client_takes_is_not_the_upstreams() {
         "{:?}",
         relay.snapshot()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_total_timeout_holds_for_a_body_that_nobody_polls() {
+    let upstream = "http://127.0.0.1:9".parse().unwrap();
+    let total = Duration::from_secs(600);
+    let relay = Relay::new(upstream, Timeouts::default().with_total(total), 2).unwrap();
+    let endless = || chunks(&["data: 1\n\n"]).chain(stream::pending());
+    let mut body = guard(&relay, endless(), SSE).first_byte().await.unwrap();
+    let whole = guard(&relay, chunks(&["data: [DONE]\n\n"]), SSE);
+    let whole = whole.first_byte().await.unwrap();
+    tokio::time::sleep(total - Duration::from_secs(1)).await;
+    assert_eq!(relay.snapshot().permits_in_use, 2);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(body.is_ended() && whole.is_ended());
+    let snapshot = relay.snapshot();
+    assert_eq!((snapshot.permits_in_use, snapshot.streams_open), (0, 0));
+    assert_eq!(snapshot.endings["complete"], 1, "it had all there was");
+    let text = collect(&mut body).await;
+    assert!(text.starts_with("data: 1\n\ndata: {\"error\""), "{text}");
+    assert!(text.contains("deadline_exceeded"), "{text}");
+    drop((body, whole));
+    assert_eq!(relay.snapshot().endings["deadline_exceeded"], 1, "once");
+
+    // Whoever waits is woken; before the first byte it is an error.
+    let timeouts = Timeouts::default().with_idle(Duration::MAX);
+    let upstream = "http://127.0.0.1:9".parse().unwrap();
+    let relay = Relay::new(upstream, timeouts, 1).unwrap();
+    let error = guard(&relay, stream::pending(), SSE).first_byte();
+    let error = error.await.unwrap_err();
+    assert!(matches!(error, RelayError::Deadline { .. }), "{error:?}");
+    assert_eq!(relay.snapshot().endings["deadline_exceeded"], 1);
 }
 
 #[tokio::test]

@@ -194,7 +194,8 @@ proptest! {
         if !added.is_empty() {
             let (_, closed) = read_whole(&cut.0);
             prop_assert!(closed, "the error event is whole");
-            let at = added.windows(6).position(|six| six == b"data: ").unwrap();
+            let begins = |six: &[u8]| matches!(six, b"data: " | b"event:");
+            let at = added.windows(6).position(begins).unwrap();
             prop_assert_eq!(at == 0, at_boundary, "a half event is closed before it");
         }
     }

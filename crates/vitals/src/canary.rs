@@ -96,8 +96,8 @@ impl Canary {
             queued,
             mut returned,
         } = self.join_or_send();
-        let deadline = tokio::time::Instant::from_std(queued + self.timeout);
-        let outcome = tokio::time::timeout_at(deadline, returned.wait_for(Option::is_some)).await;
+        let left = self.timeout.saturating_sub(queued.elapsed());
+        let outcome = tokio::time::timeout(left, returned.wait_for(Option::is_some)).await;
         let wait = match outcome {
             Ok(Ok(wait)) => *wait,
             // Not in time, or the runtime dropped the job: it never came back.

@@ -8,6 +8,7 @@ use super::percentage::Percentage;
 /// The path that a request takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum StreamMethod {
     /// The new one, which holds no thread.
     Async,

@@ -9,6 +9,7 @@ use http_body::{Frame, SizeHint};
 
 use super::books::Entry;
 use super::outcome::{End, Progress};
+use crate::framing::Terminal;
 
 /// Passes everything on as it comes; the entry is closed when the body ends or is dropped.
 #[derive(Debug)]
@@ -19,10 +20,15 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new(inner: Body, head: &http::response::Parts, entry: Entry) -> Self {
+    pub(super) fn new(
+        inner: Body,
+        head: &http::response::Parts,
+        terminal: Terminal,
+        entry: Entry,
+    ) -> Self {
         let mut watched = Self {
             inner,
-            progress: Progress::new(head),
+            progress: Progress::new(head, terminal),
             entry,
         };
         // A server does not poll a body that it knows to be empty.

@@ -18,13 +18,15 @@ pub(super) const TTFT_BOUNDS: [f64; 14] = [
 
 /// The rollout's counters at one instant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RolloutSnapshot {
     /// The percentage in force, 0 to 100.
     pub percentage: u8,
     /// The seed of the assignment.
     pub seed: u64,
-    /// Requests under way by the path that serves them, queued ones included. What exhausts a pool of
-    /// `c` threads is `blocking` reaching `c`, whatever the percentage is.
+    /// Clients being served by each path, those in its queue included. Where clients stay to the end,
+    /// `blocking` reaching `c` is what exhausts a pool of `c` threads, whatever the percentage is. The
+    /// job of one who left may hold its thread for longer than it is counted here.
     pub in_flight: BTreeMap<StreamMethod, usize>,
     /// The cohorts, by the path that their keys were given.
     pub cohorts: BTreeMap<StreamMethod, CohortSnapshot>,
@@ -35,6 +37,7 @@ pub struct RolloutSnapshot {
 /// One cohort's counters. A request that fell back stays in its cohort (*intention to treat*): moved
 /// to the other one, the failures of the new path would be charged to the old.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CohortSnapshot {
     /// Requests that have begun.
     pub requests: u64,

@@ -19,7 +19,7 @@ impl Rollout {
     /// | metric | |
     /// |---|---|
     /// | `rollout_async_ratio` | the percentage in force, 0 to 1 |
-    /// | `rollout_in_flight{method}` | requests under way, by the path that serves them |
+    /// | `rollout_in_flight{method}` | clients being served, by the path that does; a blocking job may outlive its client |
     /// | `rollout_requests_total{cohort}` | requests that began |
     /// | `rollout_endings_total{cohort, ending}` | requests that ended, by [`Outcome::label`](super::Outcome::label) |
     /// | `rollout_ttft_seconds{cohort}` | histogram: from the request to the first byte of an answer below 400 |
@@ -43,7 +43,8 @@ impl Collector for RolloutCollector {
             encoder.encode_descriptor("rollout_async_ratio", help, None, MetricType::Gauge)?;
         ConstGauge::new(f64::from(self.0.percentage().get()) / 100.0).encode(gauge)?;
 
-        let help = "Requests under way, by the path that serves them";
+        let help =
+            "Clients being served, by the path that does; a blocking job may outlive its client";
         let mut family =
             encoder.encode_descriptor("rollout_in_flight", help, None, MetricType::Gauge)?;
         for method in StreamMethod::BOTH {

@@ -62,7 +62,10 @@
 //! exhausted as long as `c` of them take the blocking path. Health recovers only when fewer than `c`
 //! do, just above `p* = 1 − c/N`: with 40 streams on 4 threads at 90 %. A step of 5 % shows whether the
 //! new path *works*; whether it *helps* is seen beyond `p*`. `in_flight` of the blocking path is the
-//! figure to hold against `c`.
+//! figure to hold against `c`, as long as clients stay: it counts *clients being served*, not threads
+//! held. A client that hangs up is gone from it at once, while its blocking job keeps its thread until
+//! the next chunk cannot be handed on, or for as long as the upstream is silent. How many threads are
+//! held is the pool's to say (`vitals` counts them).
 //!
 //! **The hash** is part of the contract: see [`bucket`]. A request without a key (or with an empty
 //! one) takes the number of such requests before it as its key: shared out by the same percentage, and
@@ -98,6 +101,8 @@ pub use percentage::{PERCENTAGE_ENV, Percentage, PercentageError};
 
 use books::Books;
 
+use crate::framing::Terminal;
+
 /// Says in every response which path made it.
 pub const STREAM_METHOD: HeaderName = HeaderName::from_static("x-stream-method");
 
@@ -107,6 +112,7 @@ pub const STREAM_FALLBACK: HeaderName = HeaderName::from_static("x-stream-fallba
 /// A percentage, a seed, and the books of both cohorts. Clones share all of it.
 #[derive(Clone, Debug)]
 pub struct Rollout {
+    terminal: Terminal,
     shared: Arc<Shared>,
 }
 
@@ -125,6 +131,7 @@ impl Rollout {
     #[must_use]
     pub fn new(percentage: Percentage, seed: u64) -> Self {
         Self {
+            terminal: Terminal::default(),
             shared: Arc::new(Shared {
                 percentage: AtomicU8::new(percentage.get()),
                 seed,
@@ -132,6 +139,17 @@ impl Rollout {
                 books: Arc::default(),
             }),
         }
+    }
+
+    /// Says whether the event streams of *both* paths have a terminal event. Unless told so, one that
+    /// ends without it is counted as failed, on whichever path; with [`Terminal::Optional`] it is whole
+    /// if it ends between two events. An async path by way of a relay wants the same said to
+    /// [`Relay::with_terminal`](crate::Relay::with_terminal) or its framing. Clones made before keep what
+    /// they had.
+    #[must_use]
+    pub fn with_terminal(mut self, terminal: Terminal) -> Self {
+        self.terminal = terminal;
+        self
     }
 
     /// The percentage in force.

@@ -1,6 +1,6 @@
 //! What a client got, as seen from its side of either path.
 
-use crate::framing::Framing;
+use crate::framing::{Framing, Terminal};
 use crate::sse::{Said, SseTail};
 
 /// How a request ended for its client.
@@ -9,7 +9,8 @@ use crate::sse::{Said, SseTail};
 pub enum Outcome {
     /// The whole answer.
     Complete,
-    /// A part of it: the transfer broke, or the stream ended in an error event or inside an event.
+    /// A part of it: the transfer broke, or an event stream ended in an error event, inside an event, or
+    /// without the terminal event that [`Rollout::with_terminal`](super::Rollout::with_terminal) wants.
     Failed,
     /// A status of 400 or above, whoever said so.
     Refused,
@@ -58,9 +59,9 @@ pub(super) enum End {
 
 impl Progress {
     /// Of an answer with this head.
-    pub(super) fn new(head: &http::response::Parts) -> Self {
+    pub(super) fn new(head: &http::response::Parts, terminal: Terminal) -> Self {
         Self {
-            framing: Framing::of(head),
+            framing: Framing::of(head).with_terminal(terminal),
             tail: SseTail::default(),
             bytes: 0,
         }
@@ -91,7 +92,7 @@ impl Progress {
         match (said, end) {
             (Some(Said::Done), _) => Outcome::Complete,
             (Some(Said::Error), _) | (None, End::Broken) => Outcome::Failed,
-            (None, End::Eof) if self.ends_inside_an_event() => Outcome::Failed,
+            (None, End::Eof) if self.is_cut_off() => Outcome::Failed,
             (None, End::Eof) => Outcome::Complete,
             (None, End::Dropped) if self.is_whole() => Outcome::Complete,
             (None, End::Dropped) if self.bytes == 0 => Outcome::Unserved,
@@ -99,9 +100,13 @@ impl Progress {
         }
     }
 
-    /// Not every event stream has a terminal event, but each ends between two events.
-    fn ends_inside_an_event(&self) -> bool {
-        matches!(self.framing, Framing::Sse { .. }) && !self.tail.at_boundary()
+    /// As the guard of [`Relay::guard`](crate::Relay::guard) judges it: what it turns into an error event
+    /// on one path must not count as whole on another that has no guard.
+    fn is_cut_off(&self) -> bool {
+        match self.framing {
+            Framing::Sse { terminal } => terminal == Terminal::Required || !self.tail.at_boundary(),
+            Framing::Opaque { .. } | Framing::Refusal { .. } => false,
+        }
     }
 }
 
@@ -112,13 +117,22 @@ mod tests {
     use super::*;
 
     fn progress(content_type: &str, status: u16, length: Option<u64>) -> Progress {
+        judged(content_type, status, length, Terminal::Required)
+    }
+
+    fn judged(
+        content_type: &str,
+        status: u16,
+        length: Option<u64>,
+        terminal: Terminal,
+    ) -> Progress {
         let mut response = Response::builder()
             .status(status)
             .header("content-type", content_type);
         if let Some(length) = length {
             response = response.header("content-length", length);
         }
-        Progress::new(&response.body(()).unwrap().into_parts().0)
+        Progress::new(&response.body(()).unwrap().into_parts().0, terminal)
     }
 
     fn after(mut progress: Progress, body: &str, end: End) -> Outcome {
@@ -133,11 +147,21 @@ mod tests {
         assert_eq!(of(done, End::Dropped), Outcome::Complete);
         assert_eq!(of(done, End::Eof), Outcome::Complete);
         assert_eq!(of("data: {\"error\":{}}\n\n", End::Eof), Outcome::Failed);
-        assert_eq!(of("data: 1\n\n", End::Eof), Outcome::Complete);
+        assert_eq!(of("data: 1\n\n", End::Eof), Outcome::Failed);
         assert_eq!(of("data: 1", End::Eof), Outcome::Failed);
         assert_eq!(of("data: 1\n\n", End::Broken), Outcome::Failed);
         assert_eq!(of("data: 1\n\n", End::Dropped), Outcome::ClientGone);
         assert_eq!(of("", End::Dropped), Outcome::Unserved);
+    }
+
+    #[test]
+    fn an_event_stream_that_needs_no_terminal_event_is_whole_between_two_events() {
+        let of = |body| {
+            let progress = judged("text/event-stream", 200, None, Terminal::Optional);
+            after(progress, body, End::Eof)
+        };
+        assert_eq!(of("data: 1\n\n"), Outcome::Complete);
+        assert_eq!(of("data: 1"), Outcome::Failed);
     }
 
     #[test]

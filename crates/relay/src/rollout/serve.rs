@@ -43,7 +43,7 @@ impl Rollout {
         let mut entry = Entry::open(Arc::clone(self.books()), self.assign(key));
         let request = match request.await {
             Ok(request) => request,
-            Err(error) => return finish(error.into_response(), entry, None),
+            Err(error) => return self.finish(error.into_response(), entry, None),
         };
         let (outcome, reason) = match entry.serving() {
             StreamMethod::Blocking => (on_blocking(request).await, None),
@@ -63,17 +63,17 @@ impl Rollout {
                 },
             },
         };
-        finish(outcome.unwrap_or_else(E::into_response), entry, reason)
+        self.finish(outcome.unwrap_or_else(E::into_response), entry, reason)
     }
-}
 
-fn finish(response: Response, entry: Entry, fallback: Option<&'static str>) -> Response {
-    let (mut head, body) = response.into_parts();
-    head.headers.insert(STREAM_METHOD, entry.serving().header());
-    if let Some(reason) = fallback {
-        head.headers
-            .insert(STREAM_FALLBACK, HeaderValue::from_static(reason));
+    fn finish(&self, response: Response, entry: Entry, fallback: Option<&'static str>) -> Response {
+        let (mut head, body) = response.into_parts();
+        head.headers.insert(STREAM_METHOD, entry.serving().header());
+        if let Some(reason) = fallback {
+            head.headers
+                .insert(STREAM_FALLBACK, HeaderValue::from_static(reason));
+        }
+        let body = Watched::new(body, &head, self.terminal, entry);
+        Response::from_parts(head, Body::new(body))
     }
-    let body = Watched::new(body, &head, entry);
-    Response::from_parts(head, Body::new(body))
 }

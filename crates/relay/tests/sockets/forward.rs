@@ -6,7 +6,7 @@ use axum::body::to_bytes;
 use axum::response::Response;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use relay::RelayError;
+use relay::{Relay, RelayError, Terminal, Timeouts};
 use serde_json::json;
 
 use crate::support::*;
@@ -165,4 +165,61 @@ async fn dropping_the_call_ends_the_exchange() {
     call.abort();
     assert_within(PROMPTLY, "upstream released", || lab.upstream.open() == 0).await;
     lab.assert_ended_once("client_gone").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordinary_event_stream_is_whole_once_it_is_said_to_need_no_terminal_event() {
+    let events = "event: tick\ndata: 1\n\ndata: 2\n\n";
+    let script = vec![send(SSE_HEAD), chunk(events), last_chunk()];
+    let mut lab = Lab::with_script(script).await;
+    let get = |relay: &Relay| relay.build(Method::GET, "/stream");
+
+    let damaged = text(get(&lab.relay).forward().await).await;
+    assert!(damaged.contains("upstream_truncated"), "{damaged}");
+    let whole = get(&lab.relay).terminal(Terminal::Optional).forward();
+    assert_eq!(text(whole.await).await, events);
+    assert_eq!((lab.ended("truncated"), lab.ended("complete")), (1, 1));
+
+    lab.relay = lab.relay.with_terminal(Terminal::Optional);
+    assert_eq!(text(get(&lab.relay).forward().await).await, events);
+    let app = spawn_app(lab.relay.clone()).await;
+    let passed = lab.client.get(format!("http://{app}/stream")).send();
+    assert_eq!(passed.await.unwrap().text().await.unwrap(), events);
+    assert_eq!(lab.ended("complete"), 3);
+    let strict = get(&lab.relay).terminal(Terminal::Required).forward();
+    let damaged = text(strict.await).await;
+    assert!(damaged.contains("upstream_truncated"), "{damaged}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_needs_no_terminal_event_still_must_not_end_inside_an_event() {
+    for script in [
+        vec![send(SSE_HEAD), chunk("data: 1\n\ndata: 2"), last_chunk()],
+        vec![send(SSE_HEAD), chunk("data: 1\n\n"), Step::Close],
+    ] {
+        let lab = Lab::with_script(script).await;
+        let relay = lab.relay.clone().with_terminal(Terminal::Optional);
+        let got = text(relay.build(Method::GET, "/stream").forward().await).await;
+        assert!(got.contains("\n\ndata: {\"error\""), "{got}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_limit_at_all_is_one_that_works() {
+    let none = Timeouts::default()
+        .with_connect(Duration::MAX)
+        .with_idle(Duration::MAX)
+        .with_total(Duration::MAX);
+    let pause = Step::Pause(Duration::from_millis(50));
+    let mut script = whole_stream();
+    script.insert(1, pause);
+    let lab = Lab::spawn(none, 1, script).await;
+    let post = || lab.relay.build(Method::POST, "/stream").body("hello");
+    let response = post().permit_within(Duration::MAX).forward().await;
+    assert_eq!(text(response).await, "data: [DONE]\n\n");
+    let elsewhere = format!("http://{}", lab.app).parse().unwrap();
+    let relay = lab.relay.clone().with_fallbacks([elsewhere]).unwrap();
+    let response = relay.build(Method::GET, "/stream").forward().await;
+    assert_eq!(text(response).await, "data: [DONE]\n\n");
+    assert_eq!(lab.ended("complete"), 2);
 }

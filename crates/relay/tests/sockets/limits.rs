@@ -78,6 +78,39 @@ async fn a_slow_client_does_not_use_up_the_idle_timeout() {
     lab.assert_ended_once("complete").await;
 }
 
+/// An app on `axum::serve`, which asks for no more of a body while a write to its client waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_reads_gives_its_permit_back_at_the_total_timeout() {
+    let timeouts = generous().with_total(Duration::from_millis(600));
+    let event = format!("data: {}\n\n", "x".repeat(64 * 1024));
+    let flood = chunked(event.as_bytes()).repeat(256);
+    for (head, framed) in [(SSE_HEAD, true), (OPAQUE_HEAD, false)] {
+        let script = vec![send(head), Step::Send(flood.clone()), Step::Silence];
+        let lab = Lab::spawn(timeouts, 1, script).await;
+        let mut client = TcpStream::connect(lab.app).await.unwrap();
+        let request = b"GET /s HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        assert_within(PROMPTLY, "relayed", || {
+            lab.relay.snapshot().streams_open == 1
+        })
+        .await;
+        tokio::time::sleep(timeouts.total).await;
+        lab.assert_ended_once("deadline_exceeded").await;
+        assert_within(PROMPTLY, "upstream released", || lab.upstream.open() == 0).await;
+        let next = lab.relay.permit().expect("the permit is another's now");
+
+        // Whoever does read on in the end is told.
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        let rest = String::from_utf8_lossy(&rest);
+        let end = &rest[rest.len() - 300..];
+        assert_eq!(end.contains("deadline_exceeded"), framed, "{end}");
+        assert_eq!(rest.ends_with("\r\n0\r\n\r\n"), framed, "{end}");
+        drop(next);
+        lab.assert_ended_once("deadline_exceeded").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_over_the_limit_is_a_413_and_never_reaches_the_upstream() {
     let lab = Lab::with_script(vec![Step::Silence]).await;
@@ -90,6 +123,43 @@ async fn a_body_over_the_limit_is_a_413_and_never_reaches_the_upstream() {
     assert_eq!(&answer, b"HTTP/1.1 413");
     assert_eq!(lab.upstream.accepted(), 0);
     assert!(lab.is_idle());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_the_limit_a_body_is_not_read_before_the_refusal() {
+    let lab = Lab::spawn(generous(), 1, vec![Step::Silence]).await;
+    let held = lab.relay.permit().unwrap();
+    let mut client = TcpStream::connect(lab.app).await.unwrap();
+    let head = "POST /s HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\nthe first of it";
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503", "and the rest has not come");
+    assert_eq!(lab.relay.snapshot().refused, 1);
+    drop(held);
+    assert!(lab.is_idle());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_trickles_its_own_body_is_ended_at_the_total_timeout() {
+    let timeouts = generous().with_total(Duration::from_millis(400));
+    let lab = Lab::spawn(timeouts, 1, vec![Step::Silence]).await;
+    let mut client = TcpStream::connect(lab.app).await.unwrap();
+    let head = "POST /s HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n";
+    client.write_all(head.as_bytes()).await.unwrap();
+    let (mut answers, mut uploads) = client.into_split();
+    let trickle = tokio::spawn(async move {
+        while uploads.write_all(b"a").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let mut answer = [0; 12];
+    let answered = answers.read_exact(&mut answer);
+    let answered = tokio::time::timeout(generous().total, answered).await;
+    answered.expect("it is not waited for any longer").unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert_eq!(lab.upstream.accepted(), 0);
+    trickle.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -28,6 +28,8 @@ struct App {
     rollout: Rollout,
     asked_old: Arc<AtomicUsize>,
     old_fails: bool,
+    /// Whether the old path asks the upstream, and passes its answer on unwatched.
+    old_relays: Arc<AtomicBool>,
 }
 
 struct Migration {
@@ -55,6 +57,7 @@ impl Migration {
             rollout: Rollout::new(percent.try_into().unwrap(), 0),
             asked_old: Arc::default(),
             old_fails,
+            old_relays: Arc::default(),
         };
         let router = Router::new().route("/stream", axum::routing::any(stream));
         let router = router.with_state(app.clone()).merge(app.rollout.routes());
@@ -137,6 +140,14 @@ async fn old_path(app: &App, request: http::Request<Bytes>) -> Result<Response, 
     if app.old_fails {
         let source = "no luck either".into();
         return Err(RelayError::Upstream { source });
+    }
+    if app.old_relays.load(Ordering::SeqCst) {
+        let (parts, body) = request.into_parts();
+        let request = app.relay.request(&parts, "/stream", Body::from(body))?;
+        let upstream = app.relay.send(request).await?;
+        let head = relay::response_head(&upstream);
+        let body = Body::from_stream(upstream.bytes_stream());
+        return Ok(Response::from_parts(head, body));
     }
     let body = tokio::task::spawn_blocking(move || {
         let echo = String::from_utf8_lossy(request.body()).into_owned();
@@ -366,6 +377,26 @@ async fn a_client_that_leaves_is_counted_by_what_it_had_and_lets_the_upstream_go
     lab.assert_ended(StreamMethod::Async, json!({"client_gone": 1}))
         .await;
     assert_eq!(lab.asked_old(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_cut_off_has_failed_on_either_path() {
+    let event = chunk("data: 1\n\n");
+    for script in [
+        vec![send(SSE_HEAD), event.clone(), last_chunk()],
+        vec![send(SSE_HEAD), event, Step::Close],
+    ] {
+        let lab = Migration::at(0, script).await;
+        lab.app.old_relays.store(true, Ordering::SeqCst);
+        let _ = lab.get("anybody").await.text().await;
+        lab.assert_ended(StreamMethod::Blocking, json!({"failed": 1}))
+            .await;
+        lab.app.rollout.set_percentage(Percentage::ALL);
+        let _ = lab.get("anybody").await.text().await;
+        lab.assert_ended(StreamMethod::Async, json!({"failed": 1}))
+            .await;
+        assert_eq!(lab.asked_old(), 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
