@@ -78,17 +78,6 @@ const CASES: &[Case] = &[
         given: &[Nothing("connection_leak", Some(2))],
     },
     Case {
-        name: "disconnect, a limit of two",
-        server: "server-fixed",
-        flags: &["--max-upstream", "2", "--worker-threads", "2"],
-        path: RELAY,
-        load: FIND,
-        given: &[
-            Undecided(&["upstream_limit", "bulkhead_full"], "--upstream-stats"),
-            UpstreamStats("upstream_limit", Some(2)),
-        ],
-    },
-    Case {
         name: "large body",
         server: "server-broken",
         flags: &["--runtime", "single-threaded", "--worker-threads", "1"],
@@ -104,6 +93,37 @@ const CASES: &[Case] = &[
             "2s",
         ],
         given: &[Pid("event_loop_blocked")],
+    },
+    Case {
+        name: "liveness",
+        server: "server-broken",
+        flags: &["--pool-threads", "4", "--worker-threads", "2"],
+        path: "/predict?work=300ms",
+        load: &["--method", "POST", "--find-capacity", "--for", "1500ms"],
+        given: &[Nothing("blocking_pool_exhausted", Some(4))],
+    },
+];
+
+/// What is not run each time, for want of time.
+const MORE: &[Case] = &[
+    Case {
+        name: "disconnect, a limit of two",
+        server: "server-fixed",
+        flags: &["--max-upstream", "2", "--worker-threads", "2"],
+        path: RELAY,
+        load: FIND,
+        given: &[
+            Undecided(&["upstream_limit", "bulkhead_full"], "--upstream-stats"),
+            UpstreamStats("upstream_limit", Some(2)),
+        ],
+    },
+    Case {
+        name: "route-matrix, a blocked loop",
+        server: "server-broken",
+        flags: &["--runtime", "single-threaded", "--worker-threads", "1"],
+        path: "/async-route-sync-inner-async-bg-async-task?inner=200ms&background=10ms",
+        load: &["--streams", "8", "--for", "2s"],
+        given: &[Undecided(LOOP_OR_CPU, "--pid")],
     },
     Case {
         name: "large body, fixed",
@@ -128,14 +148,6 @@ const CASES: &[Case] = &[
             "2s",
         ],
         given: &[Nothing("healthy", None)],
-    },
-    Case {
-        name: "liveness",
-        server: "server-broken",
-        flags: &["--pool-threads", "4", "--worker-threads", "2"],
-        path: "/predict?work=300ms",
-        load: &["--method", "POST", "--find-capacity", "--for", "1500ms"],
-        given: &[Nothing("blocking_pool_exhausted", Some(4))],
     },
     Case {
         name: "liveness, dedicated",
@@ -167,18 +179,6 @@ const CASES: &[Case] = &[
         load: &["--method", "POST", "--streams", "16", "--for", "2s"],
         given: &[Nothing("healthy", Some(4))],
     },
-    Case {
-        name: "route-matrix, a blocked loop",
-        server: "server-broken",
-        flags: &["--runtime", "single-threaded", "--worker-threads", "1"],
-        path: "/async-route-sync-inner-async-bg-async-task?inner=200ms&background=10ms",
-        load: &["--streams", "8", "--for", "2s"],
-        given: &[Undecided(LOOP_OR_CPU, "--pid")],
-    },
-];
-
-/// What is not run each time, for want of time.
-const MORE: &[Case] = &[
     Case {
         name: "stream, per chunk",
         server: "server-broken",

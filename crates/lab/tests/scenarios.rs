@@ -34,11 +34,7 @@ fn disconnect_leaves_upstreams_open_for_nobody_unless_it_is_fixed() {
 }
 
 #[test]
-fn a_rollout_helps_from_its_knee_on_and_not_before() {
-    holds_and_can_fail("rollout");
-}
-
-#[test]
+#[ignore = "takes two minutes; make scenarios runs the same"]
 fn large_bodies_stall_the_worker_that_parses_them() {
     holds_and_can_fail("large-body");
 }

@@ -14,8 +14,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     mount(services, relay_to)
 }
 
-/// No task, no registry: whatever is alive is a local variable, then part of the body, which lets go
-/// of it once, be it at the end, at a timeout, or when hyper drops it because the client is gone.
+/// No task of its own, no registry: whatever is alive is a local variable, then part of the body, which
+/// lets go of it once, be it at the end, at a timeout, or when hyper drops it because the client is gone.
 /// hyper sees that in mid-response only because the request's body has been read to its end.
 async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
     let (parts, body) = request.into_parts();
