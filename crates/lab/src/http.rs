@@ -43,6 +43,13 @@ impl Reach {
     }
 }
 
+/// The innermost cause of an error: what went wrong, without who tried what.
+#[must_use]
+pub fn root_cause(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.last().map(ToString::to_string).unwrap_or_default()
+}
+
 fn certificates(path: &Path) -> anyhow::Result<Vec<reqwest::Certificate>> {
     let text = std::fs::read(path)
         .with_context(|| format!("cannot read the certificate {}", path.display()))?;

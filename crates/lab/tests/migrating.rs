@@ -6,7 +6,7 @@ use crate::support;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use support::{LAB, Stage, eventually, stderr, stdout};
+use support::{LAB, Stage, stderr, stdout};
 
 const GUIDE: &str = include_str!("../../../docs/migrating.md");
 
@@ -57,21 +57,6 @@ async fn diseased() -> Stage {
 
 async fn cured() -> Stage {
     Stage::start("server-fixed", &["--pool-threads", "4"]).await
-}
-
-/// Streams that hold every thread of a broken server, as long as they are kept.
-async fn held(stage: &Stage) -> Vec<reqwest::Response> {
-    let client = lab::http::client(false).expect("a client");
-    let mut streams = Vec::new();
-    for _ in 0..4 {
-        let url = stage.url("/chat/stream?ttft=1ms&interval=100ms&chunks=3000");
-        streams.push(client.get(url).send().await.expect("a stream"));
-    }
-    eventually("every thread is held", || async {
-        stage.gauges().await["pool"]["busy"] == 4
-    })
-    .await;
-    streams
 }
 
 #[track_caller]
@@ -148,7 +133,7 @@ async fn the_watch_tells_the_disease_from_health() {
     let output = run(watch, Some(&stage), folder.path()).await;
     is(&output, 0, &["healthy", "5 ticks, 0 alerts"]);
     let stage = diseased().await;
-    let _streams = held(&stage).await;
+    let _streams = stage.hold_the_pool().await;
     let output = run(watch, Some(&stage), folder.path()).await;
     is(&output, 1, &["ALERT: blocking_pool_exhausted", "5 ticks"]);
 }
@@ -157,7 +142,7 @@ async fn the_watch_tells_the_disease_from_health() {
 async fn the_watch_beside_a_load_leaves_a_line_for_each_tick() {
     let folder = tempfile::tempdir().expect("a folder");
     let stage = diseased().await;
-    let _streams = held(&stage).await;
+    let _streams = stage.hold_the_pool().await;
     let output = run(block(COVERED[1]), Some(&stage), folder.path()).await;
     is(&output, 0, &["an alert fired"]);
     let written = std::fs::read_to_string(folder.path().join("ticks.jsonl")).expect("written");
@@ -187,7 +172,7 @@ async fn the_watch_after_a_deployment_passes_a_cured_server_only() {
     let output = run(watch, Some(&stage), folder.path()).await;
     is(&output, 0, &["0 alerts"]);
     let stage = diseased().await;
-    let _streams = held(&stage).await;
+    let _streams = stage.hold_the_pool().await;
     let output = run(watch, Some(&stage), folder.path()).await;
     is(&output, 1, &["1 alert"]);
 }

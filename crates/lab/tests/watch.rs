@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::{LAB, Stage, eventually, stderr, stdout};
+use support::{LAB, Stage, stderr, stdout};
 
 fn watch(stage: &Stage, flags: &[&str]) -> Command {
     watch_every("200ms", stage, flags)
@@ -31,21 +31,6 @@ fn watch_every(interval: &str, stage: &Stage, flags: &[&str]) -> Command {
 async fn run(mut command: Command) -> Output {
     let run = tokio::task::spawn_blocking(move || command.output());
     run.await.expect("joined").expect("lab runs")
-}
-
-/// Holds every thread of a broken server by streams, as long as they are kept.
-async fn hold_the_pool(stage: &Stage) -> Vec<reqwest::Response> {
-    let client = lab::http::client(false).expect("a client");
-    let mut streams = Vec::new();
-    for _ in 0..4 {
-        let url = stage.url("/chat/stream?ttft=1ms&interval=100ms&chunks=3000");
-        streams.push(client.get(url).send().await.expect("a stream"));
-    }
-    eventually("every thread is held", || async {
-        stage.gauges().await["pool"]["busy"] == 4
-    })
-    .await;
-    streams
 }
 
 /// The lines of JSON: ticks, and changes of the verdict.
@@ -80,7 +65,7 @@ async fn a_healthy_server_is_healthy_in_lines_of_80_columns() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_pool_is_named_and_no_check_waits_for_the_one_before() {
     let stage = Stage::start("server-broken", &["--pool-threads", "4"]).await;
-    let streams = hold_the_pool(&stage).await;
+    let streams = stage.hold_the_pool().await;
     let output = run(watch(&stage, &["--for", "3s", "--timeout", "2s", "--json"])).await;
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let (ticks, changes) = lines(&output);
@@ -128,7 +113,7 @@ async fn the_verdict_follows_what_happens_and_an_alert_is_not_forgotten() {
         assert!(found.is_some(), "never: {what}");
     };
     tokio::task::block_in_place(|| until("now: healthy"));
-    let streams = hold_the_pool(&stage).await;
+    let streams = stage.hold_the_pool().await;
     tokio::task::block_in_place(|| until("ALERT: blocking_pool_exhausted"));
     drop(streams);
     tokio::task::block_in_place(|| until("now: healthy"));

@@ -274,8 +274,8 @@ impl Live {
     }
 }
 
-/// The error event, in the manner of the stream, behind whatever closes an event that was cut in its middle: glued to a half
-/// line it would be part of that line.
+/// The error event, in the manner of the stream, behind whatever closes an event that was cut in its
+/// middle: glued to a half line it would be part of that line.
 fn closing_event(tail: &SseTail, error: &RelayError) -> Bytes {
     let event = if tail.has_names() {
         error.to_named_event()

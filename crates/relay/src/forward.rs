@@ -8,7 +8,7 @@ use http::Method;
 use crate::error::RelayError;
 use crate::framing::Framing;
 use crate::headers::response_head;
-use crate::outgoing::{Outgoing, Parts};
+use crate::outgoing::Outgoing;
 use crate::relay::Relay;
 
 impl Relay {
@@ -95,12 +95,12 @@ impl Outgoing {
     /// # Cancel safety
     /// As [`Relay::forward`].
     pub async fn try_forward(self) -> Result<Response, RelayError> {
-        let Parts {
+        let Self {
             relay,
             request,
             permit_within,
             terminal,
-        } = self.into_parts();
+        } = self;
         let request = request?;
         if permit_within.is_none() {
             // Bodies of those who would be refused anyway are not gathered in memory first.

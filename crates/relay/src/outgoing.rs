@@ -20,14 +20,6 @@ use crate::request::UpstreamRequest;
 #[derive(Debug)]
 #[must_use = "it is not sent before `forward`"]
 pub struct Outgoing {
-    relay: Relay,
-    request: Result<UpstreamRequest, RelayError>,
-    permit_within: Option<Duration>,
-    terminal: Terminal,
-}
-
-/// What [`Outgoing`] has gathered.
-pub(crate) struct Parts {
     pub(crate) relay: Relay,
     pub(crate) request: Result<UpstreamRequest, RelayError>,
     pub(crate) permit_within: Option<Duration>,
@@ -42,15 +34,6 @@ impl Outgoing {
             request,
             permit_within: None,
             terminal,
-        }
-    }
-
-    pub(crate) fn into_parts(self) -> Parts {
-        Parts {
-            relay: self.relay,
-            request: self.request,
-            permit_within: self.permit_within,
-            terminal: self.terminal,
         }
     }
 

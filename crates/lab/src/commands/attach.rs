@@ -7,13 +7,12 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::print;
-use super::run::{check_metrics, code, command_line};
+use super::run::{check_metrics, command_line, conclude, drive};
 use crate::exit::Usage;
 use crate::reach::{reach, redacted_url};
-use crate::run::{Calibration, Finished, Interrupt, Plan};
+use crate::run::{Calibration, Finished, Plan};
 use crate::scenario::{self, Expectation, Method, Scenario, Target, Variant};
 use crate::show;
-use crate::show::progress::Progress;
 use crate::summary::{Outcome, State};
 
 /// Flags of the command.
@@ -137,15 +136,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     report(finished, args.json)
 }
 
-/// Makes the run, to its end or to Ctrl-C.
-fn drive(plan: &Plan) -> anyhow::Result<Finished> {
-    let runtime = super::runtime()?;
-    runtime.block_on(async {
-        let interrupt = Interrupt::listen()?;
-        anyhow::Ok(crate::run::run(plan, &Progress::default(), &interrupt).await?)
-    })
-}
-
 /// What bounds the load, said before anything is sent.
 pub(super) fn caps(target: &Target) -> String {
     format!(
@@ -174,11 +164,7 @@ fn report(finished: Finished, is_json: bool) -> anyhow::Result<ExitCode> {
             print(&format!("Saved in {}\n", folder.display()));
         }
     }
-    let code = code(&finished);
-    match finished.error {
-        Some(error) => Err(error.into()),
-        None => Ok(ExitCode::from(code)),
-    }
+    conclude(finished)
 }
 
 /// What broke, in one line.

@@ -45,11 +45,7 @@ pub struct Args {
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = plan(args)?;
     print_forecasts(&plan);
-    let runtime = super::runtime()?;
-    let finished = runtime.block_on(async {
-        let interrupt = Interrupt::listen()?;
-        anyhow::Ok(crate::run::run(&plan, &Progress::default(), &interrupt).await?)
-    })?;
+    let finished = drive(&plan)?;
     let gathered = Gathered::of_folders(&finished.folders)?;
     let is_matrix = gathered.is_matrix(None);
     for summary in &finished.summaries {
@@ -66,6 +62,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     for folder in &finished.folders {
         print(&format!("Saved in {}\n", folder.display()));
     }
+    conclude(finished)
+}
+
+/// Makes the run, to its end or to Ctrl-C.
+pub(super) fn drive(plan: &Plan) -> anyhow::Result<Finished> {
+    super::runtime()?.block_on(async {
+        let interrupt = Interrupt::listen()?;
+        anyhow::Ok(crate::run::run(plan, &Progress::default(), &interrupt).await?)
+    })
+}
+
+/// What became of it, as an exit code or as the error that ended it.
+pub(super) fn conclude(finished: Finished) -> anyhow::Result<ExitCode> {
     let code = code(&finished);
     match finished.error {
         Some(error) => Err(error.into()),

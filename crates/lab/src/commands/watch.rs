@@ -7,6 +7,7 @@ use anyhow::Context;
 use reqwest::Url;
 
 use crate::exit::{EXPECTATION, Usage};
+use crate::http::root_cause;
 use crate::judge::watch::{Verdict, verdict};
 use crate::measure::{Endpoint, Event, Prober, Segments, WatchLog};
 use crate::run::Interrupt;
@@ -113,10 +114,7 @@ async fn reach(url: &str, timeout: Duration) -> anyhow::Result<()> {
     let client = crate::http::client(false).context("cannot make the HTTP client")?;
     match tokio::time::timeout(timeout, client.get(url).send()).await {
         Ok(Err(error)) if error.is_connect() => {
-            let mut cause: &dyn std::error::Error = &error;
-            while let Some(deeper) = cause.source() {
-                cause = deeper;
-            }
+            let cause = root_cause(&error);
             anyhow::bail!("cannot reach {url}: {cause}; is the service running?")
         }
         _ => Ok(()),

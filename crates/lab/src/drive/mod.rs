@@ -6,6 +6,7 @@ mod chunk;
 mod hang_ups;
 mod kubelet;
 mod load;
+mod load_thread;
 mod requests;
 mod sse;
 mod streams;

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -10,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::body::json_body;
+use super::load_thread::LoadThread;
 use crate::measure::{Event, Outcome, RequestRecord, Segments, is_local};
 use crate::scenario::{Arrivals, Method, Requests};
 use crate::units::us;
@@ -18,8 +18,7 @@ use crate::units::us;
 /// class must not delay the sending of another.
 #[derive(Debug)]
 pub struct RequestLoad {
-    end: watch::Sender<bool>,
-    thread: Option<JoinHandle<()>>,
+    thread: LoadThread,
 }
 
 struct Shared {
@@ -50,55 +49,36 @@ impl RequestLoad {
         segments: &Segments,
         results: Sender<Event>,
     ) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start the load's runtime")?;
-        let (end, ended) = watch::channel(false);
-        let shared = Arc::new(Shared {
-            class,
-            client: crate::http::client(spec.keep_alive)
-                .context("cannot make the load's HTTP client")?,
-            url: format!("{base}{}", spec.target())
-                .parse()
-                .with_context(|| format!("`{}` is not a path", spec.target()))?,
-            headers: headers(spec)?,
-            body: spec.body_bytes.map(|size| json_body(size, spec.body_kind)),
-            spec: spec.clone(),
-            seed,
-            segments: segments.clone(),
-            ended,
-            results,
-        });
         let start = segments.origin() + start;
-        let thread = std::thread::Builder::new()
-            .name("load".into())
-            .spawn(move || {
-                runtime.block_on(async {
-                    match shared.spec.arrivals() {
-                        Arrivals::Rate(rate) => open_loop(&shared, start, rate).await,
-                        Arrivals::Users(users) => closed_loop(&shared, start, users).await,
-                    }
-                });
-            })?;
-        Ok(Self {
-            end,
-            thread: Some(thread),
-        })
+        let thread = LoadThread::start(|ended| {
+            let shared = Arc::new(Shared {
+                class,
+                client: crate::http::client(spec.keep_alive)
+                    .context("cannot make the load's HTTP client")?,
+                url: format!("{base}{}", spec.target())
+                    .parse()
+                    .with_context(|| format!("`{}` is not a path", spec.target()))?,
+                headers: headers(spec)?,
+                body: spec.body_bytes.map(|size| json_body(size, spec.body_kind)),
+                spec: spec.clone(),
+                seed,
+                segments: segments.clone(),
+                ended,
+                results,
+            });
+            Ok(async move {
+                match shared.spec.arrivals() {
+                    Arrivals::Rate(rate) => open_loop(&shared, start, rate).await,
+                    Arrivals::Users(users) => closed_loop(&shared, start, users).await,
+                }
+            })
+        })?;
+        Ok(Self { thread })
     }
 
     /// Sends nothing more, gives up what is in flight, and waits until all of it is reported.
     pub fn end(&mut self) {
-        self.end.send_replace(true);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for RequestLoad {
-    fn drop(&mut self) {
-        self.end();
+        self.thread.end();
     }
 }
 

@@ -1,7 +1,7 @@
 //! How many streams a service serves at once, as seen from outside while ever more are asked for.
 
 use super::flat;
-use crate::summary::{Capacity, Probe, Step, Summary};
+use crate::summary::{Capacity, Step, Summary};
 
 /// A step in which one stream takes this many times what it takes alone has a queue.
 const QUEUED: f64 = 1.25;
@@ -97,13 +97,8 @@ fn is_sync_starved(summary: &Summary) -> bool {
 }
 
 fn starves(summary: &Summary, step: &Step) -> bool {
-    let of =
-        |probes: &std::collections::BTreeMap<String, Probe>| probes.get("health_sync").cloned();
-    let baseline = of(&summary.phases.baseline.probes);
-    let hold = of(&step.load.probes);
-    baseline
-        .zip(hold)
-        .is_some_and(|(baseline, hold)| flat::hurts(&baseline, &hold) == Some(true))
+    let baseline = &summary.phases.baseline.probes;
+    flat::check_hurts("health_sync", baseline, &step.load.probes) == Some(true)
 }
 
 #[cfg(test)]

@@ -98,7 +98,9 @@ fn is_broken(summary: &Summary) -> bool {
     summary.variant.starts_with("broken")
 }
 
-fn place(summary: &Summary) -> String {
+/// Which run it is, as `scenario / cell / variant`.
+#[must_use]
+pub fn place(summary: &Summary) -> String {
     format!(
         "{} / {} / {}",
         summary.scenario, summary.cell, summary.variant

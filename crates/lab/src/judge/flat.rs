@@ -1,5 +1,7 @@
 //! One bound for "health stayed flat", everywhere.
 
+use std::collections::BTreeMap;
+
 use crate::summary::Probe;
 use crate::units::time;
 
@@ -86,6 +88,16 @@ pub fn hurts(baseline: &Probe, hold: &Probe) -> Option<bool> {
     let (p95, censored) = (hold.response_us.p95?, hold.response_us.p95_censored);
     let bound = bound_us(baseline).max(HURT_FLOOR_US);
     Some(unanswered > 5.0 || censored || p95 > bound)
+}
+
+/// As [`hurts`], of the check of this name; `None` too if it was not made in both.
+#[must_use]
+pub fn check_hurts(
+    name: &str,
+    baseline: &BTreeMap<String, Probe>,
+    hold: &BTreeMap<String, Probe>,
+) -> Option<bool> {
+    hurts(baseline.get(name)?, hold.get(name)?)
 }
 
 #[cfg(test)]

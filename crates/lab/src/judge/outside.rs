@@ -132,8 +132,8 @@ impl Outside<'_> {
 
     /// Whether a health check hurts in the step with the most streams.
     fn hurt(&self, name: &str) -> Option<bool> {
-        let baseline = self.summary.phases.baseline.probes.get(name)?;
-        flat::hurts(baseline, self.last.load.probes.get(name)?)
+        let baseline = &self.summary.phases.baseline.probes;
+        flat::check_hurts(name, baseline, &self.last.load.probes)
     }
 
     /// Async health hurts: for want of CPU, or because something blocks the loop.
@@ -180,10 +180,7 @@ impl Outside<'_> {
                 "{what}: threads are held for clients that are gone"
             ));
         }
-        Diagnosis {
-            inferred_capacity: capacity.map(|one| one.streams),
-            ..plain(Kind::BlockingPoolExhausted, reasons)
-        }
+        self.inferring(plain(Kind::BlockingPoolExhausted, reasons))
     }
 
     /// No health check hurts: is anything wrong with the streams themselves?
@@ -316,16 +313,18 @@ impl Outside<'_> {
     }
 
     fn undecided_waiting(&self, reason: String, candidates: &[(Kind, &str)]) -> Diagnosis {
-        Diagnosis {
-            inferred_capacity: self.attach.capacity.as_ref().map(|one| one.streams),
-            ..undecided(reason, candidates)
-        }
+        self.inferring(undecided(reason, candidates))
     }
 
     fn with_capacity(&self, kind: Kind, reason: String) -> Diagnosis {
+        self.inferring(plain(kind, vec![reason]))
+    }
+
+    /// The same, with the capacity that was seen.
+    fn inferring(&self, diagnosis: Diagnosis) -> Diagnosis {
         Diagnosis {
             inferred_capacity: self.attach.capacity.as_ref().map(|one| one.streams),
-            ..plain(kind, vec![reason])
+            ..diagnosis
         }
     }
 

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::drive::{Pace, StreamPlan, StreamRequest};
-use crate::http::Reach;
+use crate::http::{Reach, root_cause};
 use crate::measure::Endpoint;
 use crate::reach::redacted_url;
 use crate::scenario::Target;
@@ -54,11 +54,6 @@ pub(super) async fn first_look(
         }
     }
     Ok(())
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// The health checks of a target, in the order in which they are shown.

@@ -2,8 +2,8 @@
 //! Markdown.
 
 use super::comparison::{provenance, value};
-use super::matrix::{aligned, compact};
-use crate::judge::comparison::{Entry, Figure, Overview, OverviewRow, OverviewVariant, Topic};
+use super::matrix::{RowNotes, aligned, compact};
+use crate::judge::comparison::{Overview, OverviewRow, OverviewVariant, Topic};
 use crate::units::{WIDTH, wrapped};
 
 /// For a terminal.
@@ -59,27 +59,10 @@ fn legend(overview: &Overview) -> &'static str {
 }
 
 fn notes(overview: &Overview) -> Vec<String> {
-    let rows = || {
-        let groups = overview.variants.iter().flat_map(|variant| &variant.groups);
-        groups.flat_map(|group| &group.rows)
-    };
-    let is_bound =
-        |entry: &Entry| matches!(entry.figure, Figure::Number(spread) if spread.censored);
-    let mut notes = Vec::new();
-    if rows().flat_map(|row| &row.entries).any(is_bound) {
-        notes.push(
-            "≥ marks a lower bound: a timeout, or the end of the load, cut it off.".to_owned(),
-        );
-    }
-    if rows().any(|row| row.is_invalid) {
-        notes.push("* marks a measurement that is invalid, for want of a valid one.".to_owned());
-    }
-    if rows().any(|row| row.runs > 1) {
-        notes.push("Figures are the median of the runs.".to_owned());
-    }
-    let remarks = overview.remarks.iter();
-    notes.extend(remarks.map(|remark| format!("Note: {remark}")));
-    notes
+    let groups = overview.variants.iter().flat_map(|variant| &variant.groups);
+    let rows = groups.flat_map(|group| &group.rows);
+    RowNotes::of(rows.map(|row| (row.entries.as_slice(), row.is_invalid, row.runs)))
+        .sentences(&overview.remarks)
 }
 
 fn name(row: &OverviewRow) -> String {

@@ -1,7 +1,7 @@
 //! One table of every scenario: what was expected, what was measured, how far off the forecast was,
 //! and the diagnosis.
 
-use crate::judge::control::{Control, FailedBy, Judged};
+use crate::judge::control::{Control, FailedBy, Judged, place};
 use crate::summary::{Outcome, State, Summary, Verdict};
 use crate::units::{WIDTH, wrapped};
 
@@ -195,10 +195,7 @@ fn verdict(summary: &Summary) -> String {
 fn failures(judged: &[Judged<'_>]) -> String {
     let mut text = String::new();
     for summary in judged.iter().map(|one| one.summary) {
-        let place = format!(
-            "{} / {} / {}",
-            summary.scenario, summary.cell, summary.variant
-        );
+        let place = place(summary);
         for outcome in summary.expectations.iter().filter(|one| !one.held) {
             let line = format!(
                 "{place}: expected {} {}, measured {}",

@@ -50,6 +50,21 @@ impl Stage {
         json(&format!("{}/gauges", self.server.url("gauges"))).await
     }
 
+    /// Holds the four threads of a broken server by streams, as long as they are kept.
+    pub async fn hold_the_pool(&self) -> Vec<reqwest::Response> {
+        let client = lab::http::client(false).expect("a client");
+        let mut streams = Vec::new();
+        for _ in 0..4 {
+            let url = self.url("/chat/stream?ttft=1ms&interval=100ms&chunks=3000");
+            streams.push(client.get(url).send().await.expect("a stream"));
+        }
+        eventually("every thread is held", || async {
+            self.gauges().await["pool"]["busy"] == 4
+        })
+        .await;
+        streams
+    }
+
     /// The upstream's ledger.
     pub async fn stats(&self) -> serde_json::Value {
         json(&self.upstream_url("/stats")).await

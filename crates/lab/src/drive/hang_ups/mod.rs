@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -23,6 +22,7 @@ use tokio::task::JoinSet;
 use self::exchange::Exchange;
 use self::row::Row;
 use self::witness::Witness;
+use super::load_thread::LoadThread;
 use crate::measure::{Event, HangUp, HangUpEnding, HangUpEvent, ROW_ID, Segments, unix_us};
 use crate::scenario::{HangUpStage, HangUps, Leave, Method};
 
@@ -32,9 +32,8 @@ const ATTEMPTS: u32 = 10;
 /// A load of clients that hang up, on an OS thread and a runtime of its own.
 #[derive(Debug)]
 pub struct HangUpLoad {
-    end: watch::Sender<bool>,
-    thread: Option<JoinHandle<()>>,
-    /// The sockets of clients that have vanished: closed with this value.
+    thread: LoadThread,
+    /// The sockets of clients that have vanished: closed with this value, after the thread.
     _vanished: Vanished,
 }
 
@@ -67,10 +66,6 @@ impl HangUpLoad {
         segments: &Segments,
         results: Sender<Event>,
     ) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start the load's runtime")?;
         let url: reqwest::Url = base
             .parse()
             .with_context(|| format!("`{base}` is no URL"))?;
@@ -79,26 +74,25 @@ impl HangUpLoad {
             .ok()
             .and_then(|addresses| addresses.first().copied())
             .with_context(|| format!("`{base}` is no address"))?;
-        let (end, ended) = watch::channel(false);
         let vanished = Vanished::default();
-        let shared = Arc::new(Shared {
-            server,
-            requests: requests(spec, server)?,
-            witness: Witness::new(upstreams).context("cannot make the witness's HTTP client")?,
-            row: Mutex::new(Row::new(spec.count.into(), spec.after_hanging.into())),
-            vanished: Arc::clone(&vanished),
-            segments: segments.clone(),
-            ended,
-            results,
-            spec: spec.clone(),
-        });
         let start = segments.origin() + start;
-        let thread = std::thread::Builder::new()
-            .name("load".into())
-            .spawn(move || runtime.block_on(run(shared, start)))?;
+        let thread = LoadThread::start(|ended| {
+            let shared = Arc::new(Shared {
+                server,
+                requests: requests(spec, server)?,
+                witness: Witness::new(upstreams)
+                    .context("cannot make the witness's HTTP client")?,
+                row: Mutex::new(Row::new(spec.count.into(), spec.after_hanging.into())),
+                vanished: Arc::clone(&vanished),
+                segments: segments.clone(),
+                ended,
+                results,
+                spec: spec.clone(),
+            });
+            Ok(run(shared, start))
+        })?;
         Ok(Self {
-            end,
-            thread: Some(thread),
+            thread,
             _vanished: vanished,
         })
     }
@@ -106,16 +100,7 @@ impl HangUpLoad {
     /// Sends nothing more, gives up what is under way, and waits until all of it is reported. Clients
     /// that have vanished stay so.
     pub fn end(&mut self) {
-        self.end.send_replace(true);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for HangUpLoad {
-    fn drop(&mut self) {
-        self.end();
+        self.thread.end();
     }
 }
 

@@ -5,14 +5,13 @@ mod progress;
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use reqwest::header::CONTENT_TYPE;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::load_thread::LoadThread;
 use crate::measure::{Event, Segments, StreamEnding, StreamStart, is_local};
 use crate::units::us;
 use frames::Frames;
@@ -24,8 +23,7 @@ use progress::Progress;
 /// waits for another. In slots the next one is due when the one before has ended.
 #[derive(Debug)]
 pub struct StreamLoad {
-    end: watch::Sender<bool>,
-    thread: Option<JoinHandle<()>>,
+    thread: LoadThread,
 }
 
 struct Shared {
@@ -46,47 +44,28 @@ impl StreamLoad {
         segments: &Segments,
         results: Sender<Event>,
     ) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start the load's runtime")?;
         let shared = Arc::new(Shared {
             plan,
             segments: segments.clone(),
             results,
         });
-        let (end, ended) = watch::channel(false);
-        let thread = std::thread::Builder::new()
-            .name("load".into())
-            .spawn(move || {
-                runtime.block_on(async move {
-                    let mut streams = JoinSet::new();
-                    let mut due = start;
-                    for n in shared.plan.numbers.clone() {
-                        streams.spawn(run(Arc::clone(&shared), n, due, ended.clone()));
-                        due += shared.plan.spacing;
-                    }
-                    while streams.join_next().await.is_some() {}
-                });
-            })?;
-        Ok(Self {
-            end,
-            thread: Some(thread),
-        })
+        let thread = LoadThread::start(|ended| {
+            Ok(async move {
+                let mut streams = JoinSet::new();
+                let mut due = start;
+                for n in shared.plan.numbers.clone() {
+                    streams.spawn(run(Arc::clone(&shared), n, due, ended.clone()));
+                    due += shared.plan.spacing;
+                }
+                while streams.join_next().await.is_some() {}
+            })
+        })?;
+        Ok(Self { thread })
     }
 
     /// Hangs up on every stream that is open and waits until each has reported how it ended.
     pub fn end(&mut self) {
-        self.end.send_replace(true);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for StreamLoad {
-    fn drop(&mut self) {
-        self.end();
+        self.thread.end();
     }
 }
 
