@@ -25,6 +25,7 @@ fn holds_and_can_fail(name: &str) {
 }
 
 #[test]
+#[ignore = "takes 90 seconds; make scenarios runs the same"]
 fn liveness_kills_the_broken_server_and_spares_the_fixed_one() {
     holds_and_can_fail("liveness");
 }
