@@ -49,8 +49,9 @@ fmt:
 clippy:
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 
-# The end-to-end tests start the real binaries, so these are built first.
-unit: install
+# The end-to-end tests start the real binaries: cargo builds those of every package that has such tests,
+# which are all, with the features of the tests. To build them before would be to build them twice.
+unit:
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --release --workspace && $(CARGO) test --release --workspace --doc --quiet; \
 	else \

@@ -1,6 +1,8 @@
 //! `lab attach` against the lab's own servers, given URLs only: the right diagnosis, or every candidate
 //! and the flag that decides, and then the right one when that flag is given.
 
+use std::time::Instant;
+
 use crate::support::{Bench, Stage, stderr};
 use serde_json::Value;
 
@@ -21,9 +23,12 @@ struct Case {
     path: &'static str,
     load: &'static [&'static str],
     given: &'static [Given],
+    /// What is looked at on request only, because it takes its time.
+    more: &'static [Given],
 }
 
 /// What is given beside the URLs of health, and what is to be found then.
+#[derive(Debug)]
 enum Given {
     /// This diagnosis, and this capacity.
     Nothing(&'static str, Option<u64>),
@@ -53,6 +58,7 @@ const CASES: &[Case] = &[
                 "--sync-health",
             ),
         ],
+        more: &[],
     },
     Case {
         name: "stream, fixed",
@@ -61,6 +67,7 @@ const CASES: &[Case] = &[
         path: STREAM,
         load: &["--find-capacity", "--for", "700ms", "--max-streams", "16"],
         given: &[Nothing("healthy", None)],
+        more: &[],
     },
     Case {
         name: "disconnect, no-op close",
@@ -76,6 +83,7 @@ const CASES: &[Case] = &[
         path: RELAY,
         load: FIND,
         given: &[Nothing("connection_leak", Some(2))],
+        more: &[UpstreamStats("connection_leak", Some(2))],
     },
     Case {
         name: "large body",
@@ -93,6 +101,7 @@ const CASES: &[Case] = &[
             "2s",
         ],
         given: &[Pid("event_loop_blocked")],
+        more: &[Undecided(LOOP_OR_CPU, "--pid")],
     },
     Case {
         name: "liveness",
@@ -101,18 +110,16 @@ const CASES: &[Case] = &[
         path: "/predict?work=300ms",
         load: &["--method", "POST", "--find-capacity", "--for", "1500ms"],
         given: &[Nothing("blocking_pool_exhausted", Some(4))],
+        more: &[],
     },
-];
-
-/// What is not run each time, for want of time.
-const MORE: &[Case] = &[
     Case {
         name: "disconnect, a limit of two",
         server: "server-fixed",
         flags: &["--max-upstream", "2", "--worker-threads", "2"],
         path: RELAY,
         load: FIND,
-        given: &[
+        given: &[],
+        more: &[
             Undecided(&["upstream_limit", "bulkhead_full"], "--upstream-stats"),
             UpstreamStats("upstream_limit", Some(2)),
         ],
@@ -123,7 +130,8 @@ const MORE: &[Case] = &[
         flags: &["--runtime", "single-threaded", "--worker-threads", "1"],
         path: "/async-route-sync-inner-async-bg-async-task?inner=200ms&background=10ms",
         load: &["--streams", "8", "--for", "2s"],
-        given: &[Undecided(LOOP_OR_CPU, "--pid")],
+        given: &[],
+        more: &[Undecided(LOOP_OR_CPU, "--pid"), Pid("event_loop_blocked")],
     },
     Case {
         name: "large body, fixed",
@@ -147,7 +155,8 @@ const MORE: &[Case] = &[
             "--for",
             "2s",
         ],
-        given: &[Nothing("healthy", None)],
+        given: &[],
+        more: &[Nothing("healthy", None)],
     },
     Case {
         name: "liveness, dedicated",
@@ -162,7 +171,14 @@ const MORE: &[Case] = &[
         ],
         path: "/predict?work=200ms",
         load: &["--method", "POST", "--streams", "8", "--for", "2s"],
-        given: &[UpstreamStats("bulkhead_full", Some(1))],
+        given: &[],
+        more: &[
+            UpstreamStats("bulkhead_full", Some(1)),
+            Undecided(
+                &["bulkhead_full", "upstream_limit", "upstream_slow"],
+                "--upstream-stats",
+            ),
+        ],
     },
     Case {
         name: "liveness, fixed",
@@ -177,7 +193,8 @@ const MORE: &[Case] = &[
         ],
         path: "/predict?work=200ms",
         load: &["--method", "POST", "--streams", "16", "--for", "2s"],
-        given: &[Nothing("healthy", Some(4))],
+        given: &[],
+        more: &[Nothing("healthy", Some(4))],
     },
     Case {
         name: "stream, per chunk",
@@ -192,7 +209,8 @@ const MORE: &[Case] = &[
         ],
         path: "/chat/stream?chunks=100000&interval=250ms&ttft=20ms",
         load: &["--streams", "40", "--for", "2s"],
-        given: &[Nothing("blocking_pool_exhausted", None)],
+        given: &[],
+        more: &[Nothing("blocking_pool_exhausted", None)],
     },
     Case {
         name: "route-matrix, fixed",
@@ -207,65 +225,8 @@ const MORE: &[Case] = &[
         ],
         path: "/async-route-sync-inner-async-bg-async-task?inner=200ms&background=10ms",
         load: &["--streams", "8", "--for", "2s"],
-        given: &[Nothing("healthy", None)],
-    },
-    Case {
-        name: "disconnect, no-op close",
-        server: "server-broken",
-        flags: &[
-            "--variant",
-            "no-op-close",
-            "--max-upstream",
-            "2",
-            "--worker-threads",
-            "2",
-        ],
-        path: RELAY,
-        load: FIND,
-        given: &[UpstreamStats("connection_leak", Some(2))],
-    },
-    Case {
-        name: "large body",
-        server: "server-broken",
-        flags: &["--runtime", "single-threaded", "--worker-threads", "1"],
-        path: "/ping",
-        load: &[
-            "--method",
-            "POST",
-            "--body",
-            "body.json",
-            "--streams",
-            "2",
-            "--for",
-            "2s",
-        ],
-        given: &[Undecided(LOOP_OR_CPU, "--pid")],
-    },
-    Case {
-        name: "liveness, dedicated",
-        server: "server-broken",
-        flags: &[
-            "--variant",
-            "dedicated",
-            "--pool-threads",
-            "4",
-            "--worker-threads",
-            "2",
-        ],
-        path: "/predict?work=200ms",
-        load: &["--method", "POST", "--streams", "8", "--for", "2s"],
-        given: &[Undecided(
-            &["bulkhead_full", "upstream_limit", "upstream_slow"],
-            "--upstream-stats",
-        )],
-    },
-    Case {
-        name: "route-matrix, a blocked loop",
-        server: "server-broken",
-        flags: &["--runtime", "single-threaded", "--worker-threads", "1"],
-        path: "/async-route-sync-inner-async-bg-async-task?inner=200ms&background=10ms",
-        load: &["--streams", "8", "--for", "2s"],
-        given: &[Pid("event_loop_blocked")],
+        given: &[],
+        more: &[Nothing("healthy", None)],
     },
     Case {
         name: "disconnect, detached pump",
@@ -280,7 +241,8 @@ const MORE: &[Case] = &[
         ],
         path: RELAY,
         load: FIND,
-        given: &[Nothing("connection_leak", Some(2))],
+        given: &[],
+        more: &[Nothing("connection_leak", Some(2))],
     },
     Case {
         name: "disconnect, missed",
@@ -295,7 +257,8 @@ const MORE: &[Case] = &[
         ],
         path: SILENT,
         load: FIND,
-        given: &[Nothing("connection_leak", Some(2))],
+        given: &[],
+        more: &[Nothing("connection_leak", Some(2))],
     },
     Case {
         name: "disconnect, zombie",
@@ -310,7 +273,8 @@ const MORE: &[Case] = &[
         ],
         path: RELAY,
         load: FIND,
-        given: &[Nothing("blocking_pool_exhausted", Some(4))],
+        given: &[],
+        more: &[Nothing("blocking_pool_exhausted", Some(4))],
     },
     Case {
         name: "disconnect, fixed",
@@ -318,7 +282,8 @@ const MORE: &[Case] = &[
         flags: &["--worker-threads", "2"],
         path: RELAY,
         load: &["--streams", "32", "--for", "2s"],
-        given: &[Nothing("healthy", None), UpstreamStats("healthy", None)],
+        given: &[],
+        more: &[Nothing("healthy", None), UpstreamStats("healthy", None)],
     },
     Case {
         name: "liveness, inline",
@@ -326,7 +291,8 @@ const MORE: &[Case] = &[
         flags: &["--variant", "inline", "--worker-threads", "1"],
         path: "/predict?work=200ms",
         load: &["--method", "POST", "--streams", "8", "--for", "2s"],
-        given: &[Undecided(LOOP_OR_CPU, "--pid"), Pid("event_loop_blocked")],
+        given: &[],
+        more: &[Undecided(LOOP_OR_CPU, "--pid"), Pid("event_loop_blocked")],
     },
     Case {
         name: "route-matrix, a full pool",
@@ -341,7 +307,8 @@ const MORE: &[Case] = &[
         ],
         path: "/sync-route-sync-inner-async-bg-async-task?inner=200ms&background=10ms",
         load: &["--streams", "12", "--for", "2s"],
-        given: &[Nothing("blocking_pool_exhausted", Some(4))],
+        given: &[],
+        more: &[Nothing("blocking_pool_exhausted", Some(4))],
     },
 ];
 
@@ -380,63 +347,75 @@ fn candidates(summary: &Value) -> Vec<(&str, &str)> {
         .collect()
 }
 
-async fn check(bench: &Bench, case: &Case) {
-    for given in case.given {
-        // A server of its own each time: what hung up may have left something.
-        let stage = Stage::start(case.server, case.flags).await;
-        let found = |more: &[String], no_sync| attach(bench, &stage, case, more, no_sync);
-        let (summary, kind, capacity) = match given {
-            Nothing(kind, capacity) => (found(&[], false), *kind, *capacity),
-            Pid(kind) => {
-                let pid = stage.server.pid().to_string();
-                let more = ["--pid".to_owned(), pid];
-                (found(&more, false), *kind, None)
-            }
-            UpstreamStats(kind, capacity) => {
-                let more = [
-                    "--upstream-stats".to_owned(),
-                    stage.upstream_url("/stats#/open"),
-                ];
-                (found(&more, false), *kind, *capacity)
-            }
-            Undecided(expected, flag) | NoSync(expected, flag) => {
-                let summary = found(&[], matches!(given, NoSync(..)));
-                assert_eq!(
-                    summary["diagnosis"]["kind"], "undecided",
-                    "{}: {:#}",
-                    case.name, summary["diagnosis"]
-                );
-                let candidates = candidates(&summary);
-                for kind in *expected {
-                    assert!(
-                        candidates.iter().any(|(one, _)| one == kind),
-                        "{}: {kind} is no candidate: {candidates:?}",
-                        case.name
-                    );
-                }
-                assert!(
-                    candidates.iter().any(|(_, by)| by.contains(flag)),
-                    "{}: {flag} is not named: {candidates:?}",
-                    case.name
-                );
-                continue;
-            }
-        };
-        let diagnosis = &summary["diagnosis"];
-        assert_eq!(diagnosis["kind"], kind, "{}: {diagnosis:#}", case.name);
-        if capacity.is_some() {
-            assert_eq!(
-                diagnosis["inferred_capacity"].as_u64(),
-                capacity,
-                "{}: {diagnosis:#}",
-                case.name
-            );
+/// What is not as it should be with what is `given`.
+async fn look(bench: &Bench, case: &Case, given: &Given) -> Result<(), String> {
+    // A server of its own each time: what hung up may have left something.
+    let stage = Stage::start(case.server, case.flags).await;
+    let found = |more: &[String], no_sync| attach(bench, &stage, case, more, no_sync);
+    let (summary, kind, capacity) = match given {
+        Nothing(kind, capacity) => (found(&[], false), *kind, *capacity),
+        Pid(kind) => {
+            let pid = stage.server.pid().to_string();
+            let more = ["--pid".to_owned(), pid];
+            (found(&more, false), *kind, None)
         }
+        UpstreamStats(kind, capacity) => {
+            let more = [
+                "--upstream-stats".to_owned(),
+                stage.upstream_url("/stats#/open"),
+            ];
+            (found(&more, false), *kind, *capacity)
+        }
+        Undecided(expected, flag) | NoSync(expected, flag) => {
+            let summary = found(&[], matches!(given, NoSync(..)));
+            return is_undecided(&summary, expected, flag);
+        }
+    };
+    let diagnosis = &summary["diagnosis"];
+    if diagnosis["kind"] != kind {
+        return Err(format!("not {kind}: {diagnosis:#}"));
     }
+    if capacity.is_some() && diagnosis["inferred_capacity"].as_u64() != capacity {
+        return Err(format!("not {capacity:?}: {diagnosis:#}"));
+    }
+    Ok(())
 }
 
-async fn check_all(cases: impl Iterator<Item = &Case>) {
+/// Whether there is no diagnosis, these candidates among others, and the flag that decides.
+fn is_undecided(summary: &Value, expected: &[&str], flag: &str) -> Result<(), String> {
+    if summary["diagnosis"]["kind"] != "undecided" {
+        return Err(format!("not undecided: {:#}", summary["diagnosis"]));
+    }
+    let candidates = candidates(summary);
+    for kind in expected {
+        if !candidates.iter().any(|(one, _)| one == kind) {
+            return Err(format!("{kind} is no candidate: {candidates:?}"));
+        }
+    }
+    if !candidates.iter().any(|(_, by)| by.contains(flag)) {
+        return Err(format!("{flag} is not named: {candidates:?}"));
+    }
+    Ok(())
+}
+
+/// Looks at each and prints a line for it; what is not as it should be is said at the end.
+async fn look_at_all(of: impl Fn(&Case) -> Vec<&Given>) {
     let bench = Bench::new("");
+    std::fs::write(bench.path().join("body.json"), large_body()).expect("written");
+    let mut wrong = Vec::new();
+    for case in CASES {
+        for given in of(case) {
+            let start = Instant::now();
+            let seen = look(&bench, case, given).await;
+            let took = start.elapsed().as_secs();
+            println!("{}, {given:?}: {} s, {seen:?}", case.name, took);
+            wrong.extend(seen.err().map(|error| format!("{}: {error}", case.name)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn large_body() -> String {
     let mut items = String::new();
     let mut n = 0;
     while (items.len() as u64) < BODY {
@@ -447,26 +426,24 @@ async fn check_all(cases: impl Iterator<Item = &Case>) {
         );
         n += 1;
     }
-    let body = format!(r#"{{"model":"m","items":[{items}]}}"#);
-    std::fs::write(bench.path().join("body.json"), body).expect("written");
-    for case in cases {
-        check(&bench, case).await;
-    }
+    format!(r#"{{"model":"m","items":[{items}]}}"#)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_failure_is_named_or_what_would_decide_and_no_healthy_server_is_accused() {
-    check_all(CASES.iter()).await;
+    look_at_all(|case| case.given.iter().collect()).await;
 }
 
-/// `cargo nextest run --release -p lab --run-ignored only -E 'test(five_times)'`: about 20 minutes on a
-/// machine that does nothing else.
+/// `cargo nextest run --release -p lab --run-ignored only -E 'test(five_times)' --no-capture`: half an
+/// hour on a machine that does nothing else.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes 20 minutes"]
+#[ignore = "takes half an hour"]
 async fn five_times_out_of_five() {
-    for _ in 0..5 {
-        check_all(CASES.iter().chain(MORE)).await;
-    }
+    look_at_all(|case| {
+        let all: Vec<_> = case.given.iter().chain(case.more).collect();
+        all.repeat(5)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -480,6 +457,7 @@ async fn the_capacity_of_larger_pools_is_exact() {
             path: STREAM,
             load: &["--find-capacity", "--for", "700ms"],
             given: &[],
+            more: &[],
         };
         let flags = ["--pool-threads", threads, "--worker-threads", "2"];
         let stage = Stage::start(case.server, &flags).await;

@@ -1,15 +1,13 @@
 //! Every fault of the upstream, over HTTP/1.1 and HTTP/2: the client can tell, the ending is right,
 //! and nothing stays behind.
 
-mod support;
-
 use std::time::Duration;
 
 use mock_llm::fault::Fault;
 use mock_llm::ledger::Cause;
 use relay::{Protocol, Timeouts};
 
-use support::*;
+use crate::support::*;
 
 /// What a client sees of a stream.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,7 +1,5 @@
 //! HTTP/2 towards the upstream: one connection, and each client by itself.
 
-mod support;
-
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -10,7 +8,7 @@ use relay::{Protocol, Relay, Timeouts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use support::*;
+use crate::support::*;
 
 const H2: Protocol = Protocol::Http2PriorKnowledge;
 

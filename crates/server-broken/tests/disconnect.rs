@@ -1,16 +1,12 @@
 //! What each mechanism keeps when its client hangs up, and for how long: two permits, two hang-ups,
 //! and the third request hangs or does not.
 
-#[path = "../../server-fixed/tests/support/mod.rs"]
-mod support;
-
 use std::time::Duration;
 
+use crate::SERVER;
+use crate::support::{FLOWS, Flow, PATIENCE, Request, STAGES, STUCK, Stage, Stand, eventually};
 use futures_util::future::join_all;
 use mock_llm::ledger::Cause;
-use support::{FLOWS, Flow, PATIENCE, Request, STAGES, STUCK, Stage, Stand, eventually};
-
-const BROKEN: &str = env!("CARGO_BIN_EXE_server-broken");
 
 /// More than hyper reads at once.
 const LARGE: usize = 200_000;
@@ -21,7 +17,7 @@ fn get() -> Request {
 
 async fn start(variant: &str, flags: &[&str]) -> Stand {
     let flags = [&["--variant", variant], flags].concat();
-    Stand::start(BROKEN, &flags).await
+    Stand::start(SERVER, &flags).await
 }
 
 /// All permits are taken and stay so: another request hangs.
@@ -263,7 +259,7 @@ async fn the_idle_timeout_ends_every_leak_but_the_no_op_closes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_plain_form_is_the_detached_pump() {
-    let stand = Stand::start(BROKEN, &["--max-upstream", "2"]).await;
+    let stand = Stand::start(SERVER, &["--max-upstream", "2"]).await;
     stand
         .hang_ups(2, Stage::MidStream, Flow::Streams, &get())
         .await;

@@ -1,125 +1,40 @@
 //! The variants of `stream`: the real server, in front of a real upstream whose ledger is the witness.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use mock_llm::Mock;
-use mock_llm::config::Config;
-use mock_llm::socket::Listener;
-use serde_json::Value;
-use service::Drain;
-use tokio::time::Instant;
+use crate::stage::{Stage, THREADS};
+use crate::support::eventually;
 
-/// Longer than anything on a loaded machine takes.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Threads of the server's pool.
-const THREADS: u64 = 4;
-
-/// The upstream in this process, and the server in its own, which ends with this.
-struct Stage {
-    mock: Mock,
-    upstream: String,
-    server: Child,
-    url: String,
-    gauges: String,
-    http: reqwest::Client,
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+/// The plain form if `variant` is empty.
+async fn start(variant: &str) -> Stage {
+    match variant {
+        "" => Stage::start(&[]).await,
+        variant => Stage::start(&["--variant", variant]).await,
     }
 }
 
-impl Stage {
-    /// The plain form if `variant` is empty.
-    async fn start(variant: &str) -> Self {
-        // Only the first caller of a process can install it, and any will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), "--listen", None).unwrap();
-        let upstream = format!("http://{}", listener.address().unwrap());
-        let mock = Mock::new(Config::default(), &listener);
-        let serving = mock.clone();
-        tokio::spawn(async move { serving.serve(listener, Drain::new(Duration::ZERO)).await });
-        let mut command = Command::new(env!("CARGO_BIN_EXE_server-broken"));
-        command
-            .args(["--listen", "127.0.0.1:0", "--gauges", "127.0.0.1:0"])
-            .args(["--upstream", &upstream])
-            .args(["--pool-threads", &THREADS.to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        if !variant.is_empty() {
-            command.args(["--variant", variant]);
-        }
-        let mut server = command.spawn().unwrap();
-        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
-        let mut announced = |what: &str| {
-            let line = lines.next().expect("an announcement").unwrap();
-            let url = line.strip_prefix(&format!("{what} on ")).expect(&line);
-            url.to_owned()
-        };
-        let gauges = announced("gauges");
-        let url = announced("listening");
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(PATIENCE)
-            .build()
-            .unwrap();
-        Self {
-            mock,
-            upstream,
-            server,
-            url,
-            gauges,
-            http,
+/// Relays `count` streams at once, each to its end; the most that the upstream had at once.
+async fn served_at_once(stage: &Stage, count: usize) -> u64 {
+    let path = "/chat/stream?ttft=200ms&interval=200ms&chunks=8";
+    let streams: Vec<_> = (0..count)
+        .map(|_| tokio::spawn(stage.http.get(format!("{}{path}", stage.url)).send()))
+        .collect();
+    for stream in streams {
+        let text = stream.await.unwrap().unwrap().text().await.unwrap();
+        let chunks: Vec<&str> = text.split_terminator("\n\n").collect();
+        assert_eq!(chunks.len(), 8 + 1, "{text}");
+        for (k, chunk) in chunks[..8].iter().enumerate() {
+            assert_eq!(*chunk, format!("data: {{\"chunk\":{k},\"of\":8}}"));
         }
     }
-
-    async fn get(&self, url: &str) -> reqwest::Response {
-        self.http.get(url).send().await.unwrap()
-    }
-
-    async fn pool(&self) -> Value {
-        let text = self.get(&format!("{}/gauges", self.gauges)).await.text();
-        let mut gauges: Value = serde_json::from_str(&text.await.unwrap()).unwrap();
-        gauges["pool"].take()
-    }
-
-    /// Relays `count` streams at once, each to its end; the most that the upstream had at once.
-    async fn served_at_once(&self, count: usize) -> u64 {
-        let path = "/chat/stream?ttft=200ms&interval=200ms&chunks=8";
-        let streams: Vec<_> = (0..count)
-            .map(|_| tokio::spawn(self.http.get(format!("{}{path}", self.url)).send()))
-            .collect();
-        for stream in streams {
-            let text = stream.await.unwrap().unwrap().text().await.unwrap();
-            let chunks: Vec<&str> = text.split_terminator("\n\n").collect();
-            assert_eq!(chunks.len(), 8 + 1, "{text}");
-            for (k, chunk) in chunks[..8].iter().enumerate() {
-                assert_eq!(*chunk, format!("data: {{\"chunk\":{k},\"of\":8}}"));
-            }
-        }
-        self.mock.ledger().tally().open_peak
-    }
-
-    async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !condition().await {
-            assert!(Instant::now() < deadline, "never: {what}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
+    stage.stand.mock.ledger().tally().open_peak
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_variant_relays_byte_for_byte() {
     for variant in ["per-chunk", "client-per-request"] {
-        let stage = Stage::start(variant).await;
+        let stage = start(variant).await;
         for query in [
             "chunks=30&interval=2ms&ttft=1ms",
             "chunks=10&interval=1ms&ttft=0s&bytes=100000",
@@ -152,15 +67,15 @@ async fn every_variant_relays_byte_for_byte() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thread_per_chunk_serves_more_streams_at_once_than_there_are_threads() {
-    let plain = Stage::start("").await;
+    let plain = start("").await;
     assert_eq!(
-        plain.served_at_once(12).await,
-        THREADS,
+        served_at_once(&plain, 12).await,
+        THREADS as u64,
         "a thread per stream"
     );
-    let stage = Stage::start("per-chunk").await;
-    assert_eq!(stage.served_at_once(12).await, 12);
-    let pool = stage.pool().await;
+    let stage = start("per-chunk").await;
+    assert_eq!(served_at_once(&stage, 12).await, 12);
+    let pool = stage.gauge("pool").await;
     assert_eq!(
         pool["busy_peak"], THREADS,
         "the threads are still what is short"
@@ -171,7 +86,7 @@ async fn a_thread_per_chunk_serves_more_streams_at_once_than_there_are_threads()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn as_many_silent_streams_as_threads_stop_all_others() {
-    let stage = Stage::start("per-chunk").await;
+    let stage = start("per-chunk").await;
     let mut silent = Vec::new();
     for _ in 0..THREADS {
         let url = format!("{}/chat/stream?ttft=0s&fault=stall@1", stage.url);
@@ -179,11 +94,10 @@ async fn as_many_silent_streams_as_threads_stop_all_others() {
         stream.chunk().await.unwrap().expect("a chunk");
         silent.push(stream);
     }
-    stage
-        .until("all threads wait", async || {
-            stage.pool().await["busy"] == THREADS
-        })
-        .await;
+    eventually("all threads wait", async || {
+        stage.gauge("pool").await["busy"] == THREADS
+    })
+    .await;
     let url = format!("{}/chat/stream?ttft=0s&chunks=1", stage.url);
     let fifth = tokio::time::timeout(Duration::from_millis(500), stage.get(&url));
     assert!(fifth.await.is_err(), "the fifth is served");
@@ -193,16 +107,16 @@ async fn as_many_silent_streams_as_threads_stop_all_others() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_per_request_holds_no_thread_and_uses_no_connection_twice() {
-    let stage = Stage::start("client-per-request").await;
-    assert_eq!(stage.served_at_once(12).await, 12);
+    let stage = start("client-per-request").await;
+    assert_eq!(served_at_once(&stage, 12).await, 12);
     // No stream holds a thread; the watchdog's own canary takes one for an instant.
-    let pool = stage.pool().await;
+    let pool = stage.gauge("pool").await;
     assert!(pool["busy_peak"].as_u64() <= Some(1), "{pool}");
     for _ in 0..8 {
         let url = format!("{}/chat/stream?ttft=0s&interval=0s&chunks=2", stage.url);
         stage.get(&url).await.text().await.unwrap();
     }
-    let ended = stage.mock.ledger().ended_streams(0);
+    let ended = stage.stand.mock.ledger().ended_streams(0);
     let peers: BTreeSet<&str> = ended.iter().map(|record| record.peer.as_str()).collect();
     assert_eq!((ended.len(), peers.len()), (20, 20));
 }
@@ -210,7 +124,7 @@ async fn a_client_per_request_holds_no_thread_and_uses_no_connection_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hang_up_frees_thread_permit_and_upstream_with_the_next_chunk() {
     for variant in ["per-chunk", "client-per-request"] {
-        let stage = Stage::start(variant).await;
+        let stage = start(variant).await;
         let url = format!(
             "{}/chat/stream?ttft=50ms&interval=50ms&chunks=2000",
             stage.url
@@ -221,27 +135,26 @@ async fn a_hang_up_frees_thread_permit_and_upstream_with_the_next_chunk() {
             client.chunk().await.unwrap().expect("a chunk");
             clients.push(client);
         }
-        assert_eq!(stage.mock.ledger().tally().open, 8);
+        assert_eq!(stage.stand.mock.ledger().tally().open, 8);
         drop(clients);
-        stage
-            .until("the upstream is released", async || {
-                stage.mock.ledger().tally().open == 0
-            })
-            .await;
-        stage
-            .until("the threads are", async || stage.pool().await["busy"] == 0)
-            .await;
-        let text = stage.get(&format!("{}/gauges", stage.gauges)).await.text();
-        let gauges: Value = serde_json::from_str(&text.await.unwrap()).unwrap();
-        assert_eq!(gauges["relay"]["permits_in_use"], 0, "{variant}");
-        assert_eq!(gauges["relay"]["endings"]["client_gone"], 8, "{variant}");
+        eventually("the upstream is released", async || {
+            stage.stand.mock.ledger().tally().open == 0
+        })
+        .await;
+        eventually("the threads are", async || {
+            stage.gauge("pool").await["busy"] == 0
+        })
+        .await;
+        let relay = stage.gauge("relay").await;
+        assert_eq!(relay["permits_in_use"], 0, "{variant}");
+        assert_eq!(relay["endings"]["client_gone"], 8, "{variant}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_breaks_off_is_told_as_the_plain_form_tells_it() {
     for variant in ["", "per-chunk", "client-per-request"] {
-        let stage = Stage::start(variant).await;
+        let stage = start(variant).await;
         let cut = format!("{}/chat/stream?interval=1ms&fault=cut@3", stage.url);
         let text = stage.get(&cut).await.text().await.unwrap();
         assert!(text.contains("\"chunk\":2,"), "{variant}: {text}");

@@ -1,14 +1,11 @@
 //! Clients that hang up on the fixed server, at any stage, leave nothing behind, in either form.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::SERVER;
+use crate::support::{FLOWS, Flow, PATIENCE, Request, STAGES, STUCK, Stage, Stand, eventually};
 use mock_llm::clock::unix_us;
-use support::{FLOWS, Flow, PATIENCE, Request, STAGES, STUCK, Stage, Stand, eventually};
-
-const FIXED: &str = env!("CARGO_BIN_EXE_server-fixed");
 
 /// With no task, and with one that is aborted.
 const FORMS: [&[&str]; 2] = [&[], &["--variant", "aborted-pump"]];
@@ -21,7 +18,7 @@ fn get() -> Request {
 }
 
 async fn start(form: &[&str], flags: &[&str]) -> Stand {
-    Stand::start(FIXED, &[form, flags].concat()).await
+    Stand::start(SERVER, &[form, flags].concat()).await
 }
 
 /// What must be back where it was.

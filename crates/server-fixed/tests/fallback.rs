@@ -1,14 +1,11 @@
 //! A second upstream behind the first, and clients that hang up on either.
 
-mod support;
-
 use std::net::SocketAddr;
 
+use crate::SERVER;
+use crate::support::{Flow, Request, Stage, Stand, eventually, upstream};
 use mock_llm::Mock;
 use mock_llm::config::Config;
-use support::{Flow, Request, Stage, Stand, eventually, upstream};
-
-const FIXED: &str = env!("CARGO_BIN_EXE_server-fixed");
 
 const FORMS: [&[&str]; 2] = [&[], &["--variant", "aborted-pump"]];
 
@@ -33,7 +30,7 @@ async fn start(form: &[&str], first: (Mock, SocketAddr)) -> (Stand, Mock) {
     let second_url = format!("http://{address}");
     let flags = ["--fallback", &second_url, "--max-upstream", "1"];
     let flags = [form, &flags, &["--idle-timeout", "500ms"]].concat();
-    (Stand::before(FIXED, first, &flags).await, second)
+    (Stand::before(SERVER, first, &flags).await, second)
 }
 
 async fn fallbacks(stand: &Stand) -> Vec<(String, u64)> {

@@ -1,13 +1,12 @@
 //! A client that hardly reads costs the server no memory: the upstream is held back, whichever HTTP it
 //! is spoken with.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::SERVER;
+use crate::support::{Stand, eventually, upstream};
 use mock_llm::config::Config;
-use support::{Stand, eventually, upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -36,7 +35,7 @@ async fn a_client_of_1_byte_a_second_costs_no_memory_over_http2() {
 
 async fn holds(flags: &[&str]) {
     let upstream = upstream(Config::default());
-    let stand = Stand::before(env!("CARGO_BIN_EXE_server-fixed"), upstream, flags).await;
+    let stand = Stand::before(SERVER, upstream, flags).await;
     for _ in 0..3 {
         // The same exchange in short: what is allocated once is allocated.
         let mut client = ask(stand.server).await;

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use super::metric::{Measured, metric};
 use crate::scenario::{Expectation, Operator, Value};
 use crate::summary::{Outcome, Summary};
+use crate::units;
 
 /// Judges each expectation. What was not measured does not hold, so that none can pass because its
 /// load or its probe was not there.
@@ -31,14 +32,23 @@ fn judge_one(expectation: &Expectation, summary: &Summary) -> Outcome {
         .is_some_and(|measured| holds(expectation, measured, summary) == Some(true));
     let shown = match &measured {
         None => "not measured".to_owned(),
-        Some(measured) if measured.censored => format!("≥ {}", measured.value),
-        Some(measured) => measured.value.to_string(),
+        Some(measured) if measured.censored => format!("≥ {}", for_people(&measured.value)),
+        Some(measured) => for_people(&measured.value),
     };
     Outcome {
         name: expectation.metric.clone(),
         expected: format!("{} {}", expectation.operator, expectation.value),
         measured: shown,
         held,
+    }
+}
+
+/// As everywhere else in what the lab prints; what was expected stays as it was written.
+fn for_people(measured: &Value) -> String {
+    match measured {
+        Value::Time(us) => units::time(*us as f64),
+        Value::Percent(percent) => units::percent(*percent),
+        other => other.to_string(),
     }
 }
 
@@ -136,7 +146,10 @@ mod tests {
         assert!(judged("health_sync.p99 >= 5s", &summary).held);
         assert!(!judged("health_sync.p99 <= 10s", &summary).held);
         assert!(!judged("health_sync.p99 >= 6s", &summary).held);
-        assert_eq!(judged("health_sync.p99 >= 5s", &summary).measured, "≥ 5s");
+        assert_eq!(
+            judged("health_sync.p99 >= 5s", &summary).measured,
+            "≥ 5.00 s"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use relay::Timeouts;
 
-use crate::support::*;
+use super::support::*;
 
 const EVENT: &str = "data: {\"n\":1}\n\n";
 

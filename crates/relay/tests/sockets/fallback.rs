@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use http::StatusCode;
 use relay::{Relay, Timeouts};
 
-use crate::support::*;
+use super::support::*;
 
 const EVENT: &str = "data: {\"n\":1}\n\n";
 const DONE: &str = "data: [DONE]\n\n";

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use relay::{Relay, RelayError, Terminal, Timeouts};
 use serde_json::json;
 
-use crate::support::*;
+use super::support::*;
 
 fn whole_stream() -> Vec<Step> {
     vec![send(SSE_HEAD), chunk("data: [DONE]\n\n"), last_chunk()]

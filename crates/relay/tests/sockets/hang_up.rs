@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::support::*;
+use super::support::*;
 
 const EVENT: &str = "data: {\"n\":1}\n\n";
 

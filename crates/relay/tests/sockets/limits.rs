@@ -8,7 +8,7 @@ use relay::Timeouts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::*;
+use super::support::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_the_limit_is_a_503_until_the_body_ends() {

@@ -18,7 +18,7 @@ use relay::{Framing, Relay, RelayError, Timeouts};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::support::*;
+use super::support::*;
 
 const OLD: &str = "data: from the old path\n\ndata: [DONE]\n\n";
 

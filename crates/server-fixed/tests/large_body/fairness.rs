@@ -1,7 +1,7 @@
 //! Who waits while a large body is parsed.
 
-use crate::start;
-use crate::support::*;
+use super::start;
+use super::support::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn small_requests_are_answered_while_a_large_body_is_parsed() {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 
-use crate::start;
-use crate::support::*;
+use super::start;
+use super::support::*;
 
 const LIMIT: usize = 32 << 20;
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::start;
-use crate::support::*;
+use super::start;
+use super::support::*;
 
 const FLAGS: [&str; 4] = ["--runtime", "single-threaded", "--worker-threads", "3"];
 

@@ -1,7 +1,7 @@
 //! What is made of a body, small or large.
 
-use crate::start;
-use crate::support::*;
+use super::start;
+use super::support::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_part_of_a_body_counts_and_unknown_keys_do_not() {

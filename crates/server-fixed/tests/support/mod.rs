@@ -7,6 +7,7 @@
 )]
 
 mod client;
+pub mod server;
 mod stage;
 
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! The seven routes: what each leaves behind, and who waits for it.
 
-use crate::support::*;
+use crate::support::server::*;
 
 const POOL_POOL: &str = "/sync-route-sync-inner-async-bg-sync-task";
 const POOL_NOTHING: &str = "/sync-route-sync-inner-async-bg-async-task";

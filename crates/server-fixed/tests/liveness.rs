@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::support::*;
+use crate::support::server::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_bulkhead_sheds_and_the_probe_stays_fast() {

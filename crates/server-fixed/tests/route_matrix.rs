@@ -1,6 +1,6 @@
 //! The seven routes, cured: nothing blocks the loop, and no backlog grows without end.
 
-use crate::support::*;
+use crate::support::server::*;
 
 const ROUTES: [&str; 7] = [
     "/sync-route-sync-inner-async-bg-sync-task",

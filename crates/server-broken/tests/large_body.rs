@@ -1,8 +1,7 @@
 //! Large bodies at the broken server, over real sockets: it does what it should, and it fails as it
 //! should.
-#![cfg(unix)]
 
-#[path = "../../../server-fixed/tests/large_body/support.rs"]
+#[path = "../../server-fixed/tests/large_body/support.rs"]
 mod support;
 
 use support::*;
@@ -10,7 +9,7 @@ use support::*;
 const VARIANTS: [&[&str]; 2] = [&[], &["--variant", "simd"]];
 
 fn start(flags: &[&str]) -> Server {
-    Server::start(env!("CARGO_BIN_EXE_server-broken"), flags)
+    Server::start(crate::SERVER, flags)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Full of predictions, in each of the three broken ways.
 
-use crate::support::*;
+use crate::support::server::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_was_just_started_is_alive_in_every_variant() {

@@ -1,5 +1,4 @@
 //! Large bodies at the fixed server, over real sockets.
-#![cfg(unix)]
 
 mod fairness;
 mod limits;
@@ -10,5 +9,5 @@ mod taking;
 use support::Server;
 
 fn start(flags: &[&str]) -> Server {
-    Server::start(env!("CARGO_BIN_EXE_server-fixed"), flags)
+    Server::start(crate::SERVER, flags)
 }

@@ -1,0 +1,15 @@
+//! The broken server as a process of its own, as its clients see it: each failure is there. One program
+//! for all: it is built once.
+
+mod disconnect;
+#[cfg(unix)]
+mod large_body;
+mod liveness;
+mod rollout;
+mod route_matrix;
+mod stage;
+mod stream_variants;
+#[path = "../../server-fixed/tests/support/mod.rs"]
+mod support;
+
+const SERVER: &str = env!("CARGO_BIN_EXE_server-broken");
