@@ -8,6 +8,8 @@ use serde_json::Value;
 
 /// Streams that last longer than any test.
 const STREAM: &str = "/chat/stream?chunks=100000&interval=50ms&ttft=20ms";
+/// A stream that ends soon and is asked for again.
+const ENDING: &str = "/chat/stream?chunks=2&interval=20ms&ttft=10ms";
 const RELAY: &str = "/disconnect/stream?chunks=100000&interval=50ms&ttft=20ms";
 const SILENT: &str = "/disconnect/stream?chunks=100000&interval=50ms&ttft=20ms&fault=stall@3";
 /// A JSON body whose parsing takes a hundred milliseconds and more.
@@ -197,6 +199,24 @@ const CASES: &[Case] = &[
         more: &[Nothing("healthy", Some(4))],
     },
     Case {
+        name: "stream, a client per request",
+        server: "server-broken",
+        flags: &["--variant", "client-per-request", "--worker-threads", "1"],
+        path: ENDING,
+        load: &["--streams", "128", "--max-rate", "2000", "--for", "2s"],
+        given: &[],
+        more: &[Undecided(LOOP_OR_CPU, "--pid"), Pid("event_loop_blocked")],
+    },
+    Case {
+        name: "stream that ends, fixed",
+        server: "server-fixed",
+        flags: &["--worker-threads", "1"],
+        path: ENDING,
+        load: &["--streams", "128", "--max-rate", "500", "--for", "2s"],
+        given: &[],
+        more: &[Nothing("healthy", None)],
+    },
+    Case {
         name: "stream, per chunk",
         server: "server-broken",
         flags: &[
@@ -259,6 +279,53 @@ const CASES: &[Case] = &[
         load: FIND,
         given: &[],
         more: &[Nothing("connection_leak", Some(2))],
+    },
+    Case {
+        name: "disconnect, unread body",
+        server: "server-broken",
+        flags: &[
+            "--variant",
+            "unread-body",
+            "--max-upstream",
+            "2",
+            "--worker-threads",
+            "2",
+        ],
+        path: "/disconnect/v1/chat/completions",
+        load: &[
+            "--method",
+            "POST",
+            "--body",
+            "chat.json",
+            "--header",
+            "x-mock-fault: stall@3",
+            "--find-capacity",
+            "--for",
+            "700ms",
+        ],
+        given: &[],
+        more: &[Nothing("connection_leak", Some(2))],
+    },
+    // Whoever hangs up is let go of. What is missing shows with clients that vanish without a word,
+    // which attach does not do to a service that is not its own.
+    Case {
+        name: "disconnect, no timeout",
+        server: "server-broken",
+        flags: &[
+            "--variant",
+            "no-timeout",
+            "--max-upstream",
+            "2",
+            "--worker-threads",
+            "2",
+        ],
+        path: SILENT,
+        load: FIND,
+        given: &[],
+        more: &[
+            Undecided(&["upstream_limit"], "--upstream-stats"),
+            UpstreamStats("upstream_limit", Some(2)),
+        ],
     },
     Case {
         name: "disconnect, zombie",
@@ -402,6 +469,11 @@ fn is_undecided(summary: &Value, expected: &[&str], flag: &str) -> Result<(), St
 async fn look_at_all(of: impl Fn(&Case) -> Vec<&Given>) {
     let bench = Bench::new("");
     std::fs::write(bench.path().join("body.json"), large_body()).expect("written");
+    let chat = format!(
+        r#"{{"model":"any","stream":true,"messages":[{{"role":"user","content":"{}"}}]}}"#,
+        "x".repeat(200_000)
+    );
+    std::fs::write(bench.path().join("chat.json"), chat).expect("written");
     let mut wrong = Vec::new();
     for case in CASES {
         for given in of(case) {

@@ -1,5 +1,6 @@
 //! How many streams a service serves at once, as seen from outside while ever more are asked for.
 
+use super::diagnosis::{TTFT_FLOOR_US, TTFT_GROWN};
 use super::flat;
 use crate::summary::{Capacity, Step, Summary};
 
@@ -8,6 +9,9 @@ const QUEUED: f64 = 1.25;
 
 /// A request that takes less, in microseconds, is decided by the machine and not by a limit.
 const LEAST_TOOK_US: u64 = 20_000;
+
+/// With so many ends for each stream that was asked for, throughput tells more than who has a byte.
+const ENDS_PER_STREAM: u64 = 4;
 
 /// Whether a stream gives its first byte only at its end, as a short answer does: then it is never
 /// seen to be served while others wait.
@@ -22,18 +26,25 @@ pub fn is_short(summary: &Summary) -> bool {
     }
 }
 
+/// Whether a step is told by how its streams ended: they are so short that each was asked for many times
+/// over, and whoever has no byte yet may just have begun.
+#[must_use]
+pub fn is_told_by_ends(summary: &Summary, step: &Step) -> bool {
+    let asked = step.streams.unwrap_or(0);
+    is_short(summary) || step.load.streams.complete >= ENDS_PER_STREAM * asked.max(1)
+}
+
 /// The capacity, if more streams were asked for than were served.
 #[must_use]
 pub fn of(summary: &Summary) -> Option<Capacity> {
-    let is_short = is_short(summary);
     let seen: Vec<u64> = summary
         .steps
         .iter()
         .filter_map(|step| {
-            if is_short {
+            if is_told_by_ends(summary, step) {
                 by_throughput(summary, step)
             } else {
-                by_plateau(step)
+                by_plateau(summary, step)
             }
         })
         .collect();
@@ -60,13 +71,17 @@ pub fn of(summary: &Summary) -> Option<Capacity> {
     })
 }
 
-/// Some are served, and others have not got a byte.
-fn by_plateau(step: &Step) -> Option<u64> {
+/// Some are served, and others have not got a byte in a time in which one alone has it.
+fn by_plateau(summary: &Summary, step: &Step) -> Option<u64> {
     let streams = &step.load.streams;
     let asked = step.streams?;
     let turned_away = streams.refused > 0;
     let served = step.served_at_once;
-    let waits = streams.waiting + streams.unserved > 0;
+    let alone = summary.steps.first()?.load.streams.ttft_us.p50;
+    let is_long = alone
+        .zip(streams.ttft_us.max)
+        .is_none_or(|(alone, max)| max > (TTFT_GROWN * alone).max(alone + TTFT_FLOOR_US));
+    let waits = is_long && streams.waiting + streams.unserved > 0;
     (served > 0 && served < asked && (waits || turned_away)).then_some(served)
 }
 
@@ -151,5 +166,38 @@ mod tests {
             short(8, 2_000_000, 16),
         ];
         assert_eq!(capacity(steps), Some((4, 2, 2)));
+    }
+
+    /// Eight clients of a stream of 40 ms, half of which is the wait for its first byte: at any time half
+    /// of them have none, and nobody waits for another.
+    #[test]
+    fn a_stream_that_has_just_begun_does_not_wait_for_capacity() {
+        let cycling = |asked: u64, complete: u64| {
+            let mut step = step(asked, asked.div_ceil(2));
+            let streams = &mut step.load.streams;
+            streams.complete = complete;
+            streams.took_us.p50 = Some(40_000);
+            (streams.ttft_us.p50, streams.ttft_us.max) = (Some(20_000), Some(30_000));
+            step.load.duration_us = 2_000_000;
+            step
+        };
+        assert_eq!(capacity(vec![cycling(1, 50), cycling(8, 400)]), None);
+        // The same where the step was too short for as many ends.
+        assert_eq!(capacity(vec![cycling(1, 2), cycling(8, 16)]), None);
+    }
+
+    #[test]
+    fn streams_that_end_again_and_again_tell_by_throughput() {
+        let cycling = |asked: u64, took_us: u64, complete: u64| {
+            let mut step = step(asked, 4.min(asked));
+            let streams = &mut step.load.streams;
+            streams.complete = complete;
+            streams.took_us.p50 = Some(took_us);
+            step.load.duration_us = 4_000_000;
+            step
+        };
+        // 100 ms each, on four threads.
+        let steps = vec![cycling(1, 100_000, 40), cycling(8, 200_000, 160)];
+        assert_eq!(capacity(steps), Some((4, 1, 1)));
     }
 }

@@ -1,10 +1,10 @@
 //! Which failure it is of a service that is seen from outside: by its health, by its streams, and by
 //! what else was given. What that cannot tell apart is listed with the flag that would.
 
-use super::capacity::is_short;
+use super::capacity::{is_short, is_told_by_ends};
 use super::diagnosis::{CPU_SATURATED_PERCENT, IDLE_PERCENT, TTFT_FLOOR_US, TTFT_GROWN, describe};
 use super::flat;
-use crate::summary::{Attach, Candidate, Diagnosis, Kind, Step, Streams, Summary};
+use crate::summary::{Attach, Candidate, Diagnosis, Kind, Probe, Step, Streams, Summary};
 use crate::units::time;
 
 /// A server that waits for a core more than this share of the time it wants to run, in percent, is
@@ -76,7 +76,10 @@ impl Outside<'_> {
         }
         let hurt = |name| self.hurt(name);
         match (hurt("health_sync"), hurt("health_async"), hurt("health")) {
-            (_, Some(true), _) => self.loop_or_cpu(),
+            (_, Some(true), _) => self.loop_or_cpu("async health hurts"),
+            (Some(true), Some(false), _) if self.is_async_as_slow() => {
+                self.loop_or_cpu("sync health hurts, and async health takes more than half as long")
+            }
             (Some(true), Some(false), _) => self.pool(),
             (Some(true), None, _) => undecided(
                 "sync health hurts".to_owned(),
@@ -136,9 +139,31 @@ impl Outside<'_> {
         flat::check_hurts(name, baseline, &self.last.load.probes)
     }
 
-    /// Async health hurts: for want of CPU, or because something blocks the loop.
-    fn loop_or_cpu(&self) -> Diagnosis {
-        let reason = "async health hurts";
+    /// A check before the load, and its 95th percentile under load, in microseconds.
+    fn p95(&self, name: &str) -> Option<(&Probe, u64)> {
+        let baseline = self.summary.phases.baseline.probes.get(name)?;
+        let hold = self.last.load.probes.get(name)?;
+        Some((baseline, hold.response_us.p95?))
+    }
+
+    /// Whether most of what sync health waits for is what async health waits for too, as both pass the
+    /// loop: a pool that is full holds up the one and not the other.
+    fn is_async_as_slow(&self) -> bool {
+        let async_check = self.p95("health_async");
+        let sync_check = self.p95("health_sync");
+        async_check
+            .zip(sync_check)
+            .is_some_and(|((_, on_loop), (_, on_thread))| on_loop > on_thread / 2)
+    }
+
+    /// Whether async health is slower than flat, though it does not hurt yet.
+    fn is_async_slower(&self) -> bool {
+        self.p95("health_async")
+            .is_some_and(|(baseline, p95)| p95 > flat::bound_us(baseline))
+    }
+
+    /// Async health is slow: for want of CPU, or because something blocks the loop.
+    fn loop_or_cpu(&self, reason: &str) -> Diagnosis {
         let Some(cpu) = self.last.cpu_percent else {
             return undecided(
                 reason.to_owned(),
@@ -223,6 +248,9 @@ impl Outside<'_> {
         // Of short answers a capacity alone says no more than that they take as long as they take.
         let waits = self.attach.capacity.is_some() && !is_short(self.summary);
         if waits || self.is_slow() {
+            if self.is_async_slower() {
+                return self.loop_or_cpu("streams wait, and async health is slower than alone");
+            }
             return self.waiting(sync_seen);
         }
         let lost = streams.truncated + streams.error + streams.stalled;
@@ -381,7 +409,7 @@ impl Outside<'_> {
         };
         let asked = step.streams.unwrap_or(0);
         let streams = &step.load.streams;
-        let served = if is_short(self.summary) {
+        let served = if is_told_by_ends(self.summary, step) {
             streams.complete
         } else {
             streams.receiving_peak
@@ -561,6 +589,33 @@ pub(super) mod tests {
             candidates.contains(&Kind::BlockingPoolExhausted),
             "{candidates:?}"
         );
+    }
+
+    #[test]
+    fn what_slows_both_checks_is_no_full_pool() {
+        let taking = |us: u64| {
+            let mut probe = fast();
+            let response = &mut probe.response_us;
+            (response.p95, response.p99) = (Some(us), Some(us));
+            probe
+        };
+        let loop_or_cpu = vec![Kind::EventLoopBlocked, Kind::CpuSaturated];
+        let mut summary = plateau();
+        let mut with = |sync_us, async_us| {
+            let probes = &mut last(&mut summary).load.probes;
+            probes.insert("health_sync".into(), taking(sync_us));
+            probes.insert("health_async".into(), taking(async_us));
+            kinds(&summary)
+        };
+        // Sync health is just above what hurts, async health just below.
+        assert_eq!(
+            with(130_000, 95_000),
+            (Kind::Undecided, loop_or_cpu.clone())
+        );
+        // Neither hurts, streams wait, and health is not what it was: that is no limit behind the loop.
+        assert_eq!(with(95_000, 90_000), (Kind::Undecided, loop_or_cpu));
+        // A loop that is a little slow beside a pool that is full.
+        assert_eq!(with(5_000_000, 40_000).0, Kind::BlockingPoolExhausted);
     }
 
     #[test]

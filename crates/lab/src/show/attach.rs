@@ -43,7 +43,9 @@ pub fn render(summary: &Summary) -> String {
             "The last row was asked for afresh, after a hang-up of all clients.",
         ));
     }
-    if let Some(capacity) = &attach.capacity {
+    // Where the loop or the CPU is what is short, what is served at once is no limit of its own.
+    let is_concluded = summary.diagnosis.inferred_capacity.is_some();
+    if let Some(capacity) = attach.capacity.as_ref().filter(|_| is_concluded) {
         let line = format!("inferred_capacity: {}", capacity.confidence);
         text.push_str(&wrapped("", "  ", &line));
     }
