@@ -431,6 +431,9 @@ pub struct Streams {
     /// Those of them that had not received a byte.
     #[serde(default)]
     pub waiting: u64,
+    /// How old those were, and those that are unserved.
+    #[serde(default)]
+    pub waited_us: Distribution,
     /// From when a stream was due to its end, of those that came to their end.
     #[serde(default)]
     pub took_us: Distribution,

@@ -152,6 +152,26 @@ async fn as_a_gate_it_exits_with_1_and_says_what_broke_in_one_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gate_does_not_pass_on_load_that_there_was_no_time_for() {
+    let bench = Bench::new("");
+    let fake = Fake::start().await;
+    let header = format!("Authorization: Bearer {TOKEN}");
+    let (stream, health) = (fake.url("/lines"), fake.url("/health"));
+    let mut all = args(&stream, &health, &["--header", &header]);
+    all.retain(|arg| !["--for", "500ms"].contains(arg));
+    all.extend(["--for", "2s", "--max-time", "3s"]);
+    all.extend(["--fail-if", "diagnosis != healthy"]);
+    let output = bench.run(&all);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        text.contains("the step of 4 streams was not begun"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_closes_every_stream_and_what_was_measured_is_saved() {
     let bench = Bench::new("");
     let fake = Fake::start().await;

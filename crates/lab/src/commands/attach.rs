@@ -53,7 +53,8 @@ pub struct Args {
     /// Ask for ever more streams until no more are served
     #[arg(long)]
     find_capacity: bool,
-    /// How long each step holds its streams [default: 10s, with --find-capacity 2s]
+    /// How long each step holds its streams, at least four times what one alone takes to its first byte
+    /// [default: 10s, with --find-capacity 2s]
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     hold: Option<Duration>,
     /// Number of the service's process on this machine

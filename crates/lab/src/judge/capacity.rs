@@ -54,7 +54,8 @@ pub fn of(summary: &Summary) -> Option<Capacity> {
         .copied()
         .max_by_key(|one| seen.iter().filter(|other| *other == one).count())?;
     let seen_in = seen.iter().filter(|one| **one == streams).count() as u64;
-    let of = seen.len() as u64;
+    let asked_more = |step: &&Step| step.streams.is_some_and(|asked| asked > streams);
+    let of = summary.steps.iter().filter(asked_more).count() as u64;
     let health = if is_sync_starved(summary) {
         "; from there on sync health starves"
     } else {
@@ -71,18 +72,43 @@ pub fn of(summary: &Summary) -> Option<Capacity> {
     })
 }
 
-/// Some are served, and others have not got a byte in a time in which one alone has it.
+/// Median time that a stream takes to its first byte, or a short answer to its end: of those that were
+/// answered.
+#[must_use]
+pub fn typical_us(summary: &Summary, step: &Step) -> Option<u64> {
+    let streams = &step.load.streams;
+    if is_short(summary) {
+        streams.took_us.p50
+    } else {
+        streams.ttft_us.p50
+    }
+}
+
+/// What is much longer than that of one that has the service to itself.
+#[must_use]
+pub fn long_us(summary: &Summary) -> Option<u64> {
+    let alone = typical_us(summary, summary.steps.first()?)?;
+    Some((TTFT_GROWN * alone).max(alone + TTFT_FLOOR_US))
+}
+
+/// Requests of a step that were turned away for want of room.
+#[must_use]
+pub fn turned_away(step: &Step) -> u64 {
+    let statuses = &step.load.streams.statuses;
+    let of = |status| statuses.get(status).copied().unwrap_or(0);
+    of("503") + of("429")
+}
+
+/// Some are served, and of those that have not got a byte most are older than one alone ever was; or each
+/// of the others was turned away.
 fn by_plateau(summary: &Summary, step: &Step) -> Option<u64> {
     let streams = &step.load.streams;
     let asked = step.streams?;
-    let turned_away = streams.refused > 0;
     let served = step.served_at_once;
-    let alone = summary.steps.first()?.load.streams.ttft_us.p50;
-    let is_long = alone
-        .zip(streams.ttft_us.max)
-        .is_none_or(|(alone, max)| max > (TTFT_GROWN * alone).max(alone + TTFT_FLOOR_US));
+    let is_long = streams.waited_us.p50 > long_us(summary);
     let waits = is_long && streams.waiting + streams.unserved > 0;
-    (served > 0 && served < asked && (waits || turned_away)).then_some(served)
+    let is_turned_away = turned_away(step) >= asked.saturating_sub(served);
+    (served > 0 && served < asked && (waits || is_turned_away)).then_some(served)
 }
 
 /// Each takes longer than alone: what is worked on at once is throughput times the time that one takes
@@ -148,6 +174,27 @@ mod tests {
     }
 
     #[test]
+    fn a_step_that_served_more_is_counted_against_it() {
+        let steps = [(1, 1), (6, 6), (8, 4), (12, 4)];
+        let steps = steps.map(|(asked, served)| step(asked, served)).to_vec();
+        assert_eq!(capacity(steps), Some((4, 2, 3)));
+    }
+
+    #[test]
+    fn refusals_tell_a_capacity_only_if_all_others_were_turned_away_for_want_of_room() {
+        let refusing = |status: &str, times: u64| {
+            let mut step = step(16, 4);
+            let streams = &mut step.load.streams;
+            (streams.waiting, streams.refused) = (0, times);
+            streams.statuses = [(status.to_owned(), times)].into();
+            vec![self::step(1, 1), step]
+        };
+        assert_eq!(capacity(refusing("503", 12)), Some((4, 1, 1)));
+        assert_eq!(capacity(refusing("503", 1)), None);
+        assert_eq!(capacity(refusing("500", 40)), None);
+    }
+
+    #[test]
     fn short_answers_tell_by_throughput() {
         let short = |asked: u64, took_us: u64, complete: u64| {
             let mut step = step(asked, 0);
@@ -177,7 +224,8 @@ mod tests {
             let streams = &mut step.load.streams;
             streams.complete = complete;
             streams.took_us.p50 = Some(40_000);
-            (streams.ttft_us.p50, streams.ttft_us.max) = (Some(20_000), Some(30_000));
+            streams.ttft_us.p50 = Some(20_000);
+            (streams.waited_us.p50, streams.waited_us.max) = (Some(10_000), Some(300_000));
             step.load.duration_us = 2_000_000;
             step
         };

@@ -90,6 +90,18 @@ pub fn hurts(baseline: &Probe, hold: &Probe) -> Option<bool> {
     Some(unanswered > 5.0 || censored || p95 > bound)
 }
 
+/// What decides of a hold of any length, in microseconds: p99, or of fewer checks than [`LEAST_CHECKS`]
+/// p95.
+#[must_use]
+pub fn deciding_us(hold: &Probe) -> Option<u64> {
+    let response = &hold.response_us;
+    if hold.due >= LEAST_CHECKS {
+        response.p99
+    } else {
+        response.p95
+    }
+}
+
 /// As [`hurts`], of the check of this name; `None` too if it was not made in both.
 #[must_use]
 pub fn check_hurts(

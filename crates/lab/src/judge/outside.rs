@@ -1,8 +1,8 @@
 //! Which failure it is of a service that is seen from outside: by its health, by its streams, and by
 //! what else was given. What that cannot tell apart is listed with the flag that would.
 
-use super::capacity::{is_short, is_told_by_ends};
-use super::diagnosis::{CPU_SATURATED_PERCENT, IDLE_PERCENT, TTFT_FLOOR_US, TTFT_GROWN, describe};
+use super::capacity::{self, is_short, is_told_by_ends, typical_us};
+use super::diagnosis::{CPU_SATURATED_PERCENT, IDLE_PERCENT, describe};
 use super::flat;
 use crate::summary::{Attach, Candidate, Diagnosis, Kind, Probe, Step, Streams, Summary};
 use crate::units::time;
@@ -16,6 +16,8 @@ const SYNC: &str = "--sync-health: it is slow as well";
 const SYNC_FAST: &str =
     "--sync-health, which stays fast, and --upstream-stats: it stays at the limit";
 const PID_IDLE: &str = "--pid: its CPU is low while its loop is blocked";
+const LOOP_LATER: &str =
+    "more streams: async health is slower than alone, and hurts then; and --pid: its CPU";
 const PID_BUSY: &str = "--pid: its CPU is at the limit of its cores";
 
 /// The verdict on a target. Expects everything of `summary` but its diagnosis and expectations.
@@ -64,8 +66,10 @@ struct Outside<'a> {
 enum Afresh {
     /// It was not looked at, or as many were served as before.
     Served,
-    /// Fewer.
+    /// Fewer, as some wait.
     Missing(String),
+    /// Fewer, as some were answered with an error.
+    Refused(String),
 }
 
 impl Outside<'_> {
@@ -77,7 +81,7 @@ impl Outside<'_> {
         let hurt = |name| self.hurt(name);
         match (hurt("health_sync"), hurt("health_async"), hurt("health")) {
             (_, Some(true), _) => self.loop_or_cpu("async health hurts"),
-            (Some(true), Some(false), _) if self.is_async_as_slow() => {
+            (Some(true), Some(false), _) if self.waits_for_the_loop() => {
                 self.loop_or_cpu("sync health hurts, and async health takes more than half as long")
             }
             (Some(true), Some(false), _) => self.pool(),
@@ -139,27 +143,28 @@ impl Outside<'_> {
         flat::check_hurts(name, baseline, &self.last.load.probes)
     }
 
-    /// A check before the load, and its 95th percentile under load, in microseconds.
-    fn p95(&self, name: &str) -> Option<(&Probe, u64)> {
+    /// A check before the load, and what decides of it under load, in microseconds.
+    fn deciding(&self, name: &str) -> Option<(&Probe, u64)> {
         let baseline = self.summary.phases.baseline.probes.get(name)?;
         let hold = self.last.load.probes.get(name)?;
-        Some((baseline, hold.response_us.p95?))
-    }
-
-    /// Whether most of what sync health waits for is what async health waits for too, as both pass the
-    /// loop: a pool that is full holds up the one and not the other.
-    fn is_async_as_slow(&self) -> bool {
-        let async_check = self.p95("health_async");
-        let sync_check = self.p95("health_sync");
-        async_check
-            .zip(sync_check)
-            .is_some_and(|((_, on_loop), (_, on_thread))| on_loop > on_thread / 2)
+        Some((baseline, flat::deciding_us(hold)?))
     }
 
     /// Whether async health is slower than flat, though it does not hurt yet.
     fn is_async_slower(&self) -> bool {
-        self.p95("health_async")
-            .is_some_and(|(baseline, p95)| p95 > flat::bound_us(baseline))
+        self.deciding("health_async")
+            .is_some_and(|(baseline, us)| us > flat::bound_us(baseline))
+    }
+
+    /// Whether more than half of what sync health waits for is what async health waits for too, as both
+    /// pass the loop: a pool that is full holds up the one and not the other.
+    fn waits_for_the_loop(&self) -> bool {
+        let on_loop = self.deciding("health_async");
+        let on_thread = self.deciding("health_sync");
+        let is_most = on_loop
+            .zip(on_thread)
+            .is_some_and(|((_, on_loop), (_, on_thread))| on_loop > on_thread / 2);
+        is_most && self.is_async_slower()
     }
 
     /// Async health is slow: for want of CPU, or because something blocks the loop.
@@ -216,7 +221,8 @@ impl Outside<'_> {
                 format!("{left} streams are open at the upstream after every client has hung up");
             return self.with_capacity(Kind::ConnectionLeak, reason);
         }
-        if let Afresh::Missing(what) = self.afresh() {
+        let afresh = self.afresh();
+        if let Afresh::Missing(what) = afresh {
             if sync_seen || left.is_some() {
                 return self.with_capacity(
                     Kind::ConnectionLeak,
@@ -236,9 +242,25 @@ impl Outside<'_> {
                 ],
             );
         }
+        if let Afresh::Refused(what) = afresh {
+            return undecided(
+                what,
+                &[
+                    (
+                        Kind::ConnectionLeak,
+                        "--upstream-stats: it has more open than there are clients",
+                    ),
+                    (
+                        Kind::UpstreamLimit,
+                        "a longer pause before it: a quota of requests in a time is over by then",
+                    ),
+                ],
+            );
+        }
         let streams = &self.last.load.streams;
         let shed = self.shed();
-        if shed > 0 && !self.is_slow() {
+        let serves = streams.complete + self.last.served_at_once > 0;
+        if shed > 0 && serves && !self.is_slow() {
             let reason = format!(
                 "{shed} requests were answered with 503 or 429 at once, the others kept their time: \
                  load beyond capacity is shed"
@@ -248,10 +270,17 @@ impl Outside<'_> {
         // Of short answers a capacity alone says no more than that they take as long as they take.
         let waits = self.attach.capacity.is_some() && !is_short(self.summary);
         if waits || self.is_slow() {
-            if self.is_async_slower() {
-                return self.loop_or_cpu("streams wait, and async health is slower than alone");
+            let mut diagnosis = self.waiting(sync_seen);
+            if diagnosis.kind == Kind::Undecided && self.is_async_slower() {
+                let more = [
+                    (Kind::EventLoopBlocked, LOOP_LATER),
+                    (Kind::CpuSaturated, LOOP_LATER),
+                ];
+                diagnosis
+                    .candidates
+                    .extend(undecided(String::new(), &more).candidates);
             }
-            return self.waiting(sync_seen);
+            return diagnosis;
         }
         let lost = streams.truncated + streams.error + streams.stalled;
         if lost > 0 {
@@ -289,12 +318,14 @@ impl Outside<'_> {
             None => format!(
                 "health is fast, yet with {} at once a first byte takes {}, and {} alone",
                 self.last.streams.unwrap_or(0),
-                shown(self.typical(self.last)),
+                shown(typical_us(self.summary, self.last)),
                 shown(self.alone())
             ),
         };
         let asked = self.last.streams.unwrap_or(0);
-        match self.last.load.streams.served_peak {
+        let before = self.attach.upstream_open_before.unwrap_or(0);
+        let at_upstream = self.last.load.streams.served_peak;
+        match at_upstream.map(|open| open.saturating_sub(before)) {
             Some(0) if sync_seen => self.with_capacity(
                 Kind::BulkheadFull,
                 format!("{reason}; none of them is at the upstream"),
@@ -307,11 +338,18 @@ impl Outside<'_> {
                 Kind::UpstreamLimit,
                 format!("{reason}; no more than {open} are at the upstream"),
             ),
-            Some(_) => self.undecided_waiting(
+            Some(open) => self.undecided_waiting(
                 reason,
                 &[
                     (Kind::BlockingPoolExhausted, SYNC),
-                    (Kind::UpstreamLimit, "--sync-health: it stays fast"),
+                    (
+                        if open == 0 {
+                            Kind::BulkheadFull
+                        } else {
+                            Kind::UpstreamLimit
+                        },
+                        "--sync-health: it stays fast",
+                    ),
                 ],
             ),
             None => {
@@ -358,42 +396,30 @@ impl Outside<'_> {
 
     /// Requests that were turned away at once, if no other went wrong.
     fn shed(&self) -> u64 {
-        let streams = &self.last.load.streams;
-        let turned_away = ["503", "429"];
-        let shed = turned_away
-            .iter()
-            .filter_map(|status| streams.statuses.get(*status));
-        let shed = shed.sum::<u64>();
-        if shed == streams.refused { shed } else { 0 }
-    }
-
-    /// Median time that a stream takes to its first byte, or a short answer to its end: of those that
-    /// were answered.
-    fn typical(&self, step: &Step) -> Option<u64> {
-        let streams = &step.load.streams;
-        if is_short(self.summary) {
-            streams.took_us.p50
+        let shed = capacity::turned_away(self.last);
+        if shed == self.last.load.streams.refused {
+            shed
         } else {
-            streams.ttft_us.p50
+            0
         }
     }
 
-    /// The same of one that has the service to itself.
     fn alone(&self) -> Option<u64> {
-        self.typical(self.summary.steps.first()?)
+        typical_us(self.summary, self.summary.steps.first()?)
     }
 
-    /// Whether it takes much longer than alone. With some turned away, of those that are not it is
+    /// Whether a stream takes much longer than alone. With some turned away, of those that are not it is
     /// known only that they wait.
     fn is_slow(&self) -> bool {
         let streams = &self.last.load.streams;
         if self.shed() > 0 && !is_short(self.summary) {
             return streams.waiting + streams.unserved > 1;
         }
-        let typical = self.typical(self.last);
-        typical.zip(self.alone()).is_some_and(|(typical, alone)| {
-            typical > (TTFT_GROWN * alone).max(alone + TTFT_FLOOR_US)
-        })
+        let typical = typical_us(self.summary, self.last);
+        let long = capacity::long_us(self.summary);
+        typical
+            .zip(long)
+            .is_some_and(|(typical, long)| typical > long)
     }
 
     /// Streams that the upstream has when all clients are gone and had not before.
@@ -407,22 +433,36 @@ impl Outside<'_> {
         let Some(step) = &self.attach.after_hang_up else {
             return Afresh::Served;
         };
-        let asked = step.streams.unwrap_or(0);
         let streams = &step.load.streams;
-        let served = if is_told_by_ends(self.summary, step) {
-            streams.complete
-        } else {
-            streams.receiving_peak
-        };
-        // One that is cut off before it is over has not been waited for.
-        if served >= asked || step.recovery.duration_us == 0 {
+        // One that is cut off before it is over has not been waited for; where streams were slow before
+        // the hang-up, they are slow after it for the same reason.
+        let was_slow = self.attach.capacity.is_none() && self.is_slow();
+        if step.recovery.duration_us == 0 || was_slow {
             return Afresh::Served;
         }
-        Afresh::Missing(format!(
-            "after a hang-up of all clients {served} of {asked} streams are served, and {} wait for {}",
-            asked - served,
-            shown(streams.ttft_us.max)
-        ))
+        let (served, asked) = (self.served_afresh(step), step.streams.unwrap_or(0));
+        let result =
+            format!("after a hang-up of all clients {served} of {asked} streams are served");
+        let waiting = streams.waiting + streams.unserved;
+        let is_long = streams.waited_us.max > capacity::long_us(self.summary);
+        if waiting > 0 && is_long {
+            let longest = shown(streams.waited_us.max);
+            return Afresh::Missing(format!("{result}, and {waiting} wait for up to {longest}"));
+        }
+        if served < asked && streams.refused > 0 {
+            return Afresh::Refused(format!("{result}: {}", statuses(streams)));
+        }
+        Afresh::Served
+    }
+
+    /// Of short streams all that came to their end, as each makes room for another.
+    fn served_afresh(&self, step: &Step) -> u64 {
+        let streams = &step.load.streams;
+        if is_told_by_ends(self.summary, step) {
+            streams.complete.min(step.streams.unwrap_or(0))
+        } else {
+            streams.receiving_peak
+        }
     }
 
     fn evidence(&self) -> Vec<String> {
@@ -453,10 +493,7 @@ impl Outside<'_> {
             let left = self.left_at_upstream();
             evidence.push(format!(
                 "after the hang-up of all: {} of {} streams served afresh{}",
-                step.load
-                    .streams
-                    .receiving_peak
-                    .max(step.load.streams.complete.min(step.streams.unwrap_or(0))),
+                self.served_afresh(step),
                 step.streams.unwrap_or(0),
                 left.map_or(String::new(), |left| format!(
                     ", {left} left open at the upstream"
@@ -485,207 +522,4 @@ fn shown(us: Option<u64>) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::judge::capacity;
-    use crate::judge::sample::{fast, hurt, summary};
-    use crate::summary::{LoadPhase, Quality, Recovery};
-
-    /// A step that asked for so many streams and had so many served.
-    pub(in crate::judge) fn step(asked: u64, served: u64) -> Step {
-        let probes = summary().phases.load.probes;
-        let mut streams = Streams {
-            started: asked,
-            receiving_peak: served,
-            waiting: asked - served,
-            ..Streams::default()
-        };
-        streams.ttft_us.p50 = Some(20_000);
-        Step {
-            name: asked.to_string(),
-            streams: Some(asked),
-            action: None,
-            load: LoadPhase {
-                probes,
-                streams,
-                ..LoadPhase::default()
-            },
-            recovery: Recovery::default(),
-            served_at_once: served,
-            cpu_percent: None,
-            core_wait_percent: None,
-            host_cpu_percent: Some(99.0),
-            upstream_open_after: None,
-            quality: Quality::default(),
-            diagnosis: plain(Kind::Undecided, Vec::new()),
-        }
-    }
-
-    pub(in crate::judge) fn attached(steps: Vec<Step>) -> Summary {
-        let mut summary = summary();
-        summary.steps = steps;
-        summary.server.pool = None;
-        summary.upstream.ledger = None;
-        summary.attach = Some(Attach {
-            stream: "http://127.0.0.1/".into(),
-            method: "GET".into(),
-            health: Default::default(),
-            upstream_stats: None,
-            has_pid: false,
-            command: None,
-            upstream_open_before: None,
-            capacity: None,
-            after_hang_up: None,
-        });
-        let capacity = capacity::of(&summary);
-        if let Some(attach) = &mut summary.attach {
-            attach.capacity = capacity;
-        }
-        summary
-    }
-
-    fn plateau() -> Summary {
-        attached(
-            [(1, 1), (6, 4), (8, 4), (12, 4)]
-                .map(|(n, c)| step(n, c))
-                .to_vec(),
-        )
-    }
-
-    fn last(summary: &mut Summary) -> &mut Step {
-        summary.steps.last_mut().expect("a step")
-    }
-
-    fn kinds(summary: &Summary) -> (Kind, Vec<Kind>) {
-        let diagnosis = diagnose(summary);
-        let candidates = diagnosis.candidates.iter().map(|one| one.kind);
-        (diagnosis.kind, candidates.collect())
-    }
-
-    #[test]
-    fn sync_health_tells_a_pool_from_a_limit() {
-        let mut summary = plateau();
-        last(&mut summary)
-            .load
-            .probes
-            .insert("health_sync".into(), hurt());
-        let diagnosis = diagnose(&summary);
-        assert_eq!(diagnosis.kind, Kind::BlockingPoolExhausted);
-        assert_eq!(diagnosis.inferred_capacity, Some(4));
-        last(&mut summary)
-            .load
-            .probes
-            .insert("health_sync".into(), fast());
-        let (kind, candidates) = kinds(&summary);
-        assert_eq!(kind, Kind::Undecided);
-        assert!(
-            !candidates.contains(&Kind::BlockingPoolExhausted),
-            "{candidates:?}"
-        );
-        last(&mut summary).load.probes.remove("health_sync");
-        let (kind, candidates) = kinds(&summary);
-        assert_eq!(kind, Kind::Undecided);
-        assert!(
-            candidates.contains(&Kind::BlockingPoolExhausted),
-            "{candidates:?}"
-        );
-    }
-
-    #[test]
-    fn what_slows_both_checks_is_no_full_pool() {
-        let taking = |us: u64| {
-            let mut probe = fast();
-            let response = &mut probe.response_us;
-            (response.p95, response.p99) = (Some(us), Some(us));
-            probe
-        };
-        let loop_or_cpu = vec![Kind::EventLoopBlocked, Kind::CpuSaturated];
-        let mut summary = plateau();
-        let mut with = |sync_us, async_us| {
-            let probes = &mut last(&mut summary).load.probes;
-            probes.insert("health_sync".into(), taking(sync_us));
-            probes.insert("health_async".into(), taking(async_us));
-            kinds(&summary)
-        };
-        // Sync health is just above what hurts, async health just below.
-        assert_eq!(
-            with(130_000, 95_000),
-            (Kind::Undecided, loop_or_cpu.clone())
-        );
-        // Neither hurts, streams wait, and health is not what it was: that is no limit behind the loop.
-        assert_eq!(with(95_000, 90_000), (Kind::Undecided, loop_or_cpu));
-        // A loop that is a little slow beside a pool that is full.
-        assert_eq!(with(5_000_000, 40_000).0, Kind::BlockingPoolExhausted);
-    }
-
-    #[test]
-    fn the_upstream_tells_a_limit_from_a_bulkhead_and_from_itself() {
-        let mut summary = plateau();
-        for (open, kind) in [
-            (4, Kind::UpstreamLimit),
-            (0, Kind::BulkheadFull),
-            (12, Kind::UpstreamSlow),
-        ] {
-            last(&mut summary).load.streams.served_peak = Some(open);
-            assert_eq!(kinds(&summary), (kind, Vec::new()), "{open}");
-        }
-    }
-
-    #[test]
-    fn the_machine_that_attaches_is_not_the_server_unless_its_process_is_known() {
-        let mut summary = plateau();
-        last(&mut summary)
-            .load
-            .probes
-            .insert("health_async".into(), hurt());
-        let (kind, candidates) = kinds(&summary);
-        assert_eq!(kind, Kind::Undecided);
-        assert_eq!(candidates, [Kind::EventLoopBlocked, Kind::CpuSaturated]);
-        last(&mut summary).cpu_percent = Some(120.0);
-        assert_eq!(kinds(&summary).0, Kind::CpuSaturated);
-        last(&mut summary).host_cpu_percent = Some(60.0);
-        assert_eq!(kinds(&summary).0, Kind::EventLoopBlocked);
-        // Others make the machine busy, and the server has its core all the same, or has not.
-        last(&mut summary).host_cpu_percent = Some(100.0);
-        last(&mut summary).core_wait_percent = Some(12.0);
-        assert_eq!(kinds(&summary).0, Kind::EventLoopBlocked);
-        last(&mut summary).core_wait_percent = Some(75.0);
-        assert_eq!(kinds(&summary).0, Kind::CpuSaturated);
-    }
-
-    #[test]
-    fn what_is_not_served_afresh_is_a_leak_and_the_upstream_proves_one() {
-        let mut summary = plateau();
-        let attach = summary.attach.as_mut().expect("attached");
-        let mut afresh = step(4, 0);
-        afresh.recovery.duration_us = 1;
-        attach.after_hang_up = Some(afresh);
-        assert_eq!(kinds(&summary), (Kind::ConnectionLeak, Vec::new()));
-        // All are served again, but the upstream still has those of before.
-        let attach = summary.attach.as_mut().expect("attached");
-        let mut afresh = step(4, 4);
-        afresh.recovery.duration_us = 1;
-        afresh.upstream_open_after = Some(14);
-        attach.after_hang_up = Some(afresh);
-        attach.upstream_open_before = Some(2);
-        let diagnosis = diagnose(&summary);
-        assert_eq!(diagnosis.kind, Kind::ConnectionLeak);
-        assert!(
-            diagnosis.evidence[0].starts_with("12 streams are open"),
-            "{diagnosis:?}"
-        );
-    }
-
-    #[test]
-    fn all_served_and_all_fast_is_healthy_and_so_is_load_that_is_shed() {
-        let summary = attached([1, 8, 64].map(|n| step(n, n)).to_vec());
-        assert_eq!(kinds(&summary), (Kind::Healthy, Vec::new()));
-        let mut shedding = plateau();
-        for step in &mut shedding.steps {
-            step.load.streams.waiting = 0;
-            step.load.streams.refused = 9;
-            step.load.streams.statuses = [("503".to_owned(), 9)].into();
-        }
-        assert_eq!(kinds(&shedding), (Kind::Healthy, Vec::new()));
-    }
-}
+pub(super) mod tests;

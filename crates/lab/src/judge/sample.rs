@@ -11,9 +11,11 @@ fn distribution(p99: u64, censored: bool) -> Distribution {
     Distribution {
         count: 600,
         p50: Some(p99),
+        p95: Some(p99),
         p99: Some(p99),
         max: Some(p99),
         p50_censored: censored,
+        p95_censored: censored,
         p99_censored: censored,
         max_censored: censored,
         ..Distribution::default()

@@ -86,6 +86,8 @@ pub struct StreamRecorder {
     ttft: Histogram<u64>,
     never_served: u64,
     smallest_unserved_age: Option<u64>,
+    /// Ages of those that have or had no byte.
+    waited: Histogram<u64>,
     gap: Histogram<u64>,
     max_gap: Histogram<u64>,
     smallest_open_gap: Option<u64>,
@@ -114,6 +116,7 @@ impl Default for StreamRecorder {
             ttft: histogram(),
             never_served: 0,
             smallest_unserved_age: None,
+            waited: histogram(),
             gap: histogram(),
             max_gap: histogram(),
             smallest_open_gap: None,
@@ -212,6 +215,7 @@ impl StreamRecorder {
         if stream.ending == StreamEnding::Unserved {
             // Left out, only the lucky streams would have a TTFT.
             record(&mut self.ttft, stream.age_us);
+            record(&mut self.waited, stream.age_us);
             lower(&mut self.smallest_unserved_age, stream.age_us);
         }
         let was_refused = stream.chunks == 0
@@ -325,6 +329,7 @@ impl StreamRecorder {
         for due_us in self.waiting.values() {
             let age_us = now_us.saturating_sub(*due_us);
             record(&mut until_now.ttft, age_us);
+            record(&mut until_now.waited, age_us);
             lower(&mut until_now.smallest_unserved_age, age_us);
         }
         until_now.figures(served_peak, load_us)
@@ -356,6 +361,7 @@ impl StreamRecorder {
             receiving_peak: self.receiving_peak,
             open: self.open,
             waiting: self.waiting.len() as u64,
+            waited_us: distribution(&self.waited, Censored::Nothing),
             took_us: distribution(&self.took, Censored::Nothing),
             statuses: self
                 .statuses

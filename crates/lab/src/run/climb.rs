@@ -51,21 +51,22 @@ impl Experiment<'_> {
         let (mut last, mut open) = (0, 0);
         for (n, step) in task.cell.steps.iter().enumerate() {
             let count = step.streams.unwrap_or(open);
-            // A step that could not begin in time is not begun; one that has is cut short.
+            // A step that would not be over in time is not begun, but for that of one stream alone.
             let left = give_up_at.saturating_duration_since(Instant::now());
+            if n > 0 && left < ramp_of(count - open, target.max_rate) + hold {
+                self.frame.not_begun.set(Some(count));
+                break;
+            }
             self.rise((n, open..count), &plan, directory, (name, hold.min(left)))
                 .await?;
             (last, open) = (n, count);
             if n == 0 {
-                let ttft = self.first_stream(target)?;
-                if target.find_capacity {
-                    hold = hold.max(ttft * HOLD_PER_TTFT);
-                }
+                hold = hold.max(self.first_stream(target)? * HOLD_PER_TTFT);
             }
             let is_found = target.find_capacity
                 && capacity::of(&self.summarise(State::Running, None))
-                    .is_some_and(|capacity| capacity.of >= SURE_AFTER);
-            if is_found || Instant::now() >= give_up_at {
+                    .is_some_and(|capacity| capacity.seen_in >= SURE_AFTER);
+            if is_found {
                 break;
             }
         }
@@ -76,8 +77,12 @@ impl Experiment<'_> {
             .held_up
             .set(waited.saturating_sub(u64::from(open)));
         self.tail(last, directory, name).await?;
-        let served = capacity::of(&self.summarise(State::Running, None))
-            .map_or(u64::from(open), |capacity| capacity.streams);
+        let summary = self.summarise(State::Running, None);
+        let served = match (capacity::of(&summary), summary.steps.last()) {
+            (Some(capacity), _) => capacity.streams,
+            (None, Some(step)) if !capacity::is_told_by_ends(&summary, step) => step.served_at_once,
+            (None, _) => u64::from(open),
+        };
         self.hang_up((last, "hang-up"), target, directory, name)
             .await?;
         if target.hang_up && served > 0 {
@@ -141,7 +146,7 @@ impl Experiment<'_> {
             .target
             .as_ref()
             .map_or(1, |target| target.max_rate);
-        let ramp = start + Duration::from_secs(1) * (slots.end - slots.start) / rate.max(1);
+        let ramp = start + ramp_of(slots.end - slots.start, rate);
         segments.plan(part(Segment::Hold), us(ramp));
         let plan = StreamPlan {
             numbers: u64::from(slots.start)..u64::from(slots.end),
@@ -253,12 +258,19 @@ impl Experiment<'_> {
     ) -> Result<(), Stop> {
         let ramp = self.join(n, 0..count, plan)?;
         let least = ramp + Duration::from_millis(500);
-        let is_short = capacity::is_short(&self.summarise(State::Running, None));
+        let summary = self.summarise(State::Running, None);
+        let is_told_by_ends = summary
+            .steps
+            .last()
+            .is_some_and(|step| capacity::is_told_by_ends(&summary, step));
+        // Who waits for less is not told from who has just begun.
+        let long = Duration::from_micros(capacity::long_us(&summary).unwrap_or(0));
+        let most = target.settle.max(long + LEAST_LOOK);
         let count = u64::from(count);
-        self.pass("afresh", ramp + target.settle, directory, name, |this| {
+        self.pass("afresh", ramp + most, directory, name, |this| {
             let now = Duration::from_micros(this.frame.segments.now_us());
             let streams = &this.collector.recorded().streams;
-            let served = if is_short {
+            let served = if is_told_by_ends {
                 streams.completed()
             } else {
                 streams.receiving_peak()
@@ -274,4 +286,9 @@ impl Experiment<'_> {
         // What was sent is recorded before anything that is sent later; wait for it.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// How long it takes to begin so many streams.
+fn ramp_of(streams: u32, max_rate: u32) -> Duration {
+    Duration::from_secs(1) * streams / max_rate.max(1)
 }

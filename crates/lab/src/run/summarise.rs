@@ -39,6 +39,8 @@ pub(super) struct Frame<'a> {
     pub upstream_open_before: Cell<Option<u64>>,
     /// Of a target: requests that waited for their turn, as no more may begin in a second.
     pub held_up: Cell<u64>,
+    /// Of a target: the streams of the step that `max_time` left no time for.
+    pub not_begun: Cell<Option<u32>>,
     /// Of a target: the number of the step in which streams are asked for afresh, and of how many.
     pub after_hang_up: Cell<Option<(usize, u64)>>,
 }
@@ -62,6 +64,7 @@ impl<'a> Frame<'a> {
             has_pid,
             upstream_open_before: Cell::default(),
             held_up: Cell::default(),
+            not_begun: Cell::default(),
             after_hang_up: Cell::default(),
         }
     }

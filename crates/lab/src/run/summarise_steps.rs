@@ -56,6 +56,18 @@ impl Frame<'_> {
             }
             summary.steps.push(step);
         }
+        if let (Some(target), Some(streams)) = (&self.task.cell.target, self.not_begun.get()) {
+            let missing = format!(
+                "the step of {streams} streams was not begun, as --max-time would have been over \
+                 before it: give more, or fewer steps"
+            );
+            // Whoever looks for the capacity asked for as much as there is time for.
+            if target.find_capacity {
+                summary.quality.remarks.push(missing);
+            } else {
+                summary.quality.reasons.push(missing);
+            }
+        }
         summary.quality.valid = summary.quality.reasons.is_empty();
         let held_up = self.held_up.get();
         if let Some(target) = self.task.cell.target.as_ref().filter(|_| held_up > 0) {
