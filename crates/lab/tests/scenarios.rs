@@ -1,6 +1,6 @@
 //! Scenarios in their short form, for real: what is broken fails as it should, what is fixed does not,
-//! and every expectation is one that can fail. `make scenarios` does the same for all of them; here is one,
-//! and those that take long are run on request (`--run-ignored`).
+//! and every expectation is one that can fail. `make scenarios` does the same for all of them; as
+//! they take long, they are run on request here (`--run-ignored`). What becomes of an invalid cell is not.
 
 use crate::support;
 

@@ -1,6 +1,6 @@
 //! How many streams a service serves at once, as seen from outside while ever more are asked for.
 
-use super::diagnosis::{TTFT_FLOOR_US, TTFT_GROWN};
+use super::diagnosis::much_longer_than;
 use super::flat;
 use crate::summary::{Capacity, Step, Summary};
 
@@ -87,8 +87,7 @@ pub fn typical_us(summary: &Summary, step: &Step) -> Option<u64> {
 /// What is much longer than that of one that has the service to itself.
 #[must_use]
 pub fn long_us(summary: &Summary) -> Option<u64> {
-    let alone = typical_us(summary, summary.steps.first()?)?;
-    Some((TTFT_GROWN * alone).max(alone + TTFT_FLOOR_US))
+    typical_us(summary, summary.steps.first()?).map(much_longer_than)
 }
 
 /// Requests of a step that were turned away for want of room.
@@ -99,8 +98,8 @@ pub fn turned_away(step: &Step) -> u64 {
     of("503") + of("429")
 }
 
-/// Some are served, and of those that have not got a byte most are older than one alone ever was; or each
-/// of the others was turned away.
+/// Some are served, and of those that have not got a byte most have waited much longer than one
+/// alone; or each of the others was turned away.
 fn by_plateau(summary: &Summary, step: &Step) -> Option<u64> {
     let streams = &step.load.streams;
     let asked = step.streams?;

@@ -25,14 +25,19 @@ pub(super) const CPU_SATURATED_PERCENT: f64 = 90.0;
 pub(super) const IDLE_PERCENT: f64 = 3.0;
 
 /// A TTFT beyond this many times the upstream's own means that streams wait somewhere.
-pub(super) const TTFT_GROWN: u64 = 3;
+const TTFT_GROWN: u64 = 3;
 
 /// Above this share of timeouts and of requests without an answer at the end, in percent, a class
 /// waits. What is in flight of a healthy open loop is far less: one response time's worth of a hold.
 const WAITING_PERCENT: f64 = 25.0;
 
 /// What it may always take to start a stream, in microseconds.
-pub(super) const TTFT_FLOOR_US: u64 = 200_000;
+const TTFT_FLOOR_US: u64 = 200_000;
+
+/// What a wait must exceed to be much longer than this one, both in microseconds.
+pub(super) fn much_longer_than(us: u64) -> u64 {
+    (TTFT_GROWN * us).max(us + TTFT_FLOOR_US)
+}
 
 /// The verdict on one cell. Expects everything of `summary` but its diagnosis and expectations.
 #[must_use]
@@ -369,7 +374,7 @@ impl<'a> Facts<'a> {
         }
         let planned = self.summary.parameters.get("ttft_us").copied().unwrap_or(0);
         let ttft = streams.ttft_us.p99.unwrap_or(0);
-        let grown = ttft > (TTFT_GROWN * planned).max(planned + TTFT_FLOOR_US);
+        let grown = ttft > much_longer_than(planned);
         if streams.unserved == 0 && !grown {
             let lost = streams.truncated + streams.error + streams.stalled;
             if lost > 0 {

@@ -44,15 +44,18 @@ fn plain(kind: Kind, evidence: Vec<String>) -> Diagnosis {
     }
 }
 
-fn undecided(reason: String, candidates: &[(Kind, &str)]) -> Diagnosis {
-    let candidates = candidates.iter().map(|&(kind, decided_by)| Candidate {
-        kind,
-        decided_by: decided_by.to_owned(),
-    });
+fn undecided(reason: String, of: &[(Kind, &str)]) -> Diagnosis {
     Diagnosis {
-        candidates: candidates.collect(),
+        candidates: candidates(of).collect(),
         ..plain(Kind::Undecided, vec![reason])
     }
+}
+
+fn candidates(of: &[(Kind, &str)]) -> impl Iterator<Item = Candidate> {
+    of.iter().map(|&(kind, decided_by)| Candidate {
+        kind,
+        decided_by: decided_by.to_owned(),
+    })
 }
 
 struct Outside<'a> {
@@ -276,9 +279,7 @@ impl Outside<'_> {
                     (Kind::EventLoopBlocked, LOOP_LATER),
                     (Kind::CpuSaturated, LOOP_LATER),
                 ];
-                diagnosis
-                    .candidates
-                    .extend(undecided(String::new(), &more).candidates);
+                diagnosis.candidates.extend(candidates(&more));
             }
             return diagnosis;
         }
