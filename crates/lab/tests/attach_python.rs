@@ -1,11 +1,11 @@
 //! A service in another language, started by a scenario's command line: `tests/support/python_service/app.py`
 //! blocks a pool of threads, with the standard library alone.
 
-use std::net::TcpListener;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::{Bench, eventually, stderr, stdout};
+use lab::stage::Port;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -28,13 +28,9 @@ fn has(program: &str) -> bool {
     has
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("bound").port()
-}
-
-fn scenario(port: u16, threads: u32, more: &str) -> String {
-    let url = format!("http://127.0.0.1:{port}");
+fn scenario(port: &Port, threads: u32, more: &str) -> String {
+    let url = format!("http://{}", port.address());
+    let port = port.address().port();
     format!(
         r#"
 schema = 1
@@ -70,7 +66,8 @@ fn its_pool_and_its_capacity_are_named() {
     if !has("python3") {
         return;
     }
-    let bench = Bench::new(&scenario(free_port(), 5, "find_capacity = true"));
+    let port = Port::reserve().expect("a port");
+    let bench = Bench::new(&scenario(&port, 5, "find_capacity = true"));
     let output = bench.measure(&["run", "short.toml"]);
     let text = format!("{}\n{}", stdout(&output), stderr(&output));
     assert_eq!(output.status.code(), Some(0), "{text}");
@@ -94,16 +91,12 @@ async fn it_ends_with_the_lab_whatever_ends_the_lab() {
     if !has("python3") {
         return;
     }
-    let port = free_port();
-    let bench = Bench::new(&scenario(port, 5, "").replace(
+    let port = Port::reserve().expect("a port");
+    let bench = Bench::new(&scenario(&port, 5, "").replace(
         "name = \"only\"",
         "name = \"only\"\nsteps = [{ name = \"8\", streams = 8 }]\nphases.hold = \"60s\"",
     ));
-    let is_up = || async {
-        tokio::net::TcpStream::connect(("127.0.0.1", port))
-            .await
-            .is_ok()
-    };
+    let is_up = || async { tokio::net::TcpStream::connect(port.address()).await.is_ok() };
     for signal in [Signal::KILL, Signal::INT] {
         let mut lab = bench
             .lab(&["run", "short.toml"])
@@ -123,7 +116,8 @@ async fn it_ends_with_the_lab_whatever_ends_the_lab() {
 
 #[test]
 fn a_command_that_ends_at_once_is_said() {
-    let text = scenario(free_port(), 5, "find_capacity = true");
+    let port = Port::reserve().expect("a port");
+    let text = scenario(&port, 5, "find_capacity = true");
     let bench = Bench::new(&text.replace("\"python3\",", "\"false\","));
     let output = bench.run(&["run", "short.toml"]);
     assert_eq!(output.status.code(), Some(4));
@@ -134,8 +128,8 @@ fn a_command_that_ends_at_once_is_said() {
     );
 }
 
-#[test]
-fn https_is_spoken_and_a_certificate_can_be_given() {
+#[tokio::test]
+async fn https_is_spoken_and_a_certificate_can_be_given() {
     if !has("python3") || !has("openssl") {
         return;
     }
@@ -189,18 +183,18 @@ fn https_is_spoken_and_a_certificate_can_be_given() {
     let both = ["own.pem", "own.key"]
         .map(|name| std::fs::read_to_string(bench.path().join(name)).expect("made"));
     std::fs::write(bench.path().join("both.pem"), both.concat()).expect("written");
-    let port = free_port().to_string();
+    let port = Port::reserve().expect("a port");
+    let number = port.address().port().to_string();
     let mut service = Command::new("python3")
-        .args([APP, "--port", &port, "--certificate", "both.pem"])
+        .args([APP, "--port", &number, "--certificate", "both.pem"])
         .current_dir(bench.path())
         .spawn()
         .expect("python starts");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let address = format!("127.0.0.1:{port}");
-    while TcpListener::bind(&address).is_ok() {
-        assert!(Instant::now() < deadline, "it does not listen");
-    }
-    let url = |path: &str| format!("https://127.0.0.1:{port}{path}");
+    eventually("the service listens", || async {
+        tokio::net::TcpStream::connect(port.address()).await.is_ok()
+    })
+    .await;
+    let url = |path: &str| format!("https://{}{path}", port.address());
     let (stream, sync, r#async) = (url("/stream"), url("/health-sync"), url("/health-async"));
     let args = [
         "attach",

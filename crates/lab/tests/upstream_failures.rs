@@ -32,17 +32,13 @@ fn error_in(text: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_upstream_is_a_502_at_once() {
-    // Bound and closed again, so that nothing listens there.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .expect("a port")
-        .local_addr()
-        .expect("its address");
+    let nobody = lab::stage::Port::reserve().expect("a port");
     for server in SERVERS {
         let folder = tempfile::tempdir().expect("a folder");
         let records = Records::below(folder.path());
         let server = start_server(
             server,
-            &format!("http://{port}"),
+            &format!("http://{}", nobody.address()),
             &[],
             folder.path(),
             &records,

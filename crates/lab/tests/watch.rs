@@ -205,10 +205,8 @@ async fn a_reader_who_goes_away_ends_it() {
 
 #[test]
 fn what_cannot_be_watched_is_told_in_one_sentence() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = port.local_addr().expect("an address");
-    drop(port);
-    let nobody = format!("http://{address}/health");
+    let port = lab::stage::Port::reserve().expect("a port");
+    let nobody = format!("http://{}/health", port.address());
     for (flags, code, parts) in [
         (
             vec!["--sync", &nobody, "--async", &nobody],

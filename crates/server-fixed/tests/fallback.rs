@@ -75,9 +75,12 @@ async fn a_first_upstream_that_fails_before_its_first_byte_is_closed_and_the_sec
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_upstream_that_cannot_be_reached_is_passed_over() {
-    let unused = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    // Bound, and it does not listen: nobody else gets the port meanwhile.
+    let unused = tokio::net::TcpSocket::new_v4().expect("a socket");
+    unused
+        .bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+        .expect("a port");
     let address = unused.local_addr().expect("its address");
-    drop(unused);
     let (mock, _) = upstream(config());
     let (stand, second) = start(FORMS[0], (mock, address)).await;
     stand.ask().await.is_served().await;

@@ -144,10 +144,7 @@ async fn a_refusal_passes_with_its_body_and_its_headers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_refuses_connections_is_a_502_without_its_address() {
-    let unused = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let (_held, unused) = nobody();
     let relay = relay_to(unused, generous(), 1);
     let app = spawn_app(relay.clone()).await;
     let response = client()

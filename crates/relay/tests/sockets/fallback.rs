@@ -152,10 +152,7 @@ async fn every_failure_before_the_first_byte_goes_to_the_next_upstream_and_is_cl
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_cannot_be_reached_is_passed_over() {
-    let unused = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let (_held, unused) = nobody();
     let (_upstream, address) = Upstream::spawn(whole_stream()).await;
     let (relay, app) = chain(&[unused, address], generous()).await;
     assert_eq!(get(app).await.text().await.unwrap(), [EVENT, DONE].concat());

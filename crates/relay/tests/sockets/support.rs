@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use relay::{Relay, Timeouts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// How soon after a hang-up everything must be let go, on a busy machine too.
 pub const PROMPTLY: Duration = Duration::from_secs(1);
@@ -48,6 +48,14 @@ pub fn chunked(data: &[u8]) -> Vec<u8> {
 /// The last chunk of a chunked body; the connection stays open.
 pub fn last_chunk() -> Step {
     send("0\r\n\r\n")
+}
+
+/// An address where nobody listens, as long as the socket is kept: it holds the port.
+pub fn nobody() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
 }
 
 #[derive(Clone, Default)]
