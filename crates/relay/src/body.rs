@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::ending::{Ending, Farewell, farewell, hang_up};
 use crate::error::{BoxError, RelayError};
 use crate::framing::Framing;
-use crate::ledger::OpenStream;
+use crate::ledger::{Ended, OpenStream};
 use crate::permits::Permit;
 use crate::sse::SseTail;
 use crate::timeouts::{IdleTimer, Timeouts};
@@ -39,10 +39,12 @@ pub struct GuardedBody {
     first: Option<Bytes>,
 }
 
-/// What the body and its deadline share. Locked for one poll, or for one end.
+/// What the body and its deadline share. Locked for one poll, or for one end, by [`locked`] only.
 struct Guarded {
     /// `None` once the stream has ended.
     live: Option<Live>,
+    /// That it has ended, until the app hears of it.
+    ended: Option<Ended>,
     /// How it failed, until the client is told.
     failed: Option<Failed>,
     /// Who waits for the upstream, and is to hear of the deadline.
@@ -63,8 +65,7 @@ struct Live {
     started: Instant,
     timeouts: Timeouts,
     book: OpenStream,
-    /// Declared last: whoever gets it next finds the upstream's connection closed.
-    _permit: Permit,
+    permit: Permit,
 }
 
 enum Next {
@@ -89,17 +90,19 @@ impl GuardedBody {
             started,
             timeouts,
             book,
-            _permit: permit,
+            permit,
         };
-        let mut guarded = Guarded {
+        let stream = Arc::new(Mutex::new(Guarded {
             live: Some(live),
+            ended: None,
             failed: None,
             waiting: None,
-        };
-        // A server does not poll a body that it knows to be empty.
-        guarded.end_if_whole();
-        let is_open = guarded.live.is_some();
-        let stream = Arc::new(Mutex::new(guarded));
+        }));
+        let is_open = locked(&stream, |guarded| {
+            // A server does not poll a body that it knows to be empty.
+            guarded.end_if_whole();
+            guarded.live.is_some()
+        });
         let deadline = started.checked_add(timeouts.total).filter(|_| is_open);
         Self {
             deadline: deadline.map(|at| tokio::spawn(end_at(at, Arc::clone(&stream)))),
@@ -110,7 +113,7 @@ impl GuardedBody {
 
     /// Whether the stream has ended, and the upstream and the permit have been let go.
     pub fn is_ended(&self) -> bool {
-        lock(&self.stream).live.is_none()
+        locked(&self.stream, |guarded| guarded.live.is_none())
     }
 
     /// Waits for the upstream's first chunk, so that a failure before it is an error here, where
@@ -124,9 +127,10 @@ impl GuardedBody {
     /// Dropping the future drops the body, which is the client's hang-up.
     pub async fn first_byte(mut self) -> Result<Self, RelayError> {
         if self.first.is_none() {
-            self.first = poll_fn(|cx| lock(&self.stream).poll_next(cx)).await;
+            let stream = &self.stream;
+            self.first = poll_fn(|cx| locked(stream, |guarded| guarded.poll_next(cx))).await;
             if self.first.is_none()
-                && let Some(failed) = lock(&self.stream).failed.take()
+                && let Some(failed) = locked(&self.stream, |guarded| guarded.failed.take())
             {
                 return Err(failed.error);
             }
@@ -138,20 +142,27 @@ impl GuardedBody {
 /// Ends the stream at its deadline, whether or not somebody asks for more of it.
 async fn end_at(deadline: Instant, stream: Arc<Mutex<Guarded>>) {
     tokio::time::sleep_until(deadline).await;
-    let waiting = {
-        let mut guarded = lock(&stream);
+    let waiting = locked(&stream, |guarded| {
         if let Some(error) = guarded.live.as_ref().map(Live::late) {
             guarded.end(Some(error));
         }
         guarded.waiting.take()
-    };
+    });
     if let Some(waiting) = waiting {
         waiting.wake();
     }
 }
 
-fn lock(stream: &Mutex<Guarded>) -> MutexGuard<'_, Guarded> {
-    stream.lock().unwrap_or_else(PoisonError::into_inner)
+/// Does this to the stream, and then, unlocked, tells the app if that was its end.
+fn locked<T>(stream: &Mutex<Guarded>, act: impl FnOnce(&mut Guarded) -> T) -> T {
+    let mut guarded = stream.lock().unwrap_or_else(PoisonError::into_inner);
+    let outcome = act(&mut guarded);
+    let ended = guarded.ended.take();
+    drop(guarded);
+    if let Some(ended) = ended {
+        ended.tell();
+    }
+    outcome
 }
 
 impl Guarded {
@@ -194,7 +205,7 @@ impl Guarded {
             framing,
             tail,
             book,
-            _permit,
+            permit,
             ..
         }) = self.live.take()
         else {
@@ -202,17 +213,40 @@ impl Guarded {
         };
         drop(upstream);
         let (error, event) = match farewell(framing, &tail, book.bytes, failure) {
-            Farewell::Clean(ending) => return book.end(ending),
+            Farewell::Clean(ending) => return self.is_over(book, ending, permit),
             Farewell::Event(error) => {
                 let event = closing_event(&tail, &error);
                 (error, Some(event))
             }
             Farewell::Abort(error) => (error, None),
         };
-        let (bytes, message) = (book.bytes, error.message());
+        let (bytes, message) = (book.bytes, error.with_causes());
         tracing::warn!(bytes, error = message, "a stream failed");
-        book.end(Ending::of(&error));
+        self.is_over(book, Ending::of(&error), permit);
         self.failed = Some(Failed { error, event });
+    }
+
+    /// The client has dropped the body.
+    fn hang_up(&mut self) {
+        if let Some(Live {
+            upstream,
+            framing,
+            tail,
+            book,
+            permit,
+            ..
+        }) = self.live.take()
+        {
+            drop(upstream);
+            self.is_over(book, hang_up(framing, &tail), permit);
+        }
+    }
+
+    /// Counts the ending once the upstream is let go, and only then gives the permit back: whoever gets
+    /// it next finds the upstream's connection closed, and the books right.
+    fn is_over(&mut self, book: OpenStream, ending: Ending, permit: Permit) {
+        self.ended = Some(book.end(ending));
+        drop(permit);
     }
 }
 
@@ -223,16 +257,13 @@ impl Stream for GuardedBody {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
-        let mut guarded = lock(&self.stream);
-        if let Some(chunk) = ready!(guarded.poll_next(cx)) {
-            return Poll::Ready(Some(Ok(chunk)));
-        }
-        Poll::Ready(
-            guarded
-                .failed
-                .take()
-                .map(|Failed { error, event }| event.ok_or(error)),
-        )
+        locked(&self.stream, |guarded| {
+            if let Some(chunk) = ready!(guarded.poll_next(cx)) {
+                return Poll::Ready(Some(Ok(chunk)));
+            }
+            let failed = guarded.failed.take();
+            Poll::Ready(failed.map(|Failed { error, event }| event.ok_or(error)))
+        })
     }
 }
 
@@ -293,18 +324,7 @@ impl Drop for GuardedBody {
         if let Some(deadline) = &self.deadline {
             deadline.abort();
         }
-        if let Some(Live {
-            upstream,
-            framing,
-            tail,
-            book,
-            _permit,
-            ..
-        }) = lock(&self.stream).live.take()
-        {
-            drop(upstream);
-            book.end(hang_up(framing, &tail));
-        }
+        locked(&self.stream, Guarded::hang_up);
     }
 }
 

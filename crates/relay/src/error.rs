@@ -1,6 +1,7 @@
 //! What can go wrong, each as its own value, and the one place where it becomes an answer.
 
 use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,15 +12,21 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::permits::Shed;
+use crate::resolver::LookupError;
 
 /// Any error, boxed.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why an exchange could not be relayed, or not to its end.
+///
+/// What an app's own client may fail of can be made by the app, to be answered in the same manner:
+/// [`Shed`](Self::Shed), [`Connect`](Self::Connect), [`ConnectTimeout`](Self::ConnectTimeout),
+/// [`HeadTimeout`](Self::HeadTimeout), [`Deadline`](Self::Deadline) and [`Upstream`](Self::Upstream).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RelayError {
-    /// The limit on upstream exchanges is reached, and stayed so while a permit was waited for.
+    /// A limit is reached: on upstream exchanges (and it stayed so while a permit was waited for), on
+    /// those who wait, or on request bodies that are read at once.
     #[error(transparent)]
     Shed(#[from] Shed),
     /// No connection to the upstream: refused, unreachable, no such name, TLS failed.
@@ -46,6 +53,7 @@ pub enum RelayError {
     },
     /// The upstream fell silent in mid-stream.
     #[error("the upstream was silent for {waited:.1?} (limit {limit:?})")]
+    #[non_exhaustive]
     Idle {
         /// How long nothing came.
         waited: Duration,
@@ -69,36 +77,42 @@ pub enum RelayError {
     /// The upstream ended its event stream without the terminal event, or another body before the end
     /// that it had announced.
     #[error("the upstream ended its answer after {bytes} bytes, before its end")]
+    #[non_exhaustive]
     Truncated {
         /// Bytes relayed until then.
         bytes: u64,
     },
     /// The request cannot be sent to any upstream.
     #[error("the request cannot be relayed: {reason}")]
+    #[non_exhaustive]
     InvalidRequest {
         /// What is wrong with it.
         reason: String,
     },
     /// The app's own body cannot be written as JSON.
     #[error("the request body cannot be written as JSON")]
+    #[non_exhaustive]
     Serialize {
         /// What cannot.
         source: BoxError,
     },
     /// The request's body is over the limit.
     #[error("the request body is larger than {limit} bytes")]
+    #[non_exhaustive]
     BodyTooLarge {
         /// Most bytes that are taken.
         limit: usize,
     },
     /// The client's body broke off.
     #[error("the request body broke off")]
+    #[non_exhaustive]
     RequestBody {
         /// What broke.
         source: BoxError,
     },
     /// The client did not send its body in time.
     #[error("the rest of the request body did not come within {waited:.1?} (limit {limit:?})")]
+    #[non_exhaustive]
     RequestTimeout {
         /// How long nothing came, or how long all of it took so far.
         waited: Duration,
@@ -118,18 +132,34 @@ impl RelayError {
         self.answer().1
     }
 
-    /// What happened, with its causes: hyper and reqwest keep "Connection refused" innermost and
-    /// show "error sending request" on the outside.
+    /// What happened, for clients: what answers and error events carry. Of the causes it has what says
+    /// nothing of the upstream but how it failed: that a connection was refused, that a certificate is
+    /// not trusted. Not the causes' own texts, which may name its host; those are for the log, see
+    /// [`with_causes`](Self::with_causes).
     pub fn message(&self) -> String {
+        let text = self.to_string();
+        let source = match self {
+            Self::Connect { source } | Self::Upstream { source } | Self::RequestBody { source } => {
+                source
+            }
+            _ => return text,
+        };
+        match harmless(&**source) {
+            Some(cause) => format!("{text}: {cause}"),
+            None => text,
+        }
+    }
+
+    /// What happened, with all its causes, for the log and not for clients: hyper and reqwest keep
+    /// "Connection refused" innermost and show "error sending request" on the outside.
+    pub fn with_causes(&self) -> String {
         let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let inner = error.to_string();
+        for cause in self.source().into_iter().flat_map(causes) {
+            let inner = cause.to_string();
             if !text.ends_with(&inner) {
                 text.push_str(": ");
                 text.push_str(&inner);
             }
-            cause = error.source();
         }
         text
     }
@@ -189,9 +219,63 @@ impl RelayError {
     }
 }
 
+/// An error and what it was caused by, outermost first. An I/O error keeps what it was made of to
+/// itself: its `source` is the source of that.
+fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        let within = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        match within {
+            Some(inner) => Some(inner as &(dyn StdError + 'static)),
+            None => error.source(),
+        }
+    })
+}
+
+/// How it failed, without a word of what did: names of certificates, hosts and addresses stand in the
+/// causes' own texts.
+fn harmless(error: &(dyn StdError + 'static)) -> Option<&'static str> {
+    causes(error).find_map(|cause| {
+        if cause.is::<LookupError>() {
+            return Some("its name cannot be looked up");
+        }
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return Some(match tls {
+                rustls::Error::InvalidCertificate(_) => "its certificate is not trusted",
+                _ => "TLS failed",
+            });
+        }
+        of_kind(cause.downcast_ref::<io::Error>()?.kind())
+    })
+}
+
+fn of_kind(kind: io::ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::ConnectionReset => "connection reset",
+        io::ErrorKind::ConnectionAborted => "connection aborted",
+        io::ErrorKind::BrokenPipe => "connection closed",
+        io::ErrorKind::UnexpectedEof => "connection closed too early",
+        io::ErrorKind::HostUnreachable => "host unreachable",
+        io::ErrorKind::NetworkUnreachable => "network unreachable",
+        io::ErrorKind::TimedOut => "timed out",
+        _ => return None,
+    })
+}
+
+/// The causes are logged, as far as they are kept from the client: at `error` where it is the app's own
+/// fault, else at `debug`, because what concerns the upstream was logged when it happened.
 impl IntoResponse for RelayError {
     fn into_response(self) -> Response {
         let (status, code) = self.answer();
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = self.with_causes(), "a request cannot be sent");
+        } else if self.source().is_some() {
+            tracing::debug!(error = self.with_causes(), "a request gets a {status}");
+        }
         let mut response = error_response(status, code, &self.message());
         if let Self::Shed(_) = self {
             response
@@ -268,7 +352,49 @@ struct NamedObject<'a> {
 
 #[cfg(test)]
 mod tests {
+    use rustls::CertificateError;
+
     use super::*;
+    use crate::permits::Scarce;
+
+    #[test]
+    fn a_client_hears_how_it_failed_and_nothing_of_where() {
+        let io = |kind, inner: BoxError| -> BoxError { io::Error::new(kind, inner).into() };
+        let certificate =
+            rustls::Error::InvalidCertificate(CertificateError::Other(rustls::OtherError(
+                std::sync::Arc::new(io::Error::other("not for llm.internal")),
+            )));
+        let other = io::ErrorKind::Other;
+        let name = || "llm.internal".to_owned();
+        for (source, said) in [
+            (
+                io(io::ErrorKind::ConnectionRefused, "llm.internal:443".into()),
+                ": connection refused",
+            ),
+            (
+                // As reqwest has it: wrapped in an I/O error, in another one.
+                io(other, io(io::ErrorKind::InvalidData, certificate.into())),
+                ": its certificate is not trusted",
+            ),
+            (
+                io(other, rustls::Error::General("llm.internal".into()).into()),
+                ": TLS failed",
+            ),
+            (
+                io(other, LookupError::NoAddress { name: name() }.into()),
+                ": its name cannot be looked up",
+            ),
+            ("llm.internal is not to be talked of".into(), ""),
+        ] {
+            let error = RelayError::Connect { source };
+            let expected = format!("the upstream cannot be reached{said}");
+            assert_eq!(error.message(), expected);
+            let log = error.with_causes();
+            assert!(log.contains("llm.internal"), "for the log: {log}");
+            let event = error.to_event();
+            assert!(!String::from_utf8_lossy(&event).contains("llm.internal"));
+        }
+    }
 
     #[test]
     fn the_event_has_all_four_keys_in_one_data_line() {
@@ -293,6 +419,7 @@ mod tests {
     #[test]
     fn only_shed_asks_to_come_back() {
         let shed = Shed {
+            of: Scarce::Permits,
             limit: 2,
             waited: Duration::ZERO,
         };

@@ -40,10 +40,11 @@ impl GivenUp {
         ending.label()
     }
 
+    /// For the log.
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Refused(status) => format!("the upstream answered {status}"),
-            Self::Failed(error) => error.message(),
+            Self::Failed(error) => error.with_causes(),
         }
     }
 }

@@ -7,18 +7,22 @@ use http::{HeaderMap, StatusCode};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Framing {
-    /// Server-sent events: a failure becomes an error event and a clean end.
+    /// Server-sent events: a failure becomes an error event and a clean end. [`Framing::sse`] makes one.
+    #[non_exhaustive]
     Sse {
         /// Whether a stream without a terminal event is a truncated one.
         terminal: Terminal,
     },
     /// Anything else: a failure breaks the transfer, as there is no other way to tell.
+    /// [`Framing::opaque`] makes one.
+    #[non_exhaustive]
     Opaque {
         /// Bytes that the body will have, if that is known.
         length: Option<u64>,
     },
     /// The body of an answer with status 400 or above; as [`Opaque`](Self::Opaque), but it ends as
-    /// [`Ending::UpstreamStatus`](crate::Ending::UpstreamStatus).
+    /// [`Ending::UpstreamStatus`](crate::Ending::UpstreamStatus). [`Framing::refusal`] makes one.
+    #[non_exhaustive]
     Refusal {
         /// The upstream's status.
         status: u16,
@@ -55,6 +59,25 @@ impl Framing {
             None => content_length(&head.headers),
         };
         Self::from_head(head.status, &head.headers, length)
+    }
+
+    /// That of server-sent events, for a body of the app's own making.
+    #[must_use]
+    pub const fn sse(terminal: Terminal) -> Self {
+        Self::Sse { terminal }
+    }
+
+    /// That of any other body, of `length` bytes, if that is known.
+    #[must_use]
+    pub const fn opaque(length: Option<u64>) -> Self {
+        Self::Opaque { length }
+    }
+
+    /// That of the body of an answer with this `status`, 400 or above, of `length` bytes, if that is
+    /// known.
+    #[must_use]
+    pub const fn refusal(status: u16, length: Option<u64>) -> Self {
+        Self::Refusal { status, length }
     }
 
     /// Says whether an event stream has a terminal event; any other framing stays as it is.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -86,14 +87,38 @@ impl Ledger {
         *counts(&self.endings).entry(ending.label()).or_default() += 1;
         self.durations.observe(figures.duration.as_secs_f64());
         tracing::debug!(?ending, figures.bytes, figures.chunks, ?figures.duration, "relay ended");
+    }
+
+    /// Calls the app. Whatever it does there must not undo what has ended: this runs in destructors,
+    /// and one that panics while another panic unwinds would end the process.
+    fn tell(&self, ending: Ending, figures: StreamFigures) {
         let on_end = self
             .on_end
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        if let Some(on_end) = on_end {
-            on_end(ending, figures);
+        let Some(on_end) = on_end else {
+            return;
+        };
+        if catch_unwind(AssertUnwindSafe(|| on_end(ending, figures))).is_err() {
+            tracing::error!(?ending, "the callback of `Relay::on_end` panicked");
         }
+    }
+}
+
+/// An exchange that has ended and is counted, of which the app is still to hear: once nothing is locked
+/// and everything is let go.
+#[must_use = "the app is to hear of it"]
+pub(crate) struct Ended {
+    ledger: Arc<Ledger>,
+    ending: Ending,
+    figures: StreamFigures,
+}
+
+impl Ended {
+    /// Tells the app.
+    pub(crate) fn tell(self) {
+        self.ledger.tell(self.ending, self.figures);
     }
 }
 
@@ -134,6 +159,7 @@ impl AwaitingHead {
     /// The head is there; the exchange goes on.
     pub(crate) fn arrived(mut self) {
         self.settled = true;
+        self.ledger.awaiting_head.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn failed(mut self, ending: Ending) {
@@ -142,27 +168,26 @@ impl AwaitingHead {
 
     fn settle(&mut self, ending: Ending) {
         self.settled = true;
-        let duration = self.since.elapsed();
-        self.ledger.record(
-            ending,
-            StreamFigures {
-                duration,
-                ..StreamFigures::default()
-            },
-        );
+        let figures = StreamFigures {
+            duration: self.since.elapsed(),
+            ..StreamFigures::default()
+        };
+        self.ledger.awaiting_head.fetch_sub(1, Ordering::Relaxed);
+        self.ledger.record(ending, figures);
+        self.ledger.tell(ending, figures);
     }
 }
 
 impl Drop for AwaitingHead {
     fn drop(&mut self) {
-        self.ledger.awaiting_head.fetch_sub(1, Ordering::Relaxed);
         if !self.settled {
             self.settle(Ending::ClientGone);
         }
     }
 }
 
-/// One open stream. Its owner ends it with [`end`](Self::end), at the latest in its own drop.
+/// One open stream. Its owner ends it with [`end`](Self::end), at the latest in its own drop, and tells
+/// the app when it has let go of everything.
 pub(crate) struct OpenStream {
     ledger: Arc<Ledger>,
     since: Instant,
@@ -193,16 +218,19 @@ impl OpenStream {
         }
     }
 
-    pub(crate) fn end(self, ending: Ending) {
+    pub(crate) fn end(self, ending: Ending) -> Ended {
+        let figures = StreamFigures {
+            bytes: self.bytes,
+            chunks: self.chunks,
+            first_byte: self.first_byte,
+            duration: self.since.elapsed(),
+        };
         self.ledger.streams_open.fetch_sub(1, Ordering::Relaxed);
-        self.ledger.record(
+        self.ledger.record(ending, figures);
+        Ended {
+            ledger: self.ledger,
             ending,
-            StreamFigures {
-                bytes: self.bytes,
-                chunks: self.chunks,
-                first_byte: self.first_byte,
-                duration: self.since.elapsed(),
-            },
-        );
+            figures,
+        }
     }
 }

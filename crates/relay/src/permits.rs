@@ -7,16 +7,51 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// Every permit is taken, and none came free in the time that was allowed for it.
+use crate::places::{Place, Places};
+
+/// Places to wait, and bodies at once, where there are fewer permits than that: a burst of small
+/// requests at a small limit is no reason to refuse.
+pub(crate) const PLACES_AT_LEAST: usize = 64;
+
+/// A limit is reached: refused, rather than made to wait any longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-#[error("all {limit} upstream permits are in use{}", in_vain(*waited))]
+#[error("{}{}", of.sentence(*limit), in_vain(*waited))]
 pub struct Shed {
-    /// How many permits there are.
+    /// What there is no more of.
+    pub of: Scarce,
+    /// How many of it there are.
     pub limit: usize,
-    /// How long one was waited for; zero from [`Relay::permit`](crate::Relay::permit), which does
-    /// not wait.
+    /// How long one was waited for; zero unless it was a permit that was
+    /// [waited for](crate::Relay::permit_within).
     pub waited: Duration,
+}
+
+/// What a relay has a limited number of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scarce {
+    /// Permits, each for one exchange: [`Relay::new`](crate::Relay::new).
+    Permits,
+    /// Places to wait for a permit: [`Relay::with_max_waiting`](crate::Relay::with_max_waiting).
+    PlacesToWait,
+    /// Request bodies that may be read at once:
+    /// [`Relay::with_max_bodies`](crate::Relay::with_max_bodies).
+    Bodies,
+}
+
+impl Scarce {
+    fn sentence(self, limit: usize) -> String {
+        match self {
+            Self::Permits => format!("all {limit} upstream permits are in use"),
+            Self::PlacesToWait => {
+                format!(
+                    "all upstream permits are in use, and {limit} requests wait for one already"
+                )
+            }
+            Self::Bodies => format!("{limit} request bodies are being read already"),
+        }
+    }
 }
 
 fn in_vain(waited: Duration) -> String {
@@ -41,7 +76,8 @@ pub(crate) struct Permits {
     limit: usize,
     semaphore: Arc<Semaphore>,
     peak: AtomicUsize,
-    waiting: AtomicUsize,
+    waiting: Places,
+    bodies: Places,
     refused: AtomicU64,
 }
 
@@ -53,24 +89,28 @@ impl Permit {
 }
 
 impl Permits {
+    /// A limit beyond what a semaphore can count is that.
     pub(crate) fn new(limit: usize) -> Self {
+        let limit = limit.min(Semaphore::MAX_PERMITS);
         Self {
             limit,
             semaphore: Arc::new(Semaphore::new(limit)),
             peak: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
+            waiting: Places::new(limit.max(PLACES_AT_LEAST)),
+            bodies: Places::new(limit.max(PLACES_AT_LEAST)),
             refused: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn acquire(&self) -> Result<Permit, Shed> {
-        self.try_acquire().ok_or_else(|| self.shed(Duration::ZERO))
+        self.try_acquire()
+            .ok_or_else(|| self.shed(Scarce::Permits, self.limit, Duration::ZERO))
     }
 
     /// Refuses whoever would be refused now, and takes nothing.
     pub(crate) fn precheck(&self) -> Result<(), Shed> {
         match self.semaphore.available_permits() {
-            0 => Err(self.shed(Duration::ZERO)),
+            0 => Err(self.shed(Scarce::Permits, self.limit, Duration::ZERO)),
             _ => Ok(()),
         }
     }
@@ -81,13 +121,26 @@ impl Permits {
             return Ok(permit);
         }
         let since = Instant::now();
-        let _waiting = Waiting::enter(&self.waiting);
+        let Some(_waiting) = self.waiting.take() else {
+            let places = self.waiting.limit();
+            return Err(self.shed(Scarce::PlacesToWait, places, Duration::ZERO));
+        };
         let acquired = Arc::clone(&self.semaphore).acquire_owned();
         match tokio::time::timeout(limit, acquired).await {
             Ok(Ok(permit)) => Ok(self.granted(permit)),
             // The semaphore is never closed, so this is the time limit.
-            Ok(Err(_)) | Err(_) => Err(self.shed(since.elapsed())),
+            Ok(Err(_)) | Err(_) => Err(self.shed(Scarce::Permits, self.limit, since.elapsed())),
         }
+    }
+
+    /// Takes the right to read a body that has to be waited for.
+    pub(crate) fn read_a_body(&self) -> Result<Place<'_>, Shed> {
+        let refused = || self.shed(Scarce::Bodies, self.bodies.limit(), Duration::ZERO);
+        self.bodies.take().ok_or_else(refused)
+    }
+
+    pub(crate) fn bodies(&self) -> &Places {
+        &self.bodies
     }
 
     pub(crate) fn limit(&self) -> usize {
@@ -102,8 +155,8 @@ impl Permits {
         self.peak.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+    pub(crate) fn waiting(&self) -> &Places {
+        &self.waiting
     }
 
     pub(crate) fn refused(&self) -> u64 {
@@ -123,28 +176,9 @@ impl Permits {
         }
     }
 
-    fn shed(&self, waited: Duration) -> Shed {
+    fn shed(&self, of: Scarce, limit: usize, waited: Duration) -> Shed {
         self.refused.fetch_add(1, Ordering::Relaxed);
-        Shed {
-            limit: self.limit,
-            waited,
-        }
-    }
-}
-
-/// One who waits, counted until served, refused or gone.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        Shed { of, limit, waited }
     }
 }
 
@@ -179,7 +213,42 @@ mod tests {
             shed.to_string(),
             "all 1 upstream permits are in use, and none came free within 5.0s"
         );
-        assert_eq!((permits.waiting(), permits.refused()), (0, 1));
+        assert_eq!((permits.waiting().taken(), permits.refused()), (0, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn places_to_wait_are_counted_and_one_too_many_is_refused_at_once() {
+        let permits = Arc::new(Permits::new(1));
+        permits.waiting().set_limit(2);
+        let held = permits.acquire().unwrap();
+        let waiting = [0, 1].map(|_| {
+            let permits = Arc::clone(&permits);
+            tokio::spawn(async move { permits.acquire_within(Duration::MAX).await.map(drop) })
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(permits.waiting().taken(), 2);
+        let began = Instant::now();
+        let shed = permits.acquire_within(Duration::from_secs(60)).await;
+        let shed = shed.unwrap_err();
+        assert_eq!((shed.of, shed.limit), (Scarce::PlacesToWait, 2));
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert_eq!(
+            shed.to_string(),
+            "all upstream permits are in use, and 2 requests wait for one already"
+        );
+        drop(held);
+        for served in waiting {
+            served.await.unwrap().unwrap();
+        }
+        assert_eq!((permits.waiting().taken(), permits.refused()), (0, 1));
+    }
+
+    #[test]
+    fn no_limit_is_the_most_that_can_be_counted() {
+        let permits = Permits::new(usize::MAX);
+        assert_eq!(permits.limit(), Semaphore::MAX_PERMITS);
+        let _held = permits.acquire().unwrap();
+        assert_eq!(permits.in_use(), 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -195,14 +264,14 @@ mod tests {
             });
             tokio::task::yield_now().await;
         }
-        assert_eq!(permits.waiting(), 2);
+        assert_eq!(permits.waiting().taken(), 2);
         drop(held);
         permits.acquire().unwrap_err();
         let (name, permit) = order.recv().await.unwrap();
-        assert_eq!((name, permits.waiting()), ("first", 1));
+        assert_eq!((name, permits.waiting().taken()), ("first", 1));
         drop(permit);
         assert_eq!(order.recv().await.unwrap().0, "second");
-        assert_eq!((permits.in_use(), permits.waiting()), (0, 0));
+        assert_eq!((permits.in_use(), permits.waiting().taken()), (0, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -218,9 +287,9 @@ mod tests {
             }
             // From here on the permit is the leaver's, who does not come for it.
             drop(held);
-            assert_eq!((permits.in_use(), permits.waiting()), (1, 1));
+            assert_eq!((permits.in_use(), permits.waiting().taken()), (1, 1));
         }
-        assert_eq!((permits.in_use(), permits.waiting()), (0, 0));
+        assert_eq!((permits.in_use(), permits.waiting().taken()), (0, 0));
         assert_eq!(permits.refused(), 0, "to leave is not to be refused");
     }
 }

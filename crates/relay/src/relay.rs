@@ -20,18 +20,23 @@ use crate::permits::{Permit, Permits, Shed};
 use crate::protocol::Protocol;
 use crate::request::UpstreamRequest;
 use crate::timeouts::Timeouts;
+use crate::upstream_client::{UpstreamClient, certificates};
 
 /// Relays requests to one upstream, or to the next one if that fails before its first byte. Clones
 /// share its connections, its permits and its counters.
 ///
-/// A host *name* in the upstream's address is looked up by `getaddrinfo` on the runtime's blocking
-/// pool; where that pool may be full, give an IP address.
+/// A host *name* in an upstream's address is looked up by the system's resolver on threads of the
+/// relay's own (four for the process, started when a name is looked up), never on the runtime's
+/// blocking pool: a pool that is full delays no connection. Addresses are good for 30 seconds, or until
+/// none of them could be connected to; failures are not kept. The time counts for
+/// [`Timeouts::connect`].
 #[derive(Clone, Debug)]
 pub struct Relay {
     upstream: Url,
     fallbacks: Arc<[Url]>,
     pub(crate) terminal: Terminal,
     pub(crate) client: Client,
+    made_of: UpstreamClient,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -47,7 +52,11 @@ pub struct RelaySnapshot {
     pub permits_peak: usize,
     /// Requests that wait for a permit.
     pub permits_waiting: usize,
-    /// Requests refused because no permit was left, or came free in time.
+    /// Request bodies being read, of those that were not there at once.
+    #[serde(default)]
+    pub bodies_reading: usize,
+    /// Requests refused because no permit was left, or came free in time, or too many waited for one
+    /// already, or too many bodies were being read.
     pub refused: u64,
     /// Requests whose response head has not come, or with fallbacks the first byte. Over HTTP/2 those
     /// are among them that cannot be sent yet, because the connection has all the streams that the
@@ -68,6 +77,7 @@ pub struct RelaySnapshot {
 pub enum ConfigError {
     /// The upstream is not an address to relay to.
     #[error("`{url}` is no upstream: {reason}")]
+    #[non_exhaustive]
     Upstream {
         /// The address.
         url: Url,
@@ -77,6 +87,11 @@ pub enum ConfigError {
     /// A relay without a single permit would refuse everything.
     #[error("a limit of 0 upstream exchanges would refuse every request")]
     NoPermits,
+    /// What was given as root certificates is none.
+    #[error(
+        "no certificate can be read: give PEM text, -----BEGIN CERTIFICATE----- and what follows"
+    )]
+    RootCertificates(#[source] Option<BoxError>),
     /// The HTTP client cannot be made, as when the system's TLS roots cannot be read.
     #[error("the upstream's HTTP client cannot be made")]
     Client(#[source] BoxError),
@@ -96,6 +111,15 @@ impl Relay {
     /// Makes the one HTTP client that all requests share, without proxies from the environment and
     /// without following redirects; installs rustls' ring provider if the process has none.
     ///
+    /// `usize::MAX` is no limit (as Tokio's semaphore counts, 2⁶¹ − 1 on 64 bits). Choose one that is
+    /// below what the upstream can take: a limit that refuses here is seen, one behind it is not.
+    /// **Over HTTP/2 the upstream's limit on the streams of a connection is such a limit behind it**,
+    /// often 100, and HTTP/2 is spoken with any upstream that offers it over TLS, unless
+    /// [`with_protocol`](Self::with_protocol) says otherwise. With 1000 permits and 100 streams, 900
+    /// requests may hold a permit and wait unsent, for [`Timeouts::idle`] at most; all that shows of
+    /// it is [`RelaySnapshot::awaiting_head`], as with a slow upstream. Have no more permits than
+    /// streams, or [`Protocol::Http1`].
+    ///
     /// # Errors
     /// [`ConfigError`] if the address or the limit cannot work, or the client cannot be made.
     pub fn new(
@@ -107,7 +131,8 @@ impl Relay {
         if max_upstream == 0 {
             return Err(ConfigError::NoPermits);
         }
-        let client = client(&timeouts, Protocol::default(), max_upstream)?;
+        let made_of = UpstreamClient::default();
+        let client = made_of.build(&timeouts, max_upstream)?;
         let permits = Permits::new(max_upstream);
         let ledger = Arc::new(Ledger::new());
         Ok(Self {
@@ -115,6 +140,7 @@ impl Relay {
             fallbacks: Arc::default(),
             terminal: Terminal::default(),
             client,
+            made_of,
             shared: Arc::new(Shared {
                 timeouts,
                 permits,
@@ -126,6 +152,10 @@ impl Relay {
     /// Tries these upstreams, in this order, when the one before fails before its first byte, as
     /// [`send`](Self::send) says. They replace those of an earlier call, and clones made before keep
     /// theirs.
+    ///
+    /// **Only replicas that share the first one's credentials.** The same request goes to each of
+    /// them, with its `Authorization` and `Cookie` headers and whatever else the app has set: another
+    /// provider would get the keys of the first.
     ///
     /// # Errors
     /// [`ConfigError::Upstream`] for an address that cannot work.
@@ -144,10 +174,51 @@ impl Relay {
     /// # Errors
     /// [`ConfigError::Client`] if the client cannot be made.
     pub fn with_protocol(mut self, protocol: Protocol) -> Result<Self, ConfigError> {
+        self.made_of.protocol = protocol;
+        self.made_anew()
+    }
+
+    /// Trusts these root certificates too, beside those of the system, on connections of its own: for
+    /// an upstream whose certificate a company's own authority has signed. `pem` is the text of one or
+    /// more certificates. They replace those of an earlier call; clones made before keep theirs, and
+    /// share permits and counters all the same.
+    ///
+    /// # Errors
+    /// [`ConfigError::RootCertificates`] if there is none in the text, or one that cannot be read;
+    /// [`ConfigError::Client`] if the client cannot be made.
+    pub fn with_root_certificates(mut self, pem: &[u8]) -> Result<Self, ConfigError> {
+        self.made_of.roots = certificates(pem)?;
+        self.made_anew()
+    }
+
+    /// Lets at most `limit` requests wait for a permit at once in
+    /// [`permit_within`](Self::permit_within), for all clones; one more is refused at once. 0 lets none
+    /// wait. Unless told so it is as many as there are permits, and 64 at least.
+    #[must_use]
+    pub fn with_max_waiting(self, limit: usize) -> Self {
+        self.shared.permits.waiting().set_limit(limit);
+        self
+    }
+
+    /// Reads at most `limit` request bodies at once in [`read`](Self::read), [`buffer`](Self::buffer)
+    /// and [`forward`](Self::forward), for all clones; one more is refused. Unless told so it is as many
+    /// as there are permits, and 64 at least.
+    ///
+    /// A body counts from when more of it has to be waited for: one that is there as soon as its head
+    /// always passes. So the relay holds no more than
+    /// `(bodies + waiting + permits) ·` [`REQUEST_BODY_LIMIT`](crate::REQUEST_BODY_LIMIT), beside what
+    /// comes whole in one piece.
+    #[must_use]
+    pub fn with_max_bodies(self, limit: usize) -> Self {
+        self.shared.permits.bodies().set_limit(limit);
+        self
+    }
+
+    fn made_anew(mut self) -> Result<Self, ConfigError> {
         let Shared {
             timeouts, permits, ..
         } = &*self.shared;
-        self.client = client(timeouts, protocol, permits.limit())?;
+        self.client = self.made_of.build(timeouts, permits.limit())?;
         Ok(self)
     }
 
@@ -179,7 +250,8 @@ impl Relay {
     /// (first in, first out). [`permit`](Self::permit) overtakes nobody who waits.
     ///
     /// # Errors
-    /// [`Shed`] if none came free in time.
+    /// [`Shed`] if none came free in time; at once, if as many wait already as
+    /// [may](Self::with_max_waiting).
     ///
     /// # Cancel safety
     /// Dropping the future loses the place in the queue, and no permit.
@@ -205,12 +277,16 @@ impl Relay {
     /// client uploads. It may take [`Timeouts::total`] as a whole, and pause for [`Timeouts::idle`].
     ///
     /// # Errors
-    /// [`RelayError`] if the client's body breaks off, stalls, takes too long or is too large.
+    /// [`RelayError`] if the client's body breaks off, stalls, takes too long or is too large, or if it
+    /// has to be waited for while as many others are as [may](Self::with_max_bodies) be.
     ///
     /// # Cancel safety
     /// Dropping the future loses what was read of the body.
     pub async fn read(&self, mut request: UpstreamRequest) -> Result<UpstreamRequest, RelayError> {
-        let body = request.read_body(self.shared.timeouts).await?;
+        let Shared {
+            timeouts, permits, ..
+        } = &*self.shared;
+        let body = request.read_body(*timeouts, Some(permits)).await?;
         request.body = Body::from(body);
         Ok(request)
     }
@@ -220,7 +296,7 @@ impl Relay {
     /// to the first upstream, whatever fallbacks there are.
     ///
     /// # Errors
-    /// [`RelayError`] if the client's body breaks off, stalls or is too large.
+    /// As [`read`](Self::read).
     ///
     /// # Cancel safety
     /// Dropping the future loses what was read of the body.
@@ -228,7 +304,10 @@ impl Relay {
         &self,
         mut request: UpstreamRequest,
     ) -> Result<http::Request<Bytes>, RelayError> {
-        let body = request.read_body(self.shared.timeouts).await?;
+        let Shared {
+            timeouts, permits, ..
+        } = &*self.shared;
+        let body = request.read_body(*timeouts, Some(permits)).await?;
         request.into_http(body)
     }
 
@@ -248,8 +327,11 @@ impl Relay {
 
     /// Calls `on_end` once for every exchange that ends, in place of any earlier callback.
     ///
-    /// It is called on the task that ends the stream, often while that is being dropped: it must
-    /// neither block nor panic.
+    /// By then the counters have the ending, the upstream's connection is let go, nothing of the relay
+    /// is locked, and the permit of a stream is free again; that of an exchange which ended before its
+    /// head is still with whoever sent it. It is called on the task that ends the exchange, often while
+    /// that is being dropped, so it must not block. A panic in it is caught and logged, and takes
+    /// nothing else along (where a panic unwinds: a process built with `panic = "abort"` ends).
     pub fn on_end(&self, on_end: impl Fn(Ending, StreamFigures) + Send + Sync + 'static) {
         self.shared.ledger.set_on_end(Arc::new(on_end));
     }
@@ -269,7 +351,8 @@ impl Relay {
             permits_in_use: permits.in_use(),
             permits_limit: permits.limit(),
             permits_peak: permits.peak(),
-            permits_waiting: permits.waiting(),
+            permits_waiting: permits.waiting().taken(),
+            bodies_reading: permits.bodies().taken(),
             refused: permits.refused(),
             awaiting_head: ledger.awaiting_head(),
             streams_open: ledger.streams_open(),
@@ -291,23 +374,4 @@ fn check(upstream: &Url) -> Result<(), ConfigError> {
         url: upstream.clone(),
         reason,
     })
-}
-
-fn client(timeouts: &Timeouts, protocol: Protocol, permits: usize) -> Result<Client, ConfigError> {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Lost only to another thread that installs one at the same moment.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-    let builder = Client::builder()
-        .connect_timeout(timeouts.connect)
-        .tcp_nodelay(true)
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        // Byte for byte, even if another crate of the build turns decompression on.
-        .no_gzip()
-        .no_brotli()
-        .no_zstd()
-        .no_deflate();
-    let client = protocol.configure(builder, permits).build();
-    client.map_err(|error| ConfigError::Client(error.into()))
 }

@@ -3,6 +3,7 @@
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use futures_util::future::poll_immediate;
 use http::header::CONTENT_LENGTH;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, request};
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::error::RelayError;
 use crate::headers::request_headers;
+use crate::permits::Permits;
 use crate::timeouts::Timeouts;
 
 /// Most bytes of a request body, unless the caller says otherwise: 32 MiB.
@@ -90,7 +92,15 @@ impl UpstreamRequest {
     ///
     /// It is buffered, not streamed on: hyper sees a client hang up in mid-response only once the
     /// request's body has been read to its end.
-    pub(crate) async fn read_body(&mut self, timeouts: Timeouts) -> Result<Bytes, RelayError> {
+    ///
+    /// From the first time that more of it has to be waited for, it takes one of `places`, if there is
+    /// a limit on those: one that is there already, as a small one is with its head, needs none, and
+    /// clients that trickle theirs cannot hold it up.
+    pub(crate) async fn read_body(
+        &mut self,
+        timeouts: Timeouts,
+        places: Option<&Permits>,
+    ) -> Result<Bytes, RelayError> {
         let Timeouts { idle, total, .. } = timeouts;
         let limit = self.body_limit;
         let too_large = RelayError::BodyTooLarge { limit };
@@ -104,19 +114,30 @@ impl UpstreamRequest {
         let mut chunks = body.into_data_stream();
         let mut whole = BytesMut::new();
         let started = Instant::now();
+        let mut place = None;
         loop {
             let waiting = Instant::now();
             let left = total.saturating_sub(started.elapsed());
-            let Ok(next) = tokio::time::timeout(idle.min(left), chunks.next()).await else {
-                let (since, limit) = if idle < left {
-                    (waiting, idle)
-                } else {
-                    (started, total)
-                };
-                return Err(RelayError::RequestTimeout {
-                    waited: since.elapsed(),
-                    limit,
-                });
+            let next = match poll_immediate(chunks.next()).await {
+                Some(next) => next,
+                None => {
+                    if let (Some(places), None) = (places, &place) {
+                        place = Some(places.read_a_body()?);
+                    }
+                    let more = tokio::time::timeout(idle.min(left), chunks.next());
+                    let Ok(next) = more.await else {
+                        let (since, limit) = if idle < left {
+                            (waiting, idle)
+                        } else {
+                            (started, total)
+                        };
+                        return Err(RelayError::RequestTimeout {
+                            waited: since.elapsed(),
+                            limit,
+                        });
+                    };
+                    next
+                }
             };
             match next {
                 None => return Ok(whole.freeze()),
@@ -127,6 +148,10 @@ impl UpstreamRequest {
                 }
                 Some(Ok(chunk)) if whole.len() + chunk.len() > limit => return Err(too_large),
                 Some(Ok(chunk)) => whole.extend_from_slice(&chunk),
+            }
+            // One of known length is not waited for after its last byte.
+            if chunks.is_end_stream() {
+                return Ok(whole.freeze());
             }
         }
     }

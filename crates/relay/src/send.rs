@@ -14,6 +14,7 @@ use crate::framing::BodyLength;
 use crate::ledger::AwaitingHead;
 use crate::relay::Relay;
 use crate::request::UpstreamRequest;
+use crate::resolver::Resolver;
 use crate::timeouts::{Timeouts, after};
 
 impl Relay {
@@ -48,7 +49,8 @@ impl Relay {
             waited: started.elapsed(),
             limit: total,
         };
-        let body = request.read_body(self.timeouts()).await?;
+        // Its permit limits how many there are of these.
+        let body = request.read_body(self.timeouts(), None).await?;
 
         let awaiting = AwaitingHead::enter(Arc::clone(&self.shared.ledger));
         let outcome = tokio::time::timeout_at(deadline, self.answer(request, body)).await;
@@ -59,7 +61,7 @@ impl Relay {
             }
             Err(error) => {
                 tracing::warn!(
-                    error = error.message(),
+                    error = error.with_causes(),
                     "no response head from the upstream"
                 );
                 awaiting.failed(Ending::of(&error));
@@ -117,6 +119,12 @@ impl Relay {
         let Timeouts { connect, idle, .. } = self.timeouts();
         let sent = Instant::now();
         let to_head = outgoing.method() == Method::HEAD;
+        let name = outgoing.url().domain().map(str::to_owned);
+        let not_there = || {
+            if let Some(name) = &name {
+                Resolver::shared().forget(name);
+            }
+        };
         match tokio::time::timeout(idle, self.client.execute(outgoing)).await {
             Err(_) => Err(RelayError::HeadTimeout {
                 waited: sent.elapsed(),
@@ -129,15 +137,19 @@ impl Relay {
                 Ok(response)
             }
             Ok(Err(error)) if error.is_connect() && error.is_timeout() => {
+                not_there();
                 Err(RelayError::ConnectTimeout {
                     waited: sent.elapsed(),
                     limit: connect,
                 })
             }
-            // Without the URL: these messages reach clients, whom the upstream's address does not concern.
-            Ok(Err(error)) if error.is_connect() => Err(RelayError::Connect {
-                source: error.without_url().into(),
-            }),
+            // Without the URL, which may hold a password and is in the app's configuration anyway.
+            Ok(Err(error)) if error.is_connect() => {
+                not_there();
+                Err(RelayError::Connect {
+                    source: error.without_url().into(),
+                })
+            }
             Ok(Err(error)) => Err(RelayError::Upstream {
                 source: error.without_url().into(),
             }),

@@ -8,9 +8,12 @@ use tokio::time::{Instant, Sleep};
 
 /// How long an upstream may take to connect, to say something, and to finish. [`Duration::MAX`] is no
 /// limit.
+///
+/// These three are all that there will be: a further limit would be said to the
+/// [`Relay`](crate::Relay), so a literal with all fields stays right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// From dialling to a connection, TLS included.
+    /// From dialling to a connection, the lookup of a name and TLS included.
     pub connect: Duration,
     /// For the response head, and then between any two chunks. Counted only while the relay waits
     /// for the upstream: a client that reads slowly, or not at all, does not use it up. What bounds

@@ -1,6 +1,7 @@
 //! The guarded body by itself, without sockets: what it holds, what it pulls, what it reports.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,13 +11,11 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use prometheus_client::registry::Registry;
 use relay::{
-    Ending, Framing, GuardedBody, Relay, RelayError, RelaySnapshot, StreamFigures, Terminal,
-    Timeouts,
+    ConfigError, Ending, Framing, GuardedBody, Relay, RelayError, RelaySnapshot, StreamFigures,
+    Terminal, Timeouts, register_relays,
 };
 
-const SSE: Framing = Framing::Sse {
-    terminal: Terminal::Required,
-};
+const SSE: Framing = Framing::sse(Terminal::Required);
 
 fn relay(idle: Duration) -> Relay {
     let upstream = "http://127.0.0.1:9".parse().unwrap();
@@ -69,7 +68,7 @@ async fn the_permit_is_back_once_the_stream_ends_though_the_body_lives_on() {
 async fn a_body_of_known_length_is_whole_with_its_last_byte() {
     let relay = relay(Duration::from_secs(60));
     let endless = chunks(&["12345", "67"]).chain(stream::pending());
-    let mut body = guard(&relay, endless, Framing::Opaque { length: Some(7) });
+    let mut body = guard(&relay, endless, Framing::opaque(Some(7)));
     body.next().await.unwrap().unwrap();
     assert!(!body.is_ended());
     body.next().await.unwrap().unwrap();
@@ -80,11 +79,7 @@ async fn a_body_of_known_length_is_whole_with_its_last_byte() {
 #[tokio::test]
 async fn a_client_that_leaves_early_from_a_body_of_known_length_is_gone() {
     let relay = relay(Duration::from_secs(60));
-    let mut body = guard(
-        &relay,
-        chunks(&["12345", "67"]),
-        Framing::Opaque { length: Some(7) },
-    );
+    let mut body = guard(&relay, chunks(&["12345", "67"]), Framing::opaque(Some(7)));
     body.next().await.unwrap().unwrap();
     drop(body);
     assert_eq!(relay.snapshot().endings["client_gone"], 1);
@@ -93,11 +88,7 @@ async fn a_client_that_leaves_early_from_a_body_of_known_length_is_gone() {
 #[tokio::test]
 async fn an_empty_chunk_is_not_passed_on() {
     let relay = relay(Duration::from_secs(60));
-    let mut body = guard(
-        &relay,
-        chunks(&["a", "", "b"]),
-        Framing::Opaque { length: None },
-    );
+    let mut body = guard(&relay, chunks(&["a", "", "b"]), Framing::opaque(None));
     let mut passed = Vec::new();
     while let Some(chunk) = body.next().await {
         passed.push(chunk.unwrap());
@@ -113,7 +104,7 @@ async fn nothing_is_pulled_ahead_of_the_client() {
     let bytes = chunks(&["a", "b", "c"]).inspect(move |_| {
         counter.fetch_add(1, Ordering::Relaxed);
     });
-    let mut body = pin!(guard(&relay, bytes, Framing::Opaque { length: None }));
+    let mut body = pin!(guard(&relay, bytes, Framing::opaque(None)));
     tokio::task::yield_now().await;
     assert_eq!(pulled.load(Ordering::Relaxed), 0);
     body.next().await.unwrap().unwrap();
@@ -121,7 +112,7 @@ async fn nothing_is_pulled_ahead_of_the_client() {
     assert_eq!(pulled.load(Ordering::Relaxed), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn time_that_the_client_takes_is_not_the_upstreams() {
     let idle = Duration::from_millis(400);
     let relay = relay(idle);
@@ -183,10 +174,7 @@ async fn the_callback_gets_each_ending_once_with_its_figures() {
     relay.on_end(move |ending, figures| sink.lock().unwrap().push((ending, figures)));
 
     drop(guard(&relay, stream::pending(), SSE));
-    let refusal = Framing::Refusal {
-        status: 429,
-        length: None,
-    };
+    let refusal = Framing::refusal(429, None);
     collect(&mut guard(&relay, chunks(&["slow ", "down"]), refusal)).await;
     let silent = chunks(&["data: 1\n\n"]).chain(stream::pending());
     let text = collect(&mut guard(&relay, silent, SSE)).await;
@@ -214,6 +202,122 @@ async fn the_callback_gets_each_ending_once_with_its_figures() {
     assert!(seen[2].1.duration >= Duration::from_millis(50));
     assert!(seen[0].1.first_byte.is_none(), "nothing came");
     assert!(seen[2].1.first_byte.unwrap() < seen[2].1.duration);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_callback_finds_everything_let_go_however_the_stream_ends() {
+    let total = Duration::from_secs(600);
+    let upstream = "http://127.0.0.1:9".parse().unwrap();
+    let relay = Relay::new(upstream, Timeouts::default().with_total(total), 1).unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (sink, watched) = (Arc::clone(&seen), relay.clone());
+    relay.on_end(move |ending, _| {
+        let now = watched.snapshot();
+        let counted = now.endings[ending.label()];
+        // The only permit, and the next one of the same relay inside the callback.
+        let is_free = watched.permit().is_ok();
+        let state = (now.permits_in_use, now.streams_open, counted, is_free);
+        sink.lock().unwrap().push((ending, state));
+    });
+    let endless = || chunks(&["data: 1\n\n"]).chain(stream::pending());
+
+    collect(&mut guard(&relay, chunks(&["data: [DONE]\n\n"]), SSE)).await;
+    drop(guard(&relay, endless(), SSE));
+    let unread = guard(&relay, endless(), SSE);
+    tokio::time::sleep(total * 2).await;
+    drop(unread);
+    drop(guard(&relay, stream::pending(), Framing::opaque(Some(0))));
+    let let_go = |counted| (0, 0, counted, true);
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [
+            (Ending::Complete, let_go(1)),
+            (Ending::ClientGone, let_go(1)),
+            (Ending::DeadlineExceeded, let_go(1)),
+            (Ending::Complete, let_go(2)),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_callback_that_panics_takes_nothing_along() {
+    let relay = relay(Duration::from_secs(60));
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
+    relay.on_end(move |_, _| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        panic!("the app's callback");
+    });
+    let mut whole = guard(&relay, chunks(&["data: [DONE]\n\n"]), SSE);
+    assert_eq!(collect(&mut whole).await, "data: [DONE]\n\n");
+    let dropped = guard(&relay, stream::pending(), SSE);
+    let unwound = std::panic::catch_unwind(AssertUnwindSafe(move || {
+        let _dropped = dropped;
+        panic!("the handler's own, in which the body is dropped");
+    }));
+    assert!(unwound.is_err());
+    let now = relay.snapshot();
+    assert_eq!((now.permits_in_use, now.streams_open), (0, 0));
+    assert_eq!(
+        (now.endings["complete"], now.endings["client_gone"]),
+        (1, 1)
+    );
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+    // Of an exchange that ends before its head as well.
+    let never = "http://127.0.0.1:9".parse().unwrap();
+    let impatient = Timeouts::default().with_total(Duration::ZERO);
+    let other = Relay::new(never, impatient, 1).unwrap();
+    other.on_end(|_, _| panic!("the app's callback"));
+    let response = other.build(http::Method::GET, "/").forward().await;
+    assert!(response.status().is_server_error(), "{response:?}");
+    let ended: u64 = other.snapshot().endings.values().sum();
+    assert_eq!((ended, other.snapshot().awaiting_head), (1, 0));
+}
+
+#[test]
+fn no_limit_at_all_is_a_limit_that_works() {
+    let upstream: relay::Url = "http://127.0.0.1:9".parse().unwrap();
+    let relay = Relay::new(upstream.clone(), Timeouts::default(), usize::MAX).unwrap();
+    assert!(relay.snapshot().permits_limit > 1 << 28);
+    let none = Relay::new(upstream, Timeouts::default(), 0);
+    assert!(matches!(none, Err(ConfigError::NoPermits)), "{none:?}");
+}
+
+#[tokio::test]
+async fn relays_of_one_registry_are_told_apart_and_each_metric_is_described_once() {
+    let (chat, images) = (
+        relay(Duration::from_secs(60)),
+        relay(Duration::from_secs(60)),
+    );
+    let mut open = guard(&chat, chunks(&["data: [DONE]\n\n"]), SSE);
+    collect(&mut open).await;
+    let _held = images.permit().unwrap();
+    let mut registry = Registry::default();
+    register_relays(&mut registry, [("chat", &chat), ("images", &images)]);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for line in [
+        "relay_permits_in_use{relay=\"chat\"} 0",
+        "relay_permits_in_use{relay=\"images\"} 1",
+        "relay_refused_total{relay=\"images\"} 0",
+        "relay_endings_total{relay=\"chat\",ending=\"complete\"} 1",
+        "relay_endings_total{relay=\"images\",ending=\"complete\"} 0",
+        "relay_exchange_duration_seconds_count{relay=\"chat\"} 1",
+        "relay_time_to_first_byte_seconds_count{relay=\"images\"} 0",
+    ] {
+        assert!(text.lines().any(|one| one == line), "no `{line}` in {text}");
+    }
+    let described: Vec<_> = text
+        .lines()
+        .filter(|one| one.starts_with("# TYPE"))
+        .collect();
+    let once: std::collections::HashSet<_> = described.iter().collect();
+    assert_eq!(once.len(), described.len(), "{described:#?}");
+    assert_eq!(described.len(), 12);
+    let series: Vec<_> = text.lines().filter(|one| !one.starts_with('#')).collect();
+    let names = series.iter().map(|one| one.rsplit_once(' ').unwrap().0);
+    let distinct: std::collections::HashSet<_> = names.collect();
+    assert_eq!(distinct.len(), series.len(), "{text}");
 }
 
 #[tokio::test]
@@ -245,6 +349,7 @@ async fn snapshot_and_metrics_tell_the_same() {
         "relay_permits_limit 2",
         "relay_permits_peak 2",
         "relay_permits_waiting 0",
+        "relay_bodies_reading 0",
         "relay_streams_open 1",
         "relay_refused_total 1",
         "relay_fallbacks_total{reason=\"idle_timeout\"} 0",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use mock_llm::ledger::Cause;
-use relay::{Protocol, Relay, Timeouts};
+use relay::{Protocol, Relay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -89,10 +89,7 @@ async fn clients_that_do_not_read_hold_up_their_own_streams_only() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beyond_the_upstreams_streams_one_waits_visibly_and_not_for_ever() {
-    let timeouts = Timeouts {
-        idle: Duration::from_millis(700),
-        ..generous()
-    };
+    let timeouts = generous().with_idle(Duration::from_secs(4));
     let stand = Stand::start(H2, timeouts, 10, |config| {
         config.max_http2_streams = Some(3);
     })

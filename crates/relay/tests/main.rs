@@ -3,6 +3,8 @@
 mod faults;
 mod guard;
 mod http2;
+mod names;
 mod slicing;
 mod sockets;
 mod support;
+mod tls;

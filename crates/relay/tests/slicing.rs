@@ -178,7 +178,7 @@ proptest! {
         then in select(vec![Then::Ends, Then::Breaks, Then::IsSilent]),
         terminal in select(vec![Terminal::Required, Terminal::Optional]),
     ) {
-        let framing = Framing::Sse { terminal };
+        let framing = Framing::sse(terminal);
         let cut = relayed(pieces(&text, &cuts), then, framing);
         let whole = relayed(vec![Bytes::from(text.clone())], then, framing);
         prop_assert_eq!(&cut.2, &whole.2);
@@ -233,9 +233,7 @@ fn opaque(length: Option<u64>) -> Framing {
 #[test]
 fn the_idle_timeout_of_these_tests_costs_no_time() {
     let start = std::time::Instant::now();
-    let framing = Framing::Sse {
-        terminal: Terminal::Required,
-    };
+    let framing = Framing::sse(Terminal::Required);
     let (_, _, ending) = relayed(vec![], Then::IsSilent, framing);
     assert_eq!(ending, Ending::IdleTimeout);
     assert!(start.elapsed() < Duration::from_secs(10));

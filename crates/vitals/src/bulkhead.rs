@@ -21,8 +21,9 @@ use crate::panic_message::panic_message;
 /// The runtime's blocking pool is shared by all who block, health checks included, and its queue has
 /// no bound: one slow kind of work starves the others, and every caller waits for all that came
 /// before. A bulkhead keeps the rest afloat. With `c` threads, a queue of `Q` and jobs of length `S`
-/// nobody waits longer than `Q·S/c`; whoever comes on top of that is told so at once and can go
-/// elsewhere.
+/// nobody waits longer than `⌈Q/c⌉·S` (jobs that began together end together, so that with four
+/// threads the first in the queue may wait a whole `S`); whoever comes on top of that is told so at
+/// once and can go elsewhere.
 ///
 /// ```
 /// use vitals::{Bulkhead, BulkheadError};

@@ -1,5 +1,6 @@
 //! A canary job that goes through the same queue as everybody's work, and tells how long that took.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::micros;
+use crate::panic_message::panic_message;
 use crate::pool::BlockingPool;
 
 /// Queue wait above which the pool counts as [`Health::Degraded`].
@@ -84,7 +86,8 @@ impl Canary {
     /// Sends a canary, or joins the one that waits, and reports within the timeout.
     ///
     /// The timeout counts from when the canary was queued: a caller who joins one that is older
-    /// than that is answered at once.
+    /// than that is answered at once. One for which the operating system gives no thread waits for
+    /// one like any other, and is unhealthy when its time is over.
     ///
     /// # Panics
     /// If called outside a runtime before the pool knows its runtime.
@@ -148,6 +151,8 @@ impl Canary {
         if let Some(waiting) = &state.waiting {
             return waiting.clone();
         }
+        // First, because that is the one panic that its caller is to see.
+        self.pool.runtime();
         let (report, returned) = watch::channel(None);
         let waiting = Waiting {
             queued: Instant::now(),
@@ -158,11 +163,18 @@ impl Canary {
         // leave guard takes this lock.
         drop(state);
         let leave = LeaveOnDrop(Arc::clone(&self.state));
-        drop(self.pool.spawn_timed(move |wait| {
+        let job = move |wait| {
             lock(&leave.0).last = Some(wait);
             drop(leave);
             report.send_replace(Some(wait));
-        }));
+        };
+        // Tokio panics when the operating system gives it no thread and it has none. The job is queued
+        // by then and keeps its place, so the canary waits, as it should: there is no thread.
+        let sent = catch_unwind(AssertUnwindSafe(|| drop(self.pool.spawn_timed(job))));
+        if let Err(panic) = sent {
+            let error = panic_message(panic.as_ref());
+            tracing::error!(error, "no thread for a canary");
+        }
         waiting
     }
 }
@@ -241,6 +253,31 @@ mod tests {
             assert!(late.wait >= Duration::from_millis(300), "{late:?}");
             drop(release);
         });
+    }
+
+    #[test]
+    fn a_canary_that_gets_no_thread_is_unhealthy_and_no_panic() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            // A stack of more than the address space: no thread can be had.
+            .thread_stack_size(1 << 47)
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let pool = BlockingPool::new(4);
+            let canary = Canary::new(pool.clone(), Duration::from_millis(150));
+            for _ in 0..2 {
+                let report = canary.check().await;
+                assert_eq!(report.status, Health::Unhealthy, "{report:?}");
+                assert!(report.wait >= Duration::from_millis(150), "{report:?}");
+            }
+            assert_eq!(canary.last().unwrap().status, Health::Unhealthy);
+            assert_eq!(
+                (pool.snapshot().queued, pool.snapshot().uncounted()),
+                (1, 4)
+            );
+        });
+        runtime.shutdown_background();
     }
 
     #[test]

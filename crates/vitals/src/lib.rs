@@ -37,6 +37,10 @@
 //! - [`Exhaustion`] decides when to say so in the log.
 //! - [`Bulkhead`] keeps one kind of blocking work from starving the rest, and refuses what is too much.
 //! - [`Readiness`] tells a load balancer of a saturation that lasts.
+//!
+//! Types of [`axum`] 0.8, [`tokio`] 1 and [`prometheus_client`] 0.25 stand in signatures and are part of
+//! the API: another major version of one of them is one of this crate. `prometheus_client` is exported
+//! again, so that an app's registry is of the right version.
 
 mod bulkhead;
 mod bulkhead_metrics;
@@ -64,6 +68,7 @@ pub use exhaustion::{Exhaustion, Transition};
 pub use loop_lag::{LAG_INTERVAL, LoopLag, LoopLagSnapshot};
 pub use metrics::metrics_routes;
 pub use pool::{BlockingPool, PoolError, PoolSnapshot};
+pub use prometheus_client;
 pub use readiness::{READINESS_HOLD, Readiness, ReadinessSnapshot, ReadinessWatch};
 pub use routes::{DebugHealth, HealthReport};
 pub use spawn_blocking::spawn_blocking;

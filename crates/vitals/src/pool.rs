@@ -63,11 +63,14 @@ pub struct PoolSnapshot {
 }
 
 impl PoolSnapshot {
-    /// Whether every thread is taken and a job waits for one: what [`Readiness`](crate::Readiness) is
-    /// to be shown. A thread is taken by a job that is counted, or by one that is
-    /// [not](Self::uncounted).
+    /// Whether a job has waited for a thread for longer than [`DEGRADED_ABOVE`]: what
+    /// [`Readiness`](crate::Readiness) is to be shown.
+    ///
+    /// A job that waits so long finds every thread taken, by jobs that are counted or by work that is
+    /// [not](Self::uncounted). A shorter wait says nothing: a pool that is merely well used has a
+    /// short queue most of the time. [`Canary`](crate::Canary) calls the same wait degraded.
     pub fn is_backed_up(&self) -> bool {
-        self.queued > 0 && self.busy + self.uncounted() >= self.capacity
+        self.queued > 0 && self.oldest_wait > DEGRADED_ABOVE
     }
 
     /// Threads that no counted job holds although one has waited longer than [`DEGRADED_ABOVE`];
@@ -92,6 +95,7 @@ impl PoolSnapshot {
 pub enum PoolError {
     /// The job panicked.
     #[error("a blocking job panicked: {message}")]
+    #[non_exhaustive]
     Panicked {
         /// What the panic said, if it was text.
         message: String,
@@ -125,7 +129,8 @@ impl BlockingPool {
     /// its handle answered once a thread gets to it. A job that has started runs to its end.
     ///
     /// # Panics
-    /// If called outside a runtime before the pool knows its runtime.
+    /// If called outside a runtime before the pool knows its runtime. Also if the operating system
+    /// gives no thread and the pool has none, as Tokio's own does; the job then stays queued.
     pub fn spawn<F, T>(&self, job: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -140,7 +145,7 @@ impl BlockingPool {
     /// [`PoolError`] if the job panicked or the runtime shut down first.
     ///
     /// # Panics
-    /// If called outside a runtime before the pool knows its runtime.
+    /// As [`spawn`](Self::spawn).
     ///
     /// # Cancel safety
     /// Dropping the future does **not** take the job out of the queue, nor its thread away: a job
@@ -169,14 +174,20 @@ impl BlockingPool {
         F: FnOnce(Duration) -> T + Send + 'static,
         T: Send + 'static,
     {
+        let runtime = self.runtime();
         let queued = Queued::new(Arc::clone(&self.shared));
-        self.shared
-            .runtime
-            .get_or_init(Handle::current)
-            .spawn_blocking(move || {
-                let (_running, wait) = queued.start();
-                job(wait)
-            })
+        runtime.spawn_blocking(move || {
+            let (_running, wait) = queued.start();
+            job(wait)
+        })
+    }
+
+    /// The runtime whose pool it is.
+    ///
+    /// # Panics
+    /// If called outside a runtime before the pool knows its runtime.
+    pub(crate) fn runtime(&self) -> &Handle {
+        self.shared.runtime.get_or_init(Handle::current)
     }
 }
 
@@ -315,8 +326,21 @@ mod tests {
         assert_eq!(pool(1, 1, 101).uncounted(), 3);
         assert!(pool(1, 1, 101).is_backed_up());
         assert_eq!(pool(4, 9, 500).uncounted(), 0, "all of them are counted");
-        assert!(pool(4, 1, 0).is_backed_up());
-        assert!(!pool(4, 0, 0).is_backed_up(), "well used");
+    }
+
+    #[test]
+    fn a_pool_is_backed_up_by_a_long_wait_and_not_by_a_queue() {
+        let pool = |queued, millis| PoolSnapshot {
+            capacity: 4,
+            busy: 4,
+            queued,
+            oldest_wait: Duration::from_millis(millis),
+            ..PoolSnapshot::default()
+        };
+        assert!(!pool(0, 0).is_backed_up());
+        assert!(!pool(9, 1).is_backed_up(), "well used");
+        assert!(!pool(9, 100).is_backed_up(), "not degraded either");
+        assert!(pool(1, 101).is_backed_up());
     }
 
     #[tokio::test]

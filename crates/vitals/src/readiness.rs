@@ -25,10 +25,13 @@ const LOOKS: u32 = 20;
 /// Decides when a server is not ready and when it is again; fed with looks, with no clock inside.
 ///
 /// Saturation is a matter of readiness (send the next request elsewhere) and never of liveness (kill
-/// the process, with all the work that it has). It is fed with whether work is *backed up*: every
-/// thread busy **and** a job waiting ([`BulkheadSnapshot::is_backed_up`](crate::BulkheadSnapshot::is_backed_up),
-/// [`PoolSnapshot::is_backed_up`](crate::PoolSnapshot::is_backed_up)); threads that are merely all busy
-/// are well used.
+/// the process, with all the work that it has). It is fed with whether work is *backed up*. On the
+/// shared pool, whose queue has no bound, that is a job which has waited for longer than
+/// [`DEGRADED_ABOVE`](crate::DEGRADED_ABOVE)
+/// ([`PoolSnapshot::is_backed_up`](crate::PoolSnapshot::is_backed_up)). In a bulkhead, whose queue is
+/// short, it is every thread busy **and** a job waiting
+/// ([`BulkheadSnapshot::is_backed_up`](crate::BulkheadSnapshot::is_backed_up)). Threads that are merely
+/// all busy are well used.
 ///
 /// Time backed up counts up and time at ease counts down, between zero and the hold time; it is not
 /// ready from when the count is full until it is empty. So it turns after one hold time at the
@@ -245,6 +248,7 @@ fn lock(readiness: &Mutex<Readiness>) -> MutexGuard<'_, Readiness> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pool::PoolSnapshot;
 
     const MS: Duration = Duration::from_millis(1);
     const HOLD: Duration = Duration::from_secs(1);
@@ -283,6 +287,65 @@ mod tests {
         assert!(!bench.look_for(HOLD, |_| false));
         assert!(bench.look(false));
         assert_eq!(bench.readiness.snapshot().transitions, 2);
+    }
+
+    /// Jobs of 1 ms on four threads, first in, first out, that come at random `a_second`: the pool as it
+    /// is at looks every 50 ms, for a minute.
+    fn looks_at(a_second: f64) -> impl Iterator<Item = PoolSnapshot> {
+        const THREADS: usize = 4;
+        let (mut jobs, mut free_from, mut now) = (Vec::new(), [0.0_f64; THREADS], 0.0);
+        let mut dice = 1_u64;
+        while now < 60.0 {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let drawn = ((dice >> 33) as f64 + 1.0) / 2.0_f64.powi(31);
+            now -= drawn.ln() / a_second;
+            let thread = (0..THREADS).min_by(|a, b| free_from[*a].total_cmp(&free_from[*b]));
+            let thread = &mut free_from[thread.unwrap()];
+            let starts = now.max(*thread);
+            *thread = starts + 0.001;
+            jobs.push((now, starts));
+        }
+        (1..1200).map(move |look| {
+            let look = f64::from(look) * 0.05;
+            let came = jobs.partition_point(|(came, _)| *came <= look);
+            let started = jobs.partition_point(|(_, starts)| *starts <= look);
+            let ended = jobs.partition_point(|(_, starts)| starts + 0.001 <= look);
+            let oldest = jobs[..came]
+                .get(started)
+                .map_or(0.0, |(came, _)| look - came);
+            PoolSnapshot {
+                capacity: THREADS,
+                busy: started - ended,
+                queued: came - started,
+                oldest_wait: Duration::from_secs_f64(oldest),
+                ..PoolSnapshot::default()
+            }
+        })
+    }
+
+    #[test]
+    fn a_pool_that_is_used_to_nine_tenths_is_ready_and_one_that_is_overloaded_is_not() {
+        let mut used = Bench::new();
+        let mut with_a_queue = 0;
+        for pool in looks_at(3600.0) {
+            with_a_queue += usize::from(pool.queued > 0 && pool.busy == pool.capacity);
+            assert!(used.look(pool.is_backed_up()), "{pool:?}");
+        }
+        assert!(
+            with_a_queue > 600,
+            "{with_a_queue} of 1199 looks: most of the time some job waits, or this shows nothing"
+        );
+        assert_eq!(used.readiness.snapshot().transitions, 0);
+
+        let mut overloaded = Bench::new();
+        for pool in looks_at(4800.0) {
+            overloaded.look(pool.is_backed_up());
+        }
+        let expected = ReadinessSnapshot {
+            ready: false,
+            transitions: 1,
+        };
+        assert_eq!(overloaded.readiness.snapshot(), expected);
     }
 
     #[test]

@@ -47,7 +47,10 @@ impl Vitals {
     /// | route | what it does |
     /// |---|---|
     /// | `GET /livez` | answers on the loop: saturation is no reason to be killed |
-    /// | `GET /readyz` | 503 from when all threads were taken and a job was queued for [`READINESS_HOLD`], until that was over for as long |
+    /// | `GET /readyz` | 503 from when, for [`READINESS_HOLD`], some job had waited for a thread longer than [`DEGRADED_ABOVE`]; 200 again when none had for as long |
+    ///
+    /// A pool that is merely well used is ready: its jobs wait, and none of them long. So the two
+    /// agree on what is too long: what `/readyz` takes for backed up, `/health` calls degraded.
     ///
     /// # Panics
     /// If called outside a runtime, or within one that has its timer disabled.
@@ -56,11 +59,41 @@ impl Vitals {
         S: Clone + Send + Sync + 'static,
     {
         self.health_routes()
-            .merge(self.readiness(READINESS_HOLD).routes())
+            .merge(self.readyz_watch().routes())
             .route("/livez", get(|| async { "ok\n" }))
     }
 
-    /// A watch that is not ready once the pool was backed up for `hold`.
+    /// The watch behind `GET /readyz` of [`routes`](Self::routes), for its metrics or for a route of
+    /// one's own. Clones share it; it is started where this or `routes` is called first, and looks
+    /// as long as that runtime runs.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use axum::Router;
+    /// use vitals::prometheus_client::registry::Registry;
+    /// use vitals::{Vitals, metrics_routes};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let vitals = Vitals::watch(512);
+    /// let mut registry = Registry::default();
+    /// vitals.register(&mut registry);
+    /// vitals.readyz_watch().register(&mut registry); // readiness_ready, as /readyz has it
+    /// let app: Router = vitals.routes().merge(metrics_routes(Arc::new(registry)));
+    /// # let _ = app;
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// If called outside a runtime, or within one that has its timer disabled.
+    pub fn readyz_watch(&self) -> ReadinessWatch {
+        let started = || self.readiness(READINESS_HOLD);
+        self.readyz.get_or_init(started).clone()
+    }
+
+    /// A watch that is not ready once the pool was backed up for `hold`: one more beside that of
+    /// [`routes`](Self::routes).
     ///
     /// # Panics
     /// If called outside a runtime, or within one that has its timer disabled.

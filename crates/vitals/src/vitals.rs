@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,6 +13,7 @@ use crate::canary::{CANARY_TIMEOUT, Canary, CanaryReport};
 use crate::exhaustion;
 use crate::loop_lag::{LAG_INTERVAL, LoopLag, LoopLagSnapshot};
 use crate::pool::{BlockingPool, PoolSnapshot};
+use crate::readiness::ReadinessWatch;
 use crate::routes;
 use crate::watchdog::Watchdog;
 
@@ -21,6 +23,8 @@ use crate::watchdog::Watchdog;
 pub struct Vitals {
     pub(crate) pool: BlockingPool,
     pub(crate) canary: Canary,
+    /// That of `GET /readyz`, once somebody wants it.
+    pub(crate) readyz: Arc<OnceLock<ReadinessWatch>>,
     runtimes: Vec<Watched>,
 }
 
@@ -68,6 +72,7 @@ impl Vitals {
     pub fn new(pool: BlockingPool) -> Self {
         Self {
             canary: Canary::new(pool.clone(), CANARY_TIMEOUT),
+            readyz: Arc::default(),
             runtimes: vec![Watched::current()],
             pool,
         }
@@ -133,11 +138,10 @@ impl Vitals {
     /// If `router` has a route `GET /vitals` of its own.
     pub fn watchdog(&self, listener: TcpListener, router: Router) -> io::Result<Watchdog> {
         let router = router.merge(routes::snapshot_routes(self));
-        Watchdog::spawn_beside(
-            listener,
-            router,
-            exhaustion::watch(self.pool.clone(), self.canary.clone()),
-        )
+        let (pool, canary) = (self.pool.clone(), self.canary.clone());
+        Watchdog::spawn_beside(listener, router, move || {
+            exhaustion::watch(pool.clone(), canary.clone())
+        })
     }
 }
 

@@ -3,9 +3,15 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use axum::Router;
 use tokio::sync::oneshot;
+
+use crate::panic_message::panic_message;
+
+/// How long a chore that panicked is left alone before it begins anew.
+const CHORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// A server on its own OS thread with its own single-threaded runtime.
 ///
@@ -26,15 +32,19 @@ impl Watchdog {
     /// # Errors
     /// If the listener cannot be made non-blocking, or the thread or its runtime cannot be made.
     pub fn spawn(listener: TcpListener, router: Router) -> io::Result<Self> {
-        Self::spawn_beside(listener, router, std::future::pending())
+        Self::spawn_beside(listener, router, std::future::pending::<()>)
     }
 
-    /// As [`spawn`](Self::spawn), with `chore` run on the same thread for as long as it serves.
-    pub(crate) fn spawn_beside(
+    /// As [`spawn`](Self::spawn), with a chore run on the same thread for as long as it serves. One
+    /// that panics is logged and begun anew.
+    pub(crate) fn spawn_beside<C>(
         listener: TcpListener,
         router: Router,
-        chore: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<Self> {
+        chore: impl Fn() -> C + Send + 'static,
+    ) -> io::Result<Self>
+    where
+        C: Future<Output = ()> + Send + 'static,
+    {
         let addr = listener.local_addr()?;
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -50,7 +60,7 @@ impl Watchdog {
             .name("vitals-watchdog".to_owned())
             .spawn(move || {
                 runtime.block_on(async move {
-                    tokio::spawn(chore);
+                    tokio::spawn(keep_up(chore));
                     // Not axum's graceful shutdown: that waits for idle keep-alive connections.
                     tokio::select! {
                         _ = axum::serve(listener, router).into_future() => {}
@@ -72,6 +82,21 @@ impl Watchdog {
     }
 }
 
+/// Without it a panic would end the chore unnoticed, while the gauges go on and nothing seems wrong.
+async fn keep_up<C>(chore: impl Fn() -> C + Send + 'static)
+where
+    C: Future<Output = ()> + Send + 'static,
+{
+    while let Err(error) = tokio::spawn(chore()).await {
+        let Ok(panic) = error.try_into_panic() else {
+            return; // The runtime ends.
+        };
+        let error = panic_message(panic.as_ref());
+        tracing::error!(error, "the watchdog's chore panicked and begins anew");
+        tokio::time::sleep(CHORE_PAUSE).await;
+    }
+}
+
 impl Drop for Watchdog {
     fn drop(&mut self) {
         drop(self.stop.take());
@@ -80,6 +105,31 @@ impl Drop for Watchdog {
             if thread.thread().id() != thread::current().id() {
                 let _ = thread.join();
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_chore_that_panics_begins_anew() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (begun, beginnings) = mpsc::channel();
+        let chore = move || {
+            let begun = begun.clone();
+            async move {
+                begun.send(()).unwrap();
+                panic!("on purpose");
+            }
+        };
+        let _watchdog = Watchdog::spawn_beside(listener, Router::new(), chore).unwrap();
+        for _ in 0..2 {
+            let began = beginnings.recv_timeout(20 * CHORE_PAUSE);
+            began.expect("it goes on");
         }
     }
 }

@@ -93,7 +93,13 @@ fn exhaustion_is_logged_once_when_it_begins_and_once_when_it_ends() {
     });
     let lines = log.lines();
     assert!(
-        lines[0].contains("WARN") && lines[0].contains("busy=2 capacity=2 queued=3"),
+        lines[0].contains("WARN") && lines[0].contains("busy=2 capacity=2 "),
+        "{lines:?}"
+    );
+    // Three jobs, and the canary if the watchdog was so late that it is there already.
+    let queued = ["queued=3 ", "queued=4 "];
+    assert!(
+        queued.iter().any(|count| lines[0].contains(count)),
         "{lines:?}"
     );
     assert!(

@@ -7,7 +7,8 @@ use crate::error::RelayError;
 /// An error of the app's own path, returned while nothing of an answer is out.
 pub trait PathError: IntoResponse {
     /// Why the blocking path should be asked instead, as one of a few fixed words (it becomes a label
-    /// and a header); `None` if it would do no better, and the error is the answer.
+    /// and a header, in which anything but visible ASCII is a `?`); `None` if it would do no better,
+    /// and the error is the answer.
     fn fallback_reason(&self) -> Option<&'static str>;
 
     /// What happened, for the log.
@@ -31,7 +32,7 @@ impl PathError for RelayError {
     }
 
     fn message(&self) -> String {
-        Self::message(self)
+        self.with_causes()
     }
 }
 
@@ -40,7 +41,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::permits::Shed;
+    use crate::permits::{Scarce, Shed};
 
     #[test]
     fn only_what_another_path_may_do_better_falls_back() {
@@ -58,6 +59,7 @@ mod tests {
             assert_eq!(error.fallback_reason(), Some(error.code()));
         }
         let shed = Shed {
+            of: Scarce::Permits,
             limit: 1,
             waited: Duration::ZERO,
         };

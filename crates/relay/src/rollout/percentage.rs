@@ -16,6 +16,7 @@ pub struct Percentage(u8);
 /// What was given is no whole number from 0 to 100.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{given}` is no percentage: give a whole number from 0 to 100")]
+#[non_exhaustive]
 pub struct PercentageError {
     /// What was given.
     pub given: String,

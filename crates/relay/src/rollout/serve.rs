@@ -70,10 +70,33 @@ impl Rollout {
         let (mut head, body) = response.into_parts();
         head.headers.insert(STREAM_METHOD, entry.serving().header());
         if let Some(reason) = fallback {
-            head.headers
-                .insert(STREAM_FALLBACK, HeaderValue::from_static(reason));
+            head.headers.insert(STREAM_FALLBACK, printable(reason));
         }
         let body = Watched::new(body, &head, self.terminal, entry);
         Response::from_parts(head, Body::new(body))
+    }
+}
+
+/// The app's own word as a header, which takes visible ASCII only.
+fn printable(reason: &str) -> HeaderValue {
+    let visible = |c: char| if c.is_ascii_graphic() { c } else { '?' };
+    let reason: String = reason.chars().map(visible).collect();
+    HeaderValue::try_from(reason).expect("visible ASCII is a header's value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_reason_of_an_app_is_a_header() {
+        for (reason, header) in [
+            ("upstream_failed", "upstream_failed"),
+            ("", ""),
+            ("größer\r\nx-evil: 1", "gr??er??x-evil:?1"),
+            ("\0\u{7f}", "??"),
+        ] {
+            assert_eq!(printable(reason), header, "{reason:?}");
+        }
     }
 }

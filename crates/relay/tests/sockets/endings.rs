@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use relay::Timeouts;
 
 use super::support::*;
 
@@ -15,10 +14,7 @@ async fn json(response: reqwest::Response) -> serde_json::Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_upstream_becomes_an_error_event_and_a_clean_end() {
-    let timeouts = Timeouts {
-        idle: Duration::from_millis(200),
-        ..generous()
-    };
+    let timeouts = generous().with_idle(Duration::from_secs(2));
     let lab = Lab::spawn(
         timeouts,
         1,
@@ -39,10 +35,7 @@ async fn a_silent_upstream_becomes_an_error_event_and_a_clean_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_takes_too_long_as_a_whole_is_ended_though_it_flows() {
-    let timeouts = Timeouts {
-        total: Duration::from_millis(300),
-        ..generous()
-    };
+    let timeouts = generous().with_total(Duration::from_secs(2));
     let repeat = Step::Repeat(chunked(EVENT.as_bytes()));
     let lab = Lab::spawn(timeouts, 1, vec![send(SSE_HEAD), repeat]).await;
     let text = lab.get().await.text().await.unwrap();
@@ -167,10 +160,7 @@ async fn an_upstream_that_refuses_connections_is_a_502_without_its_address() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_sends_no_head_is_a_504() {
-    let timeouts = Timeouts {
-        idle: Duration::from_millis(200),
-        ..generous()
-    };
+    let timeouts = generous().with_idle(Duration::from_millis(200));
     let lab = Lab::spawn(timeouts, 1, vec![Step::Silence]).await;
     let response = lab.get().await;
     assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);

@@ -12,8 +12,9 @@ use relay::{Relay, Timeouts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-/// How soon after a hang-up everything must be let go, on a busy machine too.
-pub const PROMPTLY: Duration = Duration::from_secs(1);
+/// Within which everything is let go after a hang-up, on a busy machine too; shorter than any limit of
+/// [`generous`] timeouts, which would let it go as well.
+pub const PROMPTLY: Duration = Duration::from_secs(10);
 
 pub const SSE_HEAD: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";

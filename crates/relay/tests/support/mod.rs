@@ -36,21 +36,14 @@ impl Stand {
         permits: usize,
         change: impl FnOnce(&mut Config),
     ) -> Self {
-        let mut config = Config {
-            ttft: "5ms".parse().unwrap(),
-            interval: "5ms".parse().unwrap(),
-            chunks: 5,
-            ..Config::default()
-        };
-        change(&mut config);
-        let loopback = "127.0.0.1:0".parse().unwrap();
-        let listener = Listener::bind(loopback, "--listen", config.send_buffer).unwrap();
-        let upstream = format!("http://{}", listener.address().unwrap());
-        let mock = Mock::new(config, &listener);
-        let serving = mock.clone();
-        tokio::spawn(async move { serving.serve(listener, Drain::new(Duration::ZERO)).await });
-        let relay = Relay::new(upstream.parse().unwrap(), timeouts, permits).unwrap();
-        let relay = relay.with_protocol(protocol).unwrap();
+        let (mock, upstream) = upstream(change);
+        let upstream = format!("http://{upstream}").parse().unwrap();
+        let relay = Relay::new(upstream, timeouts, permits).unwrap();
+        Self::of(mock, relay.with_protocol(protocol).unwrap()).await
+    }
+
+    /// With an app that relays so.
+    pub async fn of(mock: Mock, relay: Relay) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let app = listener.local_addr().unwrap();
         let routes = Router::new().fallback(handler).with_state(relay.clone());
@@ -93,6 +86,24 @@ impl Stand {
         let ended = self.mock.ledger().ended_streams(0);
         StreamRecord::clone(ended.last().expect("one has ended"))
     }
+}
+
+/// A mock upstream with quick tokens, and where it listens.
+pub fn upstream(change: impl FnOnce(&mut Config)) -> (Mock, SocketAddr) {
+    let mut config = Config {
+        ttft: "5ms".parse().unwrap(),
+        interval: "5ms".parse().unwrap(),
+        chunks: 5,
+        ..Config::default()
+    };
+    change(&mut config);
+    let loopback = "127.0.0.1:0".parse().unwrap();
+    let listener = Listener::bind(loopback, "--listen", config.send_buffer).unwrap();
+    let address = listener.address().unwrap();
+    let mock = Mock::new(config, &listener);
+    let serving = mock.clone();
+    tokio::spawn(async move { serving.serve(listener, Drain::new(Duration::ZERO)).await });
+    (mock, address)
 }
 
 async fn handler(State(relay): State<Relay>, request: Request) -> Response {

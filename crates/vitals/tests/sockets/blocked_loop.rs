@@ -117,6 +117,11 @@ async fn a_dropped_watchdog_frees_its_port_with_a_connection_open() {
     let addr = watchdog.addr();
     let _idle = tokio::net::TcpStream::connect(addr).await.unwrap();
     drop(watchdog);
+    // Held without listening, so that nobody else can be there. Linux gives no port away on which
+    // somebody still listens.
+    let holder = tokio::net::TcpSocket::new_v4().unwrap();
+    holder.set_reuseaddr(true).unwrap();
+    holder.bind(addr).expect("the port is free");
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use vitals::{DebugHealth, Health, HealthReport};
+use axum::Router;
+use vitals::{DEGRADED_ABOVE, DebugHealth, Health, HealthReport};
 
 use crate::support::*;
 
@@ -38,14 +39,13 @@ async fn eight_jobs_on_four_threads_leave_four_waiting_ever_longer() {
 async fn a_job_outlives_the_client_that_asked_for_it() {
     let app = App::idle();
     let holder = app.hold(4).await;
-    let asked = tokio::time::timeout(
-        Duration::from_millis(50),
-        get(app.addr, "/debug/health-sync"),
-    );
-    assert!(
-        asked.await.is_err(),
-        "it must not be answered while the pool is full"
-    );
+    let asked = tokio::spawn(get(app.addr, "/debug/health-sync"));
+    assert_within("it has a place", || app.pool().queued == 1).await;
+    asked.abort();
+    let hung_up = asked.await.expect_err("not answered, as the pool is full");
+    assert!(hung_up.is_cancelled(), "{hung_up}");
+    // Time for the server to notice, and to give the place up if it did so.
+    tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(app.pool().queued, 1, "its client is gone, its place is not");
     drop(holder);
     assert_within("run all the same", || app.pool().completed == 5).await;
@@ -92,12 +92,17 @@ async fn health_turns_unhealthy_while_the_pool_is_full_and_recovers() {
     assert_eq!((status, report.status), (503, Health::Unhealthy));
     assert!(report.wait >= CANARY_TIMEOUT, "{report:?}");
     assert!(report.warning.unwrap().contains("4 of 4 threads busy"));
-    let asked = Instant::now();
-    let (_, later) = health().await;
-    assert!(later.wait > report.wait, "the same canary, older");
+    // One that is busy with other things may be late now and then, and not each time.
+    let mut soonest = Duration::MAX;
+    for _ in 0..10 {
+        let asked = Instant::now();
+        let (_, later) = health().await;
+        assert!(later.wait > report.wait, "the same canary, older");
+        soonest = soonest.min(asked.elapsed());
+    }
     assert!(
-        asked.elapsed() < CANARY_TIMEOUT / 2,
-        "overdue already: answered at once"
+        soonest < CANARY_TIMEOUT / 2,
+        "overdue already: answered at once, not after {soonest:?}"
     );
 
     drop(holder);
@@ -112,10 +117,15 @@ async fn health_turns_unhealthy_while_the_pool_is_full_and_recovers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canary_that_waits_a_while_is_degraded_and_still_200() {
-    let app = App::idle();
+    // However late this test is in letting go, the canary comes back in time.
+    let app = App::spawn(|vitals| {
+        let patient = vitals.clone().with_canary_timeout(Duration::from_secs(60));
+        Router::new().nest("/patient", patient.health_routes())
+    });
     let holder = app.hold(4).await;
-    let asked = tokio::spawn(get(app.addr, "/health"));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let asked = tokio::spawn(get(app.addr, "/patient/health"));
+    let is_late = || app.pool().oldest_wait > 2 * DEGRADED_ABOVE;
+    assert_within("it waits", is_late).await;
     drop(holder);
     let (status, body) = asked.await.unwrap();
     let report: HealthReport = serde_json::from_str(&body).unwrap();

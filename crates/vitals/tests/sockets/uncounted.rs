@@ -4,6 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use axum::Router;
+use prometheus_client::registry::Registry;
 use vitals::{Health, HealthReport};
 
 use crate::support::*;
@@ -56,6 +57,11 @@ async fn readiness_turns_after_a_while_of_it_and_back_and_liveness_never_does() 
     assert_eq!(get(app.addr, "/readyz").await.0, 200, "not at once");
     until_readyz_is(&app, 503).await;
     assert_eq!(get(app.addr, "/livez").await.0, 200);
+    let mut registry = Registry::default();
+    app.vitals.readyz_watch().register(&mut registry);
+    let mut metrics = String::new();
+    prometheus_client::encoding::text::encode(&mut metrics, &registry).unwrap();
+    assert!(metrics.contains("\nreadiness_ready 0\n"), "{metrics}");
     drop(held);
     until_readyz_is(&app, 200).await;
     assert_eq!(waiting.await.unwrap().0, 200);
