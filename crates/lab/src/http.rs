@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// A client as every part of the lab wants it: a fresh connection for each request unless
 /// `keep_alive`, no proxy from the environment, no redirect and no retry, all of which would change
@@ -43,6 +44,36 @@ impl Reach {
     }
 }
 
+/// What a bearer token in the environment variable `name` is sent as.
+///
+/// # Errors
+/// If there is none.
+pub fn bearer(name: &str) -> anyhow::Result<String> {
+    let token = std::env::var(name).ok().filter(|token| !token.is_empty());
+    let token = token.with_context(|| format!("the environment variable {name} holds no token"))?;
+    Ok(format!("Bearer {token}"))
+}
+
+/// Headers as they are sent, none of which is shown where values are.
+///
+/// # Errors
+/// If a name or a value is none.
+pub fn headers<'a>(
+    given: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in given {
+        let known: HeaderName = name
+            .parse()
+            .with_context(|| format!("`{name}` is not the name of a header"))?;
+        let mut value = HeaderValue::from_str(value)
+            .with_context(|| format!("what `{name}` is given is not a header's value"))?;
+        value.set_sensitive(true);
+        headers.append(known, value);
+    }
+    Ok(headers)
+}
+
 /// The innermost cause of an error: what went wrong, without who tried what.
 #[must_use]
 pub fn root_cause(error: &dyn std::error::Error) -> String {
@@ -53,8 +84,10 @@ pub fn root_cause(error: &dyn std::error::Error) -> String {
 fn certificates(path: &Path) -> anyhow::Result<Vec<reqwest::Certificate>> {
     let text = std::fs::read(path)
         .with_context(|| format!("cannot read the certificate {}", path.display()))?;
-    reqwest::Certificate::from_pem_bundle(&text)
-        .with_context(|| format!("{} holds no PEM certificate", path.display()))
+    let nothing = || format!("{} holds no PEM certificate", path.display());
+    let found = reqwest::Certificate::from_pem_bundle(&text).with_context(nothing)?;
+    anyhow::ensure!(!found.is_empty(), nothing());
+    Ok(found)
 }
 
 fn builder(keep_alive: bool) -> reqwest::ClientBuilder {

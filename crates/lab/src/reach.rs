@@ -69,7 +69,7 @@ pub fn is_private(address: IpAddr) -> bool {
 }
 
 /// Parameters of a URL that may be secrets, by a part of their names.
-const SECRET: [&str; 7] = [
+const SECRET: [&str; 10] = [
     "key",
     "token",
     "secret",
@@ -77,6 +77,9 @@ const SECRET: [&str; 7] = [
     "auth",
     "sig",
     "credential",
+    "pwd",
+    "jwt",
+    "session",
 ];
 
 /// A URL as it may be shown and saved: without user and password, and without the values of

@@ -47,11 +47,15 @@ fn a_public_address_is_refused_before_anything_is_sent() {
 #[test]
 fn what_is_not_there_is_said_in_a_sentence() {
     let bench = Bench::new("");
-    // Port 9 of loopback: nobody listens.
-    let output = bench.run(&args("http://127.0.0.1:9/s", "http://127.0.0.1:9/h", &[]));
+    // Nobody listens on it while it is kept.
+    let port = lab::stage::Port::reserve().expect("a port");
+    let url = |path: &str| format!("http://{}/{path}", port.address());
+    let (stream, health) = (url("s"), url("h"));
+    let output = bench.run(&args(&stream, &health, &[]));
     assert_eq!(output.status.code(), Some(4));
     let text = stderr(&output);
-    assert!(text.contains("cannot reach http://127.0.0.1:9/h"), "{text}");
+    let expected = format!("cannot reach {health}");
+    assert!(text.contains(&expected), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,7 +163,7 @@ async fn a_gate_does_not_pass_on_load_that_there_was_no_time_for() {
     let (stream, health) = (fake.url("/lines"), fake.url("/health"));
     let mut all = args(&stream, &health, &["--header", &header]);
     all.retain(|arg| !["--for", "500ms"].contains(arg));
-    all.extend(["--for", "2s", "--max-time", "3s"]);
+    all.extend(["--for", "2s", "--max-time", "9s"]);
     all.extend(["--fail-if", "diagnosis != healthy"]);
     let output = bench.run(&all);
     let text = stdout(&output);
@@ -193,4 +197,69 @@ async fn an_interrupt_closes_every_stream_and_what_was_measured_is_saved() {
     eventually("all streams are closed", || async { fake.open() == 0 }).await;
     let summary = bench.summary("attach").expect("saved");
     assert_eq!(summary["state"], "interrupted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_goes_to_every_url_of_the_streams_host_and_to_no_other() {
+    let bench = Bench::new("");
+    let (fake, other) = (Fake::start().await, Fake::start().await);
+    let stream = fake.url("/lines");
+    let (health, stats) = (fake.url("/private/health"), fake.url("/private/stats"));
+    let token = ["--bearer-env", "LAB_TEST_TOKEN"];
+    let told = [&token[..], &["--upstream-stats", &stats]].concat();
+    let run = |arguments: &[&str]| {
+        let mut lab = bench.lab(arguments);
+        lab.env("LAB_TEST_TOKEN", TOKEN).output().expect("lab runs")
+    };
+    let known = run(&args(&stream, &health, &told));
+    let text = format!("{}{}", stdout(&known), stderr(&known));
+    assert!(matches!(known.status.code(), Some(0 | 3)), "{text}");
+    let summary = bench.summary("attach").expect("saved");
+    assert_eq!(summary["phases"]["load"]["streams"]["served_peak"], 4);
+
+    let elsewhere = other.url("/private/health");
+    for (arguments, remedy) in [
+        (args(&stream, &health, &[]), "by --bearer-env or --header"),
+        (
+            args(&stream, &elsewhere, &token),
+            "to the stream's host and port only",
+        ),
+    ] {
+        let refused = run(&arguments);
+        assert_eq!(refused.status.code(), Some(4), "{}", stdout(&refused));
+        assert!(stderr(&refused).contains(remedy), "{}", stderr(&refused));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_does_not_tell_is_said_before_anything_is_measured() {
+    let bench = Bench::new("");
+    let fake = Fake::start().await;
+    let (stream, health) = (fake.url("/events"), fake.url("/health"));
+    for (path, problem) in [
+        ("/stats#/streams/open", "there is nothing at /streams/open"),
+        ("/stats#/name", "at /name of"),
+        ("/health", "is no JSON document"),
+        ("/nothing", "is answered with 404"),
+    ] {
+        let stats = fake.url(path);
+        let output = bench.run(&args(&stream, &health, &["--upstream-stats", &stats]));
+        assert_eq!(output.status.code(), Some(4), "{path}: {}", stdout(&output));
+        let text = stderr(&output);
+        assert!(text.contains("--upstream-stats"), "{path}: {text}");
+        assert!(text.contains(problem), "{path}: {text}");
+    }
+    assert_eq!(fake.open(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_any_shape_are_a_stream() {
+    let bench = Bench::new("");
+    let fake = Fake::start().await;
+    let output = bench.measure(&args(&fake.url("/events"), &fake.url("/health"), &[]));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let summary = bench.summary("attach").expect("saved");
+    let streams = &summary["phases"]["load"]["streams"];
+    assert_eq!(streams["receiving_peak"], 4, "{streams:#}");
+    assert_eq!(summary["diagnosis"]["kind"], "healthy");
 }

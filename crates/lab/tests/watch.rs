@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use support::fake::{Fake, TOKEN};
 use support::{LAB, Stage, stderr, stdout};
 
 fn watch(stage: &Stage, flags: &[&str]) -> Command {
@@ -249,5 +250,30 @@ fn what_cannot_be_watched_is_told_in_one_sentence() {
         for part in parts {
             assert!(message.contains(part), "\"{part}\" is not in: {message}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_sent_and_no_secret_is_shown() {
+    let fake = Fake::start().await;
+    let secret = fake.url("/private/health?session=sesame-1");
+    let with_password = secret.replace("http://", "http://me:sesame-2@");
+    let watch = |flags: &[&str]| {
+        let mut command = Command::new(LAB);
+        command
+            .args(["watch", "--every", "100ms", "--for", "500ms"])
+            .args(["--sync", &secret, "--async", &with_password])
+            .args(flags)
+            .env("LAB_TEST_TOKEN", TOKEN);
+        run(command)
+    };
+    let known = watch(&["--bearer-env", "LAB_TEST_TOKEN"]).await;
+    let unknown = watch(&["--header", "x-secret: sesame-3"]).await;
+    assert_eq!(known.status.code(), Some(0), "{}", stdout(&known));
+    assert_eq!(unknown.status.code(), Some(1), "{}", stdout(&unknown));
+    for output in [known, unknown] {
+        let text = format!("{}{}", stdout(&output), stderr(&output));
+        assert!(text.contains("/private/health?session=REDACTED"), "{text}");
+        assert!(!text.contains("sesame"), "{text}");
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::print;
 use super::run::{check_metrics, command_line, conclude, drive};
+use super::{header, print};
 use crate::exit::Usage;
 use crate::reach::{reach, redacted_url};
 use crate::run::{Calibration, Finished, Plan};
@@ -27,10 +27,12 @@ pub struct Args {
     /// File that is sent as the body
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
-    /// Header of each request, its value saved nowhere; {n} in it is the request's number
+    /// Header of each request to the stream's host and port, its value saved nowhere; {n} in it is the
+    /// stream's number
     #[arg(long, short = 'H', value_name = "KEY: VALUE")]
     header: Vec<String>,
-    /// Environment variable that holds a bearer token, printed and saved nowhere
+    /// Environment variable that holds a bearer token, sent to the stream's host and port, printed and
+    /// saved nowhere
     #[arg(long, value_name = "NAME")]
     bearer_env: Option<String>,
     /// URL of the health check
@@ -57,7 +59,7 @@ pub struct Args {
     /// [default: 10s, with --find-capacity 2s]
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     hold: Option<Duration>,
-    /// Number of the service's process on this machine
+    /// Number of the service's process on this machine; its worker processes are counted with it
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
     /// URL of a JSON document of the upstream; after # a JSON pointer to its number of open streams
@@ -87,7 +89,7 @@ pub struct Args {
     /// Streams begun a second, at most
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]
     max_rate: u32,
-    /// Time under load, at most; 2h is the limit
+    /// From the first stream to the end of the last one, at most; 2h is the limit
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
     max_time: Duration,
     /// How long health is measured before the load
@@ -130,8 +132,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         command: command_line(),
         scenario,
     };
-    if !args.json {
-        print(&caps(target));
+    let caps = caps(target);
+    if args.json {
+        let _ = write!(std::io::stderr(), "{caps}");
+    } else {
+        print(&caps);
     }
     let finished = drive(&plan)?;
     report(finished, args.json)
@@ -140,7 +145,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// What bounds the load, said before anything is sent.
 pub(super) fn caps(target: &Target) -> String {
     format!(
-        "At most {} streams at once, {} begun a second, {} under load.\n",
+        "At most {} streams at once, {} begun a second, {} from the first to the last.\n",
         target.max_streams,
         target.max_rate,
         humantime::format_duration(target.max_time)
@@ -181,13 +186,8 @@ fn scenario(args: &Args) -> anyhow::Result<(Scenario, Variant)> {
     let headers = args
         .header
         .iter()
-        .map(|header| {
-            let (name, value) = header
-                .split_once(':')
-                .ok_or_else(|| Usage("--header is a name, a colon and a value".to_owned()))?;
-            Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
+        .map(|text| header(text))
+        .collect::<Result<Vec<_>, _>>()?;
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if args.name.is_empty() || !args.name.chars().all(is_name) {
         return Err(Usage("--name becomes a folder's name: use a-z, 0-9 and -".to_owned()).into());

@@ -33,11 +33,12 @@ pub(super) fn print_all<'a>(
     calibration: &Calibration,
     cells: impl Iterator<Item = (&'a Cell, &'a str)>,
 ) {
-    for (cell, before) in cells {
+    let cells: Vec<_> = cells.collect();
+    for &(cell, before) in &cells {
         for variant in variants.iter().filter(|one| cell.has_variant(&one.name)) {
             let rows = forecast(Question {
                 cell,
-                model: variant.model,
+                variant,
                 seed: scenario.seed,
                 parse: calibration.parse(cell),
             });
@@ -51,12 +52,16 @@ pub(super) fn print_all<'a>(
             print(&show::forecast::before(&rows));
         }
     }
-    print_unforecast(scenario);
+    print_unforecast(scenario, cells.iter().map(|&(cell, _)| cell));
 }
 
-/// What a scenario says that no forecast can hold for.
-pub(super) fn print_unforecast(scenario: &Scenario) {
-    for NoForecast { what, because } in &scenario.no_forecast {
+/// What a scenario says that no forecast can hold for in these cells.
+pub(super) fn print_unforecast<'a>(
+    scenario: &Scenario,
+    cells: impl Iterator<Item = &'a Cell> + Clone,
+) {
+    let concerns = |one: &&NoForecast| cells.clone().any(|cell| one.concerns(cell));
+    for NoForecast { what, because, .. } in scenario.no_forecast.iter().filter(concerns) {
         print(&wrapped(
             "\nNot forecast: ",
             "  ",

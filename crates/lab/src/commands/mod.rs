@@ -72,6 +72,14 @@ impl Command {
 }
 
 /// The runtime of the commands that start processes. It waits more than it works.
+/// Name and value of a header as `--header` takes it.
+fn header(text: &str) -> Result<(String, String), crate::exit::Usage> {
+    let (name, value) = text
+        .split_once(':')
+        .ok_or_else(|| crate::exit::Usage("--header is a name, a colon and a value".to_owned()))?;
+    Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+}
+
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread()
         .enable_all()

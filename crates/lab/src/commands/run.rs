@@ -187,11 +187,11 @@ fn shown_url(argument: &str) -> String {
 /// An expectation of a metric that does not exist would only fail after the run.
 pub(super) fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
     for variant in &scenario.variants {
-        for cell in &scenario.cells {
+        for cell in scenario.cells.iter().chain(&scenario.quick_cells) {
             if !cell.has_variant(&variant.name) {
                 continue;
             }
-            let reports = variant.field_reports(&cell.name);
+            let reports = variant.field_reports(cell);
             for report in reports {
                 is_known_metric(&report.metric, cell).map_err(|error| {
                     Usage(format!(
@@ -200,7 +200,7 @@ pub(super) fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
                     ))
                 })?;
             }
-            for expectation in variant.expectations(&cell.name) {
+            for expectation in variant.expectations(cell) {
                 check_diagnosis(&scenario.name, &expectation)?;
                 is_known_metric(&expectation.metric, cell).map_err(|error| {
                     Usage(format!(

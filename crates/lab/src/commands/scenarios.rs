@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .map(|name| plan(name, args))
         .collect::<anyhow::Result<Vec<_>>>()?;
     for plan in &plans {
-        super::forecast::print_unforecast(&plan.scenario);
+        super::forecast::print_unforecast(&plan.scenario, plan.cells.iter());
     }
     let runtime = super::runtime()?;
     let mut summaries: Vec<(&Scenario, Summary)> = Vec::new();
@@ -62,13 +62,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })?;
     let judged: Vec<_> = summaries
         .iter()
-        .map(|(scenario, summary)| Judged {
-            expectations: scenario
-                .variants
-                .iter()
-                .find(|variant| variant.name == summary.variant)
-                .map_or(Vec::new(), |variant| variant.expectations(&summary.cell)),
-            summary,
+        .map(|(scenario, summary)| {
+            let variants = &mut scenario.variants.iter();
+            let variant = variants.find(|variant| variant.name == summary.variant);
+            let cells = &mut scenario.quick_cells.iter();
+            let cell = cells.find(|cell| cell.name == summary.cell);
+            Judged {
+                expectations: variant
+                    .zip(cell)
+                    .map_or(Vec::new(), |(variant, cell)| variant.expectations(cell)),
+                summary,
+            }
         })
         .collect();
     let controls = control(&judged);

@@ -1,15 +1,19 @@
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::Context;
-use reqwest::Url;
+use reqwest::header::HeaderMap;
+use reqwest::{Client, RequestBuilder, Url};
 
+use super::header;
 use crate::exit::{EXPECTATION, Usage};
-use crate::http::root_cause;
+use crate::http::{Reach, bearer, headers, root_cause};
 use crate::judge::watch::{Verdict, verdict};
 use crate::measure::{Endpoint, Event, Prober, Segments, WatchLog};
+use crate::reach::redacted_url;
 use crate::run::Interrupt;
 use crate::show::watch::Watched;
 use crate::units::us;
@@ -44,6 +48,15 @@ pub struct Args {
     /// How long to watch, in whole intervals [default: until Ctrl-C]
     #[arg(long = "for", value_name = "TIME", value_parser = interval)]
     length: Option<Duration>,
+    /// Header of each check, its value shown nowhere
+    #[arg(long, short = 'H', value_name = "KEY: VALUE")]
+    header: Vec<String>,
+    /// Environment variable that holds a bearer token, sent with each check and shown nowhere
+    #[arg(long, value_name = "NAME")]
+    bearer_env: Option<String>,
+    /// PEM file of a certificate that is trusted beside those of the system
+    #[arg(long, value_name = "FILE")]
+    ca_certificate: Option<PathBuf>,
     /// Print JSON Lines, and the summary to standard error
     ///
     /// A line for each tick, in the order in which they were due and at most --timeout late: {tick,
@@ -69,6 +82,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     for (flag, url) in urls {
         check(flag, url)?;
     }
+    let mut given = args
+        .header
+        .iter()
+        .map(|text| header(text))
+        .collect::<Result<BTreeMap<_, _>, _>>()?;
+    if let Some(name) = &args.bearer_env {
+        given.insert("authorization".to_owned(), bearer(name)?);
+    }
+    let headers = headers(&given)?;
     if args.timeout > args.every * IN_FLIGHT {
         let problem = format!(
             "--timeout {} is more than {IN_FLIGHT} times --every {}: that many checks would be in flight",
@@ -78,21 +100,26 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Err(Usage(problem).into());
     }
     let watched = Watched {
-        urls: [args.sync.clone(), args.asynchronous.clone()],
+        urls: [&args.sync, &args.asynchronous].map(|url| redacted_url(url)),
         every: args.every,
         alert_above: args.alert_above,
         timeout: args.timeout,
         began: SystemTime::now(),
     };
+    let services = Reach {
+        ca_certificate: args.ca_certificate.clone(),
+        ..Reach::default()
+    };
+    let client = services.client(false)?;
     super::runtime()?.block_on(async {
         let interrupt = Interrupt::listen()?;
         for (_, url) in urls {
             tokio::select! {
-                reached = reach(url, args.timeout) => reached?,
+                reached = reach(client.get(url).headers(headers.clone()), args.timeout) => reached?,
                 () = interrupt.requested() => return Ok(ExitCode::SUCCESS),
             }
         }
-        watch(&args, watched, &interrupt).await
+        watch(&args, (client, headers), watched, &interrupt).await
     })
 }
 
@@ -105,15 +132,17 @@ fn check(flag: &str, url: &str) -> Result<(), Usage> {
         Err(error) => error.to_string(),
     };
     Err(Usage(format!(
-        "{flag} {url} is no URL to watch: {problem}; write http://HOST:PORT/PATH"
+        "{flag} {} is no URL to watch: {problem}; write http://HOST:PORT/PATH",
+        redacted_url(url)
     )))
 }
 
 /// Whether there is a server at all. One that does not answer is there.
-async fn reach(url: &str, timeout: Duration) -> anyhow::Result<()> {
-    let client = crate::http::client(false).context("cannot make the HTTP client")?;
-    match tokio::time::timeout(timeout, client.get(url).send()).await {
+async fn reach(check: RequestBuilder, timeout: Duration) -> anyhow::Result<()> {
+    match tokio::time::timeout(timeout, check.send()).await {
         Ok(Err(error)) if error.is_connect() => {
+            let url = error.url().map(|url| redacted_url(url.as_str()));
+            let url = url.unwrap_or_default();
             let cause = root_cause(&error);
             anyhow::bail!("cannot reach {url}: {cause}; is the service running?")
         }
@@ -121,19 +150,27 @@ async fn reach(url: &str, timeout: Duration) -> anyhow::Result<()> {
     }
 }
 
-async fn watch(args: &Args, watched: Watched, interrupt: &Interrupt) -> anyhow::Result<ExitCode> {
-    let endpoints = ["sync", "async"].iter().zip(&watched.urls);
+async fn watch(
+    args: &Args,
+    (client, headers): (Client, HeaderMap),
+    watched: Watched,
+    interrupt: &Interrupt,
+) -> anyhow::Result<ExitCode> {
+    let endpoints = ["sync", "async"]
+        .iter()
+        .zip([&args.sync, &args.asynchronous]);
     let endpoints = endpoints
         .map(|(name, url)| Endpoint {
             name: (*name).to_owned(),
             url: url.clone(),
+            headers: headers.clone(),
         })
         .collect();
     let (results, outcomes) = channel();
     let segments = Segments::new(Instant::now());
     let rate = 1.0 / args.every.as_secs_f64();
     let mut prober = Prober::start(
-        crate::http::client(false)?,
+        client,
         endpoints,
         rate,
         args.timeout,

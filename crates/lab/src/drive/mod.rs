@@ -12,7 +12,7 @@ mod sse;
 mod streams;
 
 pub use body::json_body;
-pub use chunk::{Chunk, read_chunk};
+pub use chunk::{Chunk, Reading, read_chunk};
 pub use hang_ups::HangUpLoad;
 pub use kubelet::Kubelet;
 pub use load::{Load, Target};

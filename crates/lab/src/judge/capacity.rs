@@ -13,6 +13,15 @@ const LEAST_TOOK_US: u64 = 20_000;
 /// With so many ends for each stream that was asked for, throughput tells more than who has a byte.
 const ENDS_PER_STREAM: u64 = 4;
 
+/// With fewer gaps between chunks, one stream alone does not tell its pace.
+const LEAST_GAPS: u64 = 5;
+
+/// Streams keep the pace of one alone if their median gap is at most so many times its own.
+const OWN_PACE: f64 = 1.25;
+
+/// Of the streams that have begun, fewer than this share go on: the others have stopped.
+const STOPPED: f64 = 0.75;
+
 /// Whether a stream gives its first byte only at its end, as a short answer does: then it is never
 /// seen to be served while others wait.
 #[must_use]
@@ -44,7 +53,7 @@ pub fn of(summary: &Summary) -> Option<Capacity> {
             if is_told_by_ends(summary, step) {
                 by_throughput(summary, step)
             } else {
-                by_plateau(summary, step)
+                by_plateau(summary, step).or_else(|| by_flow(summary, step))
             }
         })
         .collect();
@@ -108,6 +117,25 @@ fn by_plateau(summary: &Summary, step: &Step) -> Option<u64> {
     let waits = is_long && streams.waiting + streams.unserved > 0;
     let is_turned_away = turned_away(step) >= asked.saturating_sub(served);
     (served > 0 && served < asked && (waits || is_turned_away)).then_some(served)
+}
+
+/// All have begun, and the chunks that arrive are those of a few, each at its own pace: the others got
+/// what a service sends before it has room for them, such as a greeting, and wait since.
+///
+/// How many go on is, by Little's law, how often a chunk arrives times the time from one to the next of
+/// one stream alone. Streams that all became slower share something; that is another matter.
+fn by_flow(summary: &Summary, step: &Step) -> Option<u64> {
+    let alone = &summary.steps.first()?.load.streams;
+    let streams = &step.load.streams;
+    let has_pace = alone.gap_us.count >= LEAST_GAPS && alone.complete == 0;
+    let seconds = step.load.duration_us as f64 / 1e6;
+    if !has_pace || streams.complete > 0 || seconds <= 0.0 {
+        return None;
+    }
+    let is_own_pace = streams.gap_us.p50? as f64 <= OWN_PACE * alone.gap_us.p50? as f64;
+    let flowing = streams.gap_us.count as f64 / seconds * alone.gap_us.mean? as f64 / 1e6;
+    let have_stopped = flowing < STOPPED * step.served_at_once as f64;
+    (is_own_pace && have_stopped).then(|| flowing.round().max(1.0) as u64)
 }
 
 /// Each takes longer than alone: what is worked on at once is throughput times the time that one takes
@@ -231,6 +259,32 @@ mod tests {
         assert_eq!(capacity(vec![cycling(1, 50), cycling(8, 400)]), None);
         // The same where the step was too short for as many ends.
         assert_eq!(capacity(vec![cycling(1, 2), cycling(8, 16)]), None);
+    }
+
+    /// Every stream gets a greeting at once; of the eight and twelve only four get more.
+    #[test]
+    fn a_greeting_is_not_service() {
+        let greeting = |asked: u64, flowing: u64, gap_us: u64| {
+            let mut step = step(asked, asked);
+            let gap = &mut step.load.streams.gap_us;
+            (gap.count, gap.p50, gap.mean) =
+                (flowing * 2_000_000 / gap_us, Some(gap_us), Some(gap_us));
+            step.load.duration_us = 2_000_000;
+            step
+        };
+        let pace = 50_000;
+        let steps = [(1, 1), (4, 4), (6, 4), (8, 4), (12, 4)];
+        let steps = steps
+            .map(|(asked, flowing)| greeting(asked, flowing, pace))
+            .to_vec();
+        assert_eq!(capacity(steps), Some((4, 3, 3)));
+        let all_flow = [1, 8, 64]
+            .map(|asked| greeting(asked, asked, pace))
+            .to_vec();
+        assert_eq!(capacity(all_flow), None);
+        // Twelve that share what four could have are slower, all of them.
+        let slower = vec![greeting(1, 1, pace), greeting(12, 12, 3 * pace)];
+        assert_eq!(capacity(slower), None);
     }
 
     #[test]

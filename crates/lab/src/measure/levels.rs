@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Sources;
+use super::gauges::UpstreamStats;
 use super::resources::sample;
 use crate::summary::Leftovers;
 
@@ -32,25 +33,27 @@ pub struct Levels {
 }
 
 impl Levels {
-    /// Reads them, of a server that has at most `max_upstream` requests to an upstream at once.
+    /// Reads them.
     ///
     /// # Cancel safety
     /// Safe: nothing is changed.
-    pub async fn read(sources: &Sources, max_upstream: Option<u32>) -> Self {
-        let mut least = Self::look(sources, max_upstream).await;
+    pub async fn read(sources: &Sources) -> Self {
+        let mut least = Self::look(sources).await;
         for _ in 1..LOOKS {
             tokio::time::sleep(EVERY).await;
-            least = least.least(Self::look(sources, max_upstream).await);
+            least = least.least(Self::look(sources).await);
         }
         least
     }
 
-    async fn look(sources: &Sources, max_upstream: Option<u32>) -> Self {
+    async fn look(sources: &Sources) -> Self {
         let gauges = sources.gauges().await;
-        let idle = sources.idle_connections().await;
+        let upstreams = sources.stats_of_all().await;
         // A connection that is kept costs the server a file and a task, and is no leak. Where the
         // upstream does not tell, they stay in the figure, which can only make it too large.
-        let kept = idle.map_or(0, |idle| kept(&idle, max_upstream));
+        let kept = upstreams
+            .and_then(|upstreams| kept(&upstreams))
+            .unwrap_or(0);
         let gauges = gauges.unwrap_or_default();
         let relay = gauges.disconnect.or(gauges.relay);
         let level = |level: u64| i64::try_from(level).unwrap_or(i64::MAX);
@@ -99,13 +102,18 @@ impl Levels {
     }
 }
 
-/// How many of the `idle` connections of each upstream are kept for later: no more than ever were in use
-/// at once. Any further ones are left over.
-fn kept(idle: &[u64], max_upstream: Option<u32>) -> i64 {
-    // One of each is the lab's own.
-    let most = max_upstream.map_or(u64::MAX, |permits| u64::from(permits) + 1);
-    let kept = idle.iter().map(|&idle| idle.min(most));
-    i64::try_from(kept.fold(0, u64::saturating_add)).unwrap_or(i64::MAX)
+/// How many of the connections that carry no stream are kept for later: of each upstream no more than
+/// it had streams at once, by its own count, and the lab's own one. Any further ones are left over.
+/// `None` if an upstream does not count its connections.
+fn kept(upstreams: &[UpstreamStats]) -> Option<i64> {
+    let kept = upstreams.iter().map(|stats| {
+        let idle = stats.connections?.saturating_sub(stats.open);
+        // A stream that was refused was never open, and came by a connection all the same.
+        let at_once = stats.open_peak.max(u64::from(stats.started > 0));
+        Some(idle.min(at_once + 1))
+    });
+    let kept = kept.sum::<Option<u64>>()?;
+    Some(i64::try_from(kept).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -114,23 +122,37 @@ mod tests {
 
     #[test]
     fn connections_that_were_never_in_use_at_once_are_left_over_and_not_kept() {
-        let levels = |fds: i64, idle: &[u64]| {
-            let level = Some(fds - kept(idle, Some(64)));
+        let levels = |fds: i64, upstreams: &[(u64, u64)]| {
+            let stats = |&(connections, open_peak): &(u64, u64)| UpstreamStats {
+                connections: Some(connections),
+                open_peak,
+                ..UpstreamStats::default()
+            };
+            let upstreams: Vec<_> = upstreams.iter().map(stats).collect();
+            let level = Some(fds - kept(&upstreams).expect("counted"));
             Levels {
                 fds: level,
                 tasks: level,
                 ..Levels::default()
             }
         };
-        let left = |fds, idle: &[u64]| {
-            let left = levels(fds, idle).left_over(&levels(20, &[1, 1]), Some(0));
+        let left = |fds, upstreams: &[(u64, u64)]| {
+            let left = levels(fds, upstreams).left_over(&levels(20, &[(1, 0), (1, 0)]), Some(0));
             (left.fds, left.tasks)
         };
         // Files of a server with as many connections to its upstreams as these have, the lab's aside.
-        assert_eq!(left(20 + 64, &[65, 1]), (Some(0), Some(0)), "kept");
-        assert_eq!(left(20 + 128, &[65, 65]), (Some(0), Some(0)), "of both");
-        let dead = Some(10_000 - 64);
-        assert_eq!(left(20 + 10_000, &[10_001, 1]), (dead, dead));
+        assert_eq!(left(20 + 10, &[(11, 10), (1, 0)]), (Some(0), Some(0)));
+        assert_eq!(left(20 + 20, &[(11, 10), (11, 10)]), (Some(0), Some(0)));
+        // Ten streams at once, and 64 connections: 54 of them are dead, whatever the server may have.
+        let dead = (Some(54), Some(54));
+        assert_eq!(left(20 + 64, &[(65, 10), (1, 0)]), dead);
+        assert_eq!(left(20 + 10 + 54, &[(11, 10), (55, 0)]), dead, "unused");
+    }
+
+    #[test]
+    fn what_an_upstream_does_not_count_is_not_taken_away() {
+        assert_eq!(kept(&[UpstreamStats::default()]), None);
+        assert_eq!(kept(&[]), Some(0));
     }
 
     #[test]

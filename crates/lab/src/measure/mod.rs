@@ -4,6 +4,7 @@ mod accumulated;
 mod backlog;
 mod bulkhead;
 mod collector;
+mod count;
 mod distribution;
 pub mod gauges;
 mod hang_ups;
@@ -29,6 +30,7 @@ mod watch;
 
 pub use backlog::{LATER, LEAST_WATCH};
 pub use collector::{Collector, Event, Pids, Recorded, Resources, Setup};
+pub use count::Count;
 pub use distribution::{Censored, distribution, histogram, lateness, record};
 pub use hang_ups::{HangUp, HangUpEnding, HangUpEvent, HangUpRecorder, ROW_ID, Release};
 pub use kubelet::{KubeletEvent, KubeletRecorder};

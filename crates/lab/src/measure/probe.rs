@@ -3,6 +3,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use reqwest::header::{CONNECTION, HeaderMap};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -17,6 +18,8 @@ pub struct Endpoint {
     pub name: String,
     /// Whole URL.
     pub url: String,
+    /// Sent with each check; values may be secrets.
+    pub headers: HeaderMap,
 }
 
 /// An open-loop probe with an OS thread and a runtime of its own, so that the saturation of the load
@@ -148,8 +151,10 @@ async fn check(
 ) {
     let sent = Instant::now();
     let due = shared.segments.origin() + Duration::from_micros(due_us);
+    let asked = &shared.endpoints[endpoint];
+    let request = shared.client.get(&asked.url).headers(asked.headers.clone());
     let outcome = tokio::select! {
-        outcome = ask(&shared.client, &shared.endpoints[endpoint].url, shared.keep_alive) => outcome,
+        outcome = ask(request, shared.keep_alive) => outcome,
         () = tokio::time::sleep_until((due + shared.timeout).into()) => Outcome::Timeout,
         _ = cut.wait_for(|cut| *cut) => Outcome::Aborted,
     };
@@ -171,14 +176,13 @@ async fn check(
     let _ = shared.results.send(Event::Tick(tick));
 }
 
-/// Asks once, as a kubelet does: success is a status from 200 to 399 and a whole answer.
+/// Sends a check once, as a kubelet does: success is a status from 200 to 399 and a whole answer.
 ///
 /// # Cancel safety
 /// Safe: dropping the future closes the connection.
-pub async fn ask(client: &reqwest::Client, url: &str, keep_alive: bool) -> Outcome {
-    let mut request = client.get(url);
+pub async fn ask(mut request: reqwest::RequestBuilder, keep_alive: bool) -> Outcome {
     if !keep_alive {
-        request = request.header(reqwest::header::CONNECTION, "close");
+        request = request.header(CONNECTION, "close");
     }
     let answer = request.send().await;
     match answer {

@@ -10,6 +10,9 @@ pub struct ProcessSample {
     pub pid: u32,
     /// Resident memory.
     pub rss_bytes: u64,
+    /// Most memory that was ever resident, since the process started; only of one that started with its
+    /// cell, since that of another may be from before it.
+    pub rss_peak_bytes: Option<u64>,
     /// CPU time since it started.
     pub cpu_us: u64,
     /// Time that its threads wanted to run and had no core, since each started, if known.
@@ -47,7 +50,9 @@ impl ProcessUsage {
     pub fn add(&mut self, at_us: u64, sample: ProcessSample, in_hold: bool) {
         self.pid = Some(sample.pid);
         self.last = Some(sample);
-        self.peak.rss_bytes = self.peak.rss_bytes.max(sample.rss_bytes);
+        // Between two looks there may have been more than in either.
+        let ever = sample.rss_peak_bytes.unwrap_or(0).max(sample.rss_bytes);
+        self.peak.rss_bytes = self.peak.rss_bytes.max(ever);
         self.peak.threads = self.peak.threads.max(sample.threads);
         self.peak.fds = self.peak.fds.max(sample.fds);
         let cpu_us = self.cpu_us.add(sample.pid, sample.cpu_us);
@@ -148,7 +153,33 @@ pub fn host() -> Host {
     }
 }
 
-pub use platform::{busy_and_total, core_wait_us, sample, started_ticks};
+pub use platform::{
+    busy_and_total, core_wait_us, cpu_of_ended_children_us, descendants, rss_peak_bytes, sample,
+    started_ticks,
+};
+
+/// More processes than this are not looked at.
+const MOST_PROCESSES: usize = 64;
+
+impl ProcessSample {
+    /// A look at a process and at another that belongs to it, together.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            pid: self.pid,
+            rss_bytes: self.rss_bytes + other.rss_bytes,
+            // They need not have had theirs at the same time.
+            rss_peak_bytes: None,
+            cpu_us: self.cpu_us + other.cpu_us,
+            core_wait_us: self
+                .core_wait_us
+                .zip(other.core_wait_us)
+                .map(|(one, other)| one + other),
+            threads: self.threads + other.threads,
+            fds: self.fds + other.fds,
+        }
+    }
+}
 
 #[cfg(target_os = "linux")]
 mod platform {
@@ -166,11 +197,52 @@ mod platform {
         Some(ProcessSample {
             pid,
             rss_bytes: stat.rss * procfs::page_size(),
+            rss_peak_bytes: None,
             cpu_us: (stat.utime + stat.stime) * us_per_tick,
             core_wait_us: None,
             threads: stat.num_threads.try_into().unwrap_or(0),
             fds: process.fd_count().unwrap_or(0) as u64,
         })
+    }
+
+    /// CPU time of those children of `pid` that are gone: with that of those that are not, it never
+    /// falls.
+    #[must_use]
+    pub fn cpu_of_ended_children_us(pid: u32) -> u64 {
+        let stat = pid.try_into().ok().map(Process::new);
+        let stat = stat.and_then(Result::ok).map(|process| process.stat());
+        let ticks = stat
+            .and_then(Result::ok)
+            .map_or(0, |stat| stat.cutime + stat.cstime);
+        u64::try_from(ticks).unwrap_or(0) * (1_000_000 / procfs::ticks_per_second().max(1))
+    }
+
+    /// Children of `pid`, and theirs; of a server with worker processes these are the workers.
+    #[must_use]
+    pub fn descendants(pid: u32) -> Vec<u32> {
+        let mut found = Vec::new();
+        let mut next = vec![pid];
+        while let Some(parent) = next.pop()
+            && found.len() < super::MOST_PROCESSES
+        {
+            let process = parent.try_into().ok().map(Process::new);
+            let tasks = process.and_then(Result::ok).map(|process| process.tasks());
+            let tasks = tasks.and_then(Result::ok).into_iter().flatten().flatten();
+            let children: Vec<u32> = tasks
+                .filter_map(|task| task.children().ok())
+                .flatten()
+                .collect();
+            found.extend(&children);
+            next.extend(children);
+        }
+        found
+    }
+
+    /// Most memory of `pid` that was ever resident, since it started, its start-up included.
+    #[must_use]
+    pub fn rss_peak_bytes(pid: u32) -> Option<u64> {
+        let status = Process::new(pid.try_into().ok()?).ok()?.status().ok()?;
+        status.vmhwm.map(|kibibytes| kibibytes * 1024)
     }
 
     /// Time that the threads of `pid` wanted to run and had no core, since each started.
@@ -236,6 +308,24 @@ mod platform {
 
     /// Unknown here.
     #[must_use]
+    pub fn cpu_of_ended_children_us(_pid: u32) -> u64 {
+        0
+    }
+
+    /// Unknown here.
+    #[must_use]
+    pub fn descendants(_pid: u32) -> Vec<u32> {
+        Vec::new()
+    }
+
+    /// Unknown here.
+    #[must_use]
+    pub fn rss_peak_bytes(_pid: u32) -> Option<u64> {
+        None
+    }
+
+    /// Unknown here.
+    #[must_use]
     pub fn core_wait_us(_pid: u32) -> Option<u64> {
         None
     }
@@ -291,6 +381,37 @@ mod tests {
         // 300 ms in the 3 s of the hold.
         assert_eq!(figures.cpu_percent, Some(10.0));
         assert_eq!(usage.core_wait_percent(), None);
+    }
+
+    #[test]
+    fn a_peak_between_two_looks_is_seen_where_it_is_of_the_cell() {
+        let figures = |ever: Option<u64>| {
+            let mut usage = ProcessUsage::new(Some(7));
+            for (rss_bytes, rss_peak_bytes) in [(100, ever.map(|_| 100)), (90, ever)] {
+                let sample = ProcessSample {
+                    pid: 7,
+                    rss_bytes,
+                    rss_peak_bytes,
+                    ..ProcessSample::default()
+                };
+                usage.add(0, sample, true);
+            }
+            let figures = usage.figures();
+            (figures.rss_peak_bytes, figures.rss_end_bytes)
+        };
+        assert_eq!(figures(Some(500)), (Some(500), Some(90)));
+        assert_eq!(figures(None), (Some(100), Some(90)));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_that_was_given_back_stays_in_the_peak() {
+        const BYTES: u64 = 64 << 20;
+        let me = std::process::id();
+        let peak = || rss_peak_bytes(me).expect("of this process");
+        let before = sample(me).expect("of this process").rss_bytes;
+        drop(std::hint::black_box(vec![1_u8; BYTES as usize]));
+        assert!(peak() >= before + BYTES * 9 / 10, "{} of {before}", peak());
     }
 
     #[test]

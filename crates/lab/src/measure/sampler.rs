@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::Segments;
 use super::collector::{Event, Pids, Resources};
 use super::gauges::{ServerGauges, UpstreamStats};
-use super::resources::{ProcessSample, busy_and_total, core_wait_us, sample};
+use super::resources::{
+    ProcessSample, busy_and_total, core_wait_us, cpu_of_ended_children_us, descendants,
+    rss_peak_bytes, sample,
+};
+use super::{Count, Segments};
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_millis(250);
@@ -24,8 +27,8 @@ pub struct Sources {
     pub gauges: Option<String>,
     /// Base URL of the upstream, if it is the lab's own.
     pub upstream: Option<String>,
-    /// URL of another's document, and the pointer in it to the number of open streams.
-    pub count: Option<(String, String)>,
+    /// Where another says how many streams it has open.
+    pub count: Option<Count>,
     /// Base URL of the one behind it, if there is one.
     pub fallback: Option<String>,
     /// The cell's clock.
@@ -49,13 +52,34 @@ impl Sources {
             ticks.tick().await;
             // Without a collector there is nobody to report to.
             let _ = results.send(Event::Resources(Resources {
-                server: self.pids.server.get().and_then(look),
+                server: self.pids.server.get().and_then(|pid| self.look(pid)),
                 upstream: self.pids.upstream.and_then(sample),
                 lab: sample(std::process::id()),
                 host: busy_and_total(),
             }));
             self.ask(&results).await;
         }
+    }
+
+    /// A look at the server: at the lab's own with its peak of memory, which is of this cell, since it
+    /// was started for it; at one that is not, with its worker processes.
+    fn look(&self, pid: u32) -> Option<ProcessSample> {
+        let own = look(pid)?;
+        if self.gauges.is_some() {
+            return Some(ProcessSample {
+                rss_peak_bytes: rss_peak_bytes(pid),
+                ..own
+            });
+        }
+        let workers = descendants(pid);
+        let ended = |pid: &u32| cpu_of_ended_children_us(*pid);
+        let ended: u64 = workers.iter().chain([&pid]).map(ended).sum();
+        let all = workers.into_iter().filter_map(look);
+        let all = all.fold(own, ProcessSample::with);
+        Some(ProcessSample {
+            cpu_us: all.cpu_us + ended,
+            ..all
+        })
     }
 
     /// Asks the server and the upstream once.
@@ -83,10 +107,9 @@ impl Sources {
     }
 
     async fn stats(&self) -> Option<UpstreamStats> {
-        if let Some((url, pointer)) = &self.count {
-            let document: serde_json::Value = get(&self.client, url.clone()).await?;
+        if let Some(count) = &self.count {
             return Some(UpstreamStats {
-                open: document.pointer(pointer)?.as_u64()?,
+                open: count.ask(&self.client).await.ok()?,
                 ..UpstreamStats::default()
             });
         }
@@ -109,16 +132,14 @@ impl Sources {
         get(&self.client, format!("{}/gauges", self.gauges.as_ref()?)).await
     }
 
-    /// Of each upstream the connections that carry no stream, the lab's own one included; `None` if an
-    /// upstream does not tell.
-    pub(super) async fn idle_connections(&self) -> Option<Vec<u64>> {
+    /// What each of the lab's own upstreams says of itself; `None` if one of them does not answer.
+    pub(super) async fn stats_of_all(&self) -> Option<Vec<UpstreamStats>> {
         let _looking = self.looking.lock().await;
-        let mut idle = Vec::new();
+        let mut all = Vec::new();
         for upstream in self.upstreams() {
-            let stats: UpstreamStats = get(&self.client, format!("{upstream}/stats")).await?;
-            idle.push(stats.connections?.saturating_sub(stats.open));
+            all.push(get(&self.client, format!("{upstream}/stats")).await?);
         }
-        Some(idle)
+        Some(all)
     }
 }
 

@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use reqwest::header::HeaderMap;
+
 use super::processes::{Stage, start};
 use super::server::Gone;
 use super::summarise::Frame;
@@ -11,7 +13,7 @@ use crate::measure::{
     Collector, Endpoint, Event, HangUpEvent, LEVELS_TAKE, Levels, Pids, Prober, Segment, Segments,
     Setup, Sources, read_ledgers,
 };
-use crate::scenario::{Cell, HangUps, Scenario, Target, Variant};
+use crate::scenario::{Cell, HangUps, Scenario, Variant};
 use crate::show::progress::{Place, Progress, View};
 use crate::stage::{Child, Records, StageError};
 use crate::summary::{Forecast, State, Summary, probe_rank};
@@ -135,11 +137,12 @@ impl<'a> Experiment<'a> {
             .map(|(name, path)| Endpoint {
                 name: name.clone(),
                 url: format!("{base}{path}"),
+                headers: HeaderMap::new(),
             })
             .collect();
         endpoints.sort_by_key(|endpoint| probe_rank(&endpoint.name));
         if let Some(target) = &cell.target {
-            endpoints = target::endpoints(target);
+            endpoints = target::endpoints(target)?;
         }
         let names: Vec<_> = endpoints
             .iter()
@@ -170,7 +173,10 @@ impl<'a> Experiment<'a> {
             pids,
             gauges: stage.gauges.clone(),
             upstream: stage.upstream.as_ref().map(|child| child.url("listening")),
-            count: cell.target.as_ref().and_then(Target::upstream),
+            count: match &cell.target {
+                Some(target) => target::count(target)?,
+                None => None,
+            },
             fallback: stage.fallback.as_ref().map(|child| child.url("listening")),
             segments: segments.clone(),
             client: task.reach.client(true)?,
@@ -230,7 +236,7 @@ impl<'a> Experiment<'a> {
             self.pass("baseline", end, directory, name, |_| false)
                 .await?;
             if self.collector.recorded().hang_ups.is_warm() {
-                let levels = Levels::read(&self.sources, cell.server.max_upstream).await;
+                let levels = Levels::read(&self.sources).await;
                 self.tell(HangUpEvent::Before(levels));
             }
         }
@@ -267,7 +273,7 @@ impl<'a> Experiment<'a> {
         })
         .await?;
         if cell.load.hang_ups.is_some() {
-            let levels = Levels::read(&self.sources, cell.server.max_upstream).await;
+            let levels = Levels::read(&self.sources).await;
             let ledger = read_ledgers(&self.sources.client, &self.sources.upstreams()).await;
             self.tell(HangUpEvent::After(levels, ledger));
         }

@@ -8,7 +8,7 @@ use crate::judge::capacity;
 use crate::measure::{Event, Part, Segment};
 use crate::scenario::Target;
 use crate::stage::StageError;
-use crate::summary::State;
+use crate::summary::{State, Summary};
 use crate::units::us;
 
 /// How long the first stream of all may take until its first byte.
@@ -46,19 +46,27 @@ impl Experiment<'_> {
         self.look().await;
         let before = self.collector.recorded().step().upstream_open;
         self.frame.upstream_open_before.set(before);
-        let give_up_at = Instant::now() + target.max_time;
+        let over_at = Instant::now() + target.max_time;
+        let after_steps = target.time_after_steps(task.cell.probe.timeout);
+        let time_left = || over_at.saturating_duration_since(Instant::now());
         let mut hold = task.cell.phases.hold;
         let (mut last, mut open) = (0, 0);
         for (n, step) in task.cell.steps.iter().enumerate() {
             let count = step.streams.unwrap_or(open);
             // A step that would not be over in time is not begun, but for that of one stream alone.
-            let left = give_up_at.saturating_duration_since(Instant::now());
+            let again = ramp_of(count, target.max_rate);
+            let left = time_left().saturating_sub(after_steps + again);
             if n > 0 && left < ramp_of(count - open, target.max_rate) + hold {
                 self.frame.not_begun.set(Some(count));
                 break;
             }
-            self.rise((n, open..count), &plan, directory, (name, hold.min(left)))
-                .await?;
+            self.rise(
+                (n, open..count),
+                &plan,
+                directory,
+                (name, hold.min(left), self.first_byte_within(target)),
+            )
+            .await?;
             (last, open) = (n, count);
             if n == 0 {
                 hold = hold.max(self.first_stream(target)? * HOLD_PER_TTFT);
@@ -76,7 +84,7 @@ impl Experiment<'_> {
         self.frame
             .held_up
             .set(waited.saturating_sub(u64::from(open)));
-        self.tail(last, directory, name).await?;
+        self.tail(last, target, directory, name).await?;
         let summary = self.summarise(State::Running, None);
         let served = match (capacity::of(&summary), summary.steps.last()) {
             (Some(capacity), _) => capacity.streams,
@@ -87,22 +95,40 @@ impl Experiment<'_> {
             .await?;
         if target.hang_up && served > 0 {
             let count = u32::try_from(served).unwrap_or(open).min(open);
+            let most = self.time_for_afresh(target, &summary);
+            if ramp_of(count, target.max_rate) + LEAD + most > time_left() {
+                self.frame.not_afresh.set(true);
+                return Ok(());
+            }
             self.frame
                 .after_hang_up
                 .set(Some((last + 1, u64::from(count))));
-            self.afresh((last + 1, count), &plan, (target, directory, name))
+            self.afresh((last + 1, count, most), &plan, (target, directory, name))
                 .await?;
         }
         Ok(())
     }
 
-    /// One step: further slots, and a hold with all of them.
+    fn first_byte_within(&self, target: &Target) -> Duration {
+        let after = target.time_after_steps(self.frame.task.cell.probe.timeout);
+        FIRST_BYTE_WITHIN.min(target.max_time.saturating_sub(after))
+    }
+
+    /// How long streams that are asked for afresh may take until they are served: who waits for less
+    /// than what is long is not told from who has just begun.
+    fn time_for_afresh(&self, target: &Target, summary: &Summary) -> Duration {
+        let long = Duration::from_micros(capacity::long_us(summary).unwrap_or(0));
+        target.settle.max(long + LEAST_LOOK)
+    }
+
+    /// One step: further slots, and a hold with all of them; with the first one, as long as its first
+    /// byte may take.
     async fn rise(
         &mut self,
         (n, slots): (usize, std::ops::Range<u32>),
         plan: &StreamPlan,
         directory: &mut RunDirectory,
-        (name, hold): (&str, Duration),
+        (name, hold, first_byte_within): (&str, Duration, Duration),
     ) -> Result<(), Stop> {
         let label = slots.end;
         let ramp = self.join(n, slots, plan)?;
@@ -116,7 +142,7 @@ impl Experiment<'_> {
         .await?;
         let end = ramp + hold;
         let most = if n == 0 {
-            end.max(ramp + FIRST_BYTE_WITHIN)
+            end.max(ramp + first_byte_within)
         } else {
             end
         };
@@ -190,7 +216,7 @@ impl Experiment<'_> {
             None if figures.refused > 0 => format!("cannot reach {url}, or it ends the connection"),
             None => format!(
                 "{url} has not sent a byte in {} s, with one client: it hangs already",
-                FIRST_BYTE_WITHIN.as_secs()
+                self.first_byte_within(target).as_secs()
             ),
         };
         Err(Stop::Environment(StageError::Target(problem)))
@@ -200,6 +226,7 @@ impl Experiment<'_> {
     async fn tail(
         &mut self,
         last: usize,
+        target: &Target,
         directory: &mut RunDirectory,
         name: &str,
     ) -> Result<(), Stop> {
@@ -207,8 +234,8 @@ impl Experiment<'_> {
             .frame
             .segments
             .begin(Part::of(Some(last), Segment::Tail));
-        let timeout = self.frame.task.cell.probe.timeout;
-        let end = Duration::from_micros(begun) + timeout + Duration::from_secs(1);
+        let tail = target.tail(self.frame.task.cell.probe.timeout);
+        let end = Duration::from_micros(begun) + tail;
         self.pass("tail", end, directory, name, |this| {
             let now = this.frame.segments.now_us();
             let recorded = this.collector.recorded();
@@ -252,7 +279,7 @@ impl Experiment<'_> {
     /// over.
     async fn afresh(
         &mut self,
-        (n, count): (usize, u32),
+        (n, count, most): (usize, u32, Duration),
         plan: &StreamPlan,
         (target, directory, name): (&Target, &mut RunDirectory, &str),
     ) -> Result<(), Stop> {
@@ -263,9 +290,6 @@ impl Experiment<'_> {
             .steps
             .last()
             .is_some_and(|step| capacity::is_told_by_ends(&summary, step));
-        // Who waits for less is not told from who has just begun.
-        let long = Duration::from_micros(capacity::long_us(&summary).unwrap_or(0));
-        let most = target.settle.max(long + LEAST_LOOK);
         let count = u64::from(count);
         self.pass("afresh", ramp + most, directory, name, |this| {
             let now = Duration::from_micros(this.frame.segments.now_us());

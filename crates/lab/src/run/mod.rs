@@ -111,7 +111,7 @@ pub async fn run(
             command: &plan.command,
             forecast: forecast(Question {
                 cell: turn.cell,
-                model: variant.model,
+                variant,
                 seed: plan.scenario.seed,
                 parse: plan.calibration.parse(turn.cell),
             }),

@@ -20,6 +20,8 @@ pub(super) struct Stage {
     /// Base URLs of the server, the same after a restart.
     pub listening: String,
     pub gauges: Option<String>,
+    /// The last to go: until then a process may write there.
+    _scratch: Option<Scratch>,
 }
 
 impl Stage {
@@ -103,6 +105,7 @@ pub(super) async fn start(
     }
     args.extend(parameters.args.iter().cloned());
     args.extend(task.variant.args.iter().cloned());
+    let scratch = Scratch::fill_in(&mut args, folder)?;
     let pod = Pod::start(
         Spec {
             name: task.variant.server.clone(),
@@ -121,6 +124,7 @@ pub(super) async fn start(
         guarded: None,
         listening: format!("http://{listen_at}"),
         gauges: Some(format!("http://{gauges_at}")),
+        _scratch: scratch,
     })
 }
 
@@ -149,6 +153,7 @@ async fn target_stage(
         guarded,
         listening: String::new(),
         gauges: None,
+        _scratch: None,
     })
 }
 
@@ -164,5 +169,71 @@ fn upstream_spec(seed: u64, args: &[String], log: PathBuf) -> Spec {
             .collect(),
         announces: vec!["listening"],
         log,
+    }
+}
+
+/// A folder for what a server writes and nobody keeps, beside the records of its cell: a real one, on
+/// the disk that the records are on. It goes with all that is in it when this is dropped.
+#[derive(Debug)]
+struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// What stands for such a folder in a flag of a server, as in `--log-bodies {folder}/bodies.log`.
+    const PLACEHOLDER: &str = "{folder}";
+
+    /// Puts a folder below `folder` in the place of every placeholder; makes none if there is none.
+    fn fill_in(args: &mut [String], folder: &Path) -> Result<Option<Self>, StageError> {
+        let path = folder.join("scratch");
+        let mut scratch = None;
+        for arg in args
+            .iter_mut()
+            .filter(|arg| arg.contains(Self::PLACEHOLDER))
+        {
+            if scratch.is_none() {
+                scratch = Some(Self::create(path.clone())?);
+            }
+            *arg = arg.replace(Self::PLACEHOLDER, &path.to_string_lossy());
+        }
+        Ok(scratch)
+    }
+
+    fn create(path: PathBuf) -> Result<Self, StageError> {
+        match std::fs::create_dir_all(&path) {
+            Ok(()) => Ok(Self { path }),
+            Err(source) => Err(StageError::Write { path, source }),
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Gone already, or the disk does not let go of it: neither is worth a run.
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placeholder_is_a_folder_that_goes_with_what_was_written_to_it() {
+        let cell = tempfile::tempdir().expect("a folder");
+        let flags = |last: &str| ["--x", "1", last].map(str::to_owned);
+        let mut args = flags("--log={folder}/a.log");
+        let scratch = Scratch::fill_in(&mut args, cell.path()).expect("made");
+        let path = cell.path().join("scratch/a.log");
+        assert_eq!(args, flags(&format!("--log={}", path.display())));
+        std::fs::write(&path, "a body").expect("there is a folder for it");
+        drop(scratch);
+        let left = || std::fs::read_dir(cell.path()).expect("readable").count();
+        assert_eq!(left(), 0);
+
+        let mut none = flags("/dev/null");
+        let scratch = Scratch::fill_in(&mut none, cell.path()).expect("nothing to make");
+        assert!(scratch.is_none() && none == flags("/dev/null"));
+        assert_eq!(left(), 0);
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Frame<'a> {
     pub held_up: Cell<u64>,
     /// Of a target: the streams of the step that `max_time` left no time for.
     pub not_begun: Cell<Option<u32>>,
+    /// Of a target: whether `max_time` left no time to ask for streams afresh.
+    pub not_afresh: Cell<bool>,
     /// Of a target: the number of the step in which streams are asked for afresh, and of how many.
     pub after_hang_up: Cell<Option<(usize, u64)>>,
 }
@@ -65,6 +67,7 @@ impl<'a> Frame<'a> {
             upstream_open_before: Cell::default(),
             held_up: Cell::default(),
             not_begun: Cell::default(),
+            not_afresh: Cell::default(),
             after_hang_up: Cell::default(),
         }
     }
@@ -148,10 +151,9 @@ impl<'a> Frame<'a> {
         summary.forecast = rows;
         let of_steps = steps::diagnosis(&summary.steps).filter(|_| summary.attach.is_none());
         summary.diagnosis = of_steps.unwrap_or_else(|| diagnosis::diagnose(&summary));
-        summary.expectations =
-            expectations::judge(&task.variant.expectations(&task.cell.name), &summary);
+        summary.expectations = expectations::judge(&task.variant.expectations(task.cell), &summary);
         if !task.cell.shortened {
-            summary.claims = field::judge(&task.variant.field_reports(&task.cell.name), &summary);
+            summary.claims = field::judge(&task.variant.field_reports(task.cell), &summary);
         }
         summary
     }

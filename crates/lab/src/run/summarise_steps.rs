@@ -68,6 +68,13 @@ impl Frame<'_> {
                 summary.quality.reasons.push(missing);
             }
         }
+        if self.not_afresh.get() {
+            summary.quality.remarks.push(
+                "nothing was asked for afresh after the hang-up, as --max-time would have been over \
+                 before it: give more, to see what does not come back"
+                    .to_owned(),
+            );
+        }
         summary.quality.valid = summary.quality.reasons.is_empty();
         let held_up = self.held_up.get();
         if let Some(target) = self.task.cell.target.as_ref().filter(|_| held_up > 0) {

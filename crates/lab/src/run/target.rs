@@ -1,10 +1,13 @@
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 
-use crate::drive::{Pace, StreamPlan, StreamRequest};
-use crate::http::{Reach, root_cause};
-use crate::measure::Endpoint;
+use crate::drive::{Pace, Reading, StreamPlan, StreamRequest};
+use crate::http::{Reach, bearer, headers, root_cause};
+use crate::measure::{Count, Endpoint};
 use crate::reach::redacted_url;
 use crate::scenario::Target;
 use crate::stage::{Guarded, StageError};
@@ -27,16 +30,13 @@ pub(super) async fn first_look(
         .client(false)
         .map_err(|error| StageError::Target(format!("{error:#}")))?;
     let ready_by = Instant::now() + target.ready_within;
-    for url in target.endpoints().into_values() {
+    for Endpoint { url, headers, .. } in endpoints(target)? {
         loop {
-            let answer = client.get(&url).timeout(PATIENCE).send().await;
+            let request = client.get(&url).headers(headers.clone());
+            let answer = request.timeout(PATIENCE).send().await;
             let problem = match answer {
                 Ok(answer) if answer.status().as_u16() < 400 => break,
-                Ok(answer) => format!(
-                    "{} is answered with {}",
-                    redacted_url(&url),
-                    answer.status()
-                ),
+                Ok(answer) => refused(target, &url, answer.status()),
                 Err(error) => {
                     let why = root_cause(&error.without_url());
                     format!("cannot reach {}: {why}", redacted_url(&url))
@@ -53,18 +53,88 @@ pub(super) async fn first_look(
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+    if let Some(count) = count(target)? {
+        // What cannot be read would be left out of the verdict without a word.
+        count.ask(&client).await.map_err(|problem| {
+            StageError::Target(format!("--upstream-stats: {problem}; give URL#/POINTER"))
+        })?;
+    }
     Ok(())
 }
 
+fn refused(target: &Target, url: &str, status: StatusCode) -> String {
+    let answered = format!("{} is answered with {status}", redacted_url(url));
+    if !matches!(status.as_u16(), 401 | 403) {
+        return answered;
+    }
+    if is_of_one_origin(url, &target.stream) {
+        return format!("{answered}: give a token that is allowed, by --bearer-env or --header");
+    }
+    format!(
+        "{answered}: headers and token are sent to the stream's host and port only; give a health \
+         URL of these, or one that asks for no token"
+    )
+}
+
+/// Whether two URLs have scheme, host and port in common.
+fn is_of_one_origin(one: &str, other: &str) -> bool {
+    let parsed = |text: &str| text.parse::<reqwest::Url>().ok();
+    parsed(one)
+        .zip(parsed(other))
+        .is_some_and(|(one, other)| one.origin() == other.origin())
+}
+
 /// The health checks of a target, in the order in which they are shown.
-pub(super) fn endpoints(target: &Target) -> Vec<Endpoint> {
-    let mut endpoints: Vec<_> = target
-        .endpoints()
-        .into_iter()
-        .map(|(name, url)| Endpoint { name, url })
-        .collect();
+///
+/// # Errors
+/// If the token cannot be read, or a header is none.
+pub(super) fn endpoints(target: &Target) -> Result<Vec<Endpoint>, StageError> {
+    let mut endpoints = Vec::new();
+    for (name, url) in target.endpoints() {
+        let headers = headers_for(target, &url)?;
+        endpoints.push(Endpoint { name, url, headers });
+    }
     endpoints.sort_by_key(|endpoint| probe_rank(&endpoint.name));
-    endpoints
+    Ok(endpoints)
+}
+
+/// Where the upstream of a target says how many streams it has open.
+///
+/// # Errors
+/// As [`endpoints`].
+pub(super) fn count(target: &Target) -> Result<Option<Count>, StageError> {
+    let Some((url, pointer)) = target.upstream() else {
+        return Ok(None);
+    };
+    let headers = headers_for(target, &url)?;
+    Ok(Some(Count {
+        url,
+        pointer,
+        headers,
+    }))
+}
+
+/// What is sent beside a stream's request to a URL of the same origin; another's does not get to see
+/// what may be secrets.
+fn headers_for(target: &Target, url: &str) -> Result<HeaderMap, StageError> {
+    if !is_of_one_origin(url, &target.stream) {
+        return Ok(HeaderMap::new());
+    }
+    let numbered = |(name, value): (String, String)| (name, value.replace("{n}", "0"));
+    let make = || {
+        let given = with_token(target)?.into_iter().map(numbered);
+        headers(&given.collect::<BTreeMap<_, _>>())
+    };
+    make().map_err(|error: anyhow::Error| StageError::Target(format!("{error:#}")))
+}
+
+/// The headers of a target, the bearer token among them.
+fn with_token(target: &Target) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut headers = target.headers.clone();
+    if let Some(name) = &target.bearer_env {
+        headers.insert("authorization".to_owned(), bearer(name)?);
+    }
+    Ok(headers)
 }
 
 /// The plan of all slots of a target; each step takes some of them.
@@ -73,12 +143,7 @@ pub(super) fn endpoints(target: &Target) -> Vec<Endpoint> {
 /// If the body or the token cannot be read, or a URL or a header is none.
 pub(super) fn plan(target: &Target, reach: &Reach) -> Result<StreamPlan, StageError> {
     let make = || {
-        let mut headers = target.headers.clone();
-        if let Some(name) = &target.bearer_env {
-            let token = std::env::var(name)
-                .map_err(|_| anyhow::anyhow!("the environment variable {name} holds no token"))?;
-            headers.insert("authorization".to_owned(), format!("Bearer {token}"));
-        }
+        let mut headers = with_token(target)?;
         let body = match &target.body {
             None => None,
             Some(path) => {
@@ -99,7 +164,7 @@ pub(super) fn plan(target: &Target, reach: &Reach) -> Result<StreamPlan, StageEr
             stall_after: STALL_AFTER,
             cohort_header: None,
             assignment: None,
-            needs_marker: false,
+            reading: Reading::Any,
             slots: Some(Pace::new(target.max_rate)),
         })
     };

@@ -45,6 +45,16 @@ pub struct Cell {
     pub steps: Vec<Step>,
 }
 
+/// One of the two forms of a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// As long as it takes.
+    Full,
+    /// What `--quick` runs.
+    Quick,
+}
+
 /// Flags of the server under test.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,6 +137,10 @@ impl Load {
     }
 }
 
+/// Checks that a hold must have before its p99 says anything, and with it whether health stayed flat:
+/// five beyond the percentile.
+pub const LEAST_CHECKS: u64 = 500;
+
 /// The health checks, open loop.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -161,6 +175,22 @@ pub struct Phases {
 }
 
 impl Cell {
+    /// Whether it is of the short form of its scenario.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        if self.quick || self.shortened {
+            Form::Quick
+        } else {
+            Form::Full
+        }
+    }
+
+    /// Checks of each endpoint that are due in a hold, be it of the cell or of one of its steps.
+    #[must_use]
+    pub fn checks_in_hold(&self) -> u64 {
+        (self.probe.rate * self.phases.hold.as_secs_f64()).round() as u64
+    }
+
     /// What is asked in a step.
     #[must_use]
     pub fn load_of(&self, step: &Step) -> Load {
@@ -271,6 +301,12 @@ impl Cell {
                 "steps",
                 self.steps.iter().all(|step| step.action.is_none()),
                 "no actions at a target",
+            ),
+            range(
+                "target.max_time",
+                target.max_time
+                    >= Duration::from_secs(1) + target.time_after_steps(self.probe.timeout),
+                "2s, the checks' timeout and, unless `hang_up` is off, twice `settle` at least",
             ),
             range(
                 "steps.streams",

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use toml::Table;
 
-use super::{Expectation, Model, Value};
+use super::{Expectation, Form, Model, Value};
 
 /// A scenario file, as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -104,6 +104,8 @@ pub(super) struct Expect {
     pub variant: Names,
     /// Names of cells; all of them if absent.
     pub cells: Option<Vec<String>>,
+    /// Of which form of the scenario; of both if absent.
+    pub form: Option<Form>,
     /// Each `<metric> <operator> <value>`.
     pub that: Vec<Expectation>,
 }
@@ -119,12 +121,25 @@ pub(super) struct FieldReport {
     pub metric: String,
     /// What was reported.
     pub reported: Value,
+    /// A class of the same requests whose one client waits for each answer, so that it can be told
+    /// whether such a client is where the figure comes from.
+    pub closed_loop: Option<String>,
 }
 
-/// Something that no forecast can hold for.
+/// Something that no forecast can hold for. With `rows` these are not forecast, for the variants and
+/// cells that it names; without, nothing is taken away, because nothing is forecast of it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NoForecast {
+    /// All of them if absent.
+    pub variant: Option<Names>,
+    /// Names of cells; all of them if absent.
+    pub cells: Option<Vec<String>>,
+    /// Of which form of the scenario; of both if absent.
+    pub form: Option<Form>,
+    /// Names of rows of the forecast.
+    #[serde(default)]
+    pub rows: Vec<String>,
     /// What is not forecast.
     pub what: String,
     /// Why not.

@@ -17,7 +17,9 @@ mod step;
 mod streams;
 mod target;
 
-pub use cell::{Cell, Load, Phases, Probe, Runtime, ServerParameters, UpstreamParameters};
+pub use cell::{
+    Cell, Form, LEAST_CHECKS, Load, Phases, Probe, Runtime, ServerParameters, UpstreamParameters,
+};
 pub use duration::Time;
 pub use expectation::{Expectation, Operator, Value};
 pub use hang_ups::{HangUpStage, HangUps, Leave};

@@ -10,6 +10,10 @@ pub enum Model {
     ThreadPerChunk,
     /// A client that is built for the request, on the event loop; then nothing.
     ClientPerRequest,
+    /// A thread of the blocking pool for an instant, to look up the name of the upstream; then nothing.
+    NameLookup,
+    /// One of a client's few connections, for the whole stream; nothing of the server.
+    CappedClient,
     /// The worker that read a body, while it is parsed.
     ParseOnWorker,
     /// A thread for computing, while a large body is parsed.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
 use super::file::{self, File};
-use super::{Cell, Expectation, Model, Step, Target, Value};
+use super::{Arrivals, Cell, Expectation, Form, LEAST_CHECKS, Model, Step, Target, Value};
 
 /// A validated scenario: every cell has every value, and every name that is used exists.
 #[derive(Clone, Debug)]
@@ -43,6 +43,7 @@ pub struct Variant {
     pub actions: bool,
     expectations: Vec<OfCells<Expectation>>,
     field_reports: Vec<OfCells<FieldReport>>,
+    unforecast: Vec<OfCells<Vec<String>>>,
 }
 
 /// A figure from the field, to be compared with this lab's own run.
@@ -52,6 +53,8 @@ pub struct FieldReport {
     pub metric: String,
     /// What was reported.
     pub reported: Value,
+    /// A class of the same requests, sent by a client that waits for each answer.
+    pub closed_loop: Option<String>,
 }
 
 /// Something that no forecast can hold for, said before it is run.
@@ -61,12 +64,28 @@ pub struct NoForecast {
     pub what: String,
     /// Why not.
     pub because: String,
+    scope: Scope,
 }
 
-/// Something that concerns some of the cells, or all of them.
+impl NoForecast {
+    /// Whether it is said of `cell`.
+    #[must_use]
+    pub fn concerns(&self, cell: &Cell) -> bool {
+        self.scope.has(cell)
+    }
+}
+
+/// Some of the cells, or all of them, in one form, or in both.
+#[derive(Clone, Debug, Default)]
+struct Scope {
+    cells: Option<BTreeSet<String>>,
+    form: Option<Form>,
+}
+
+/// Something that concerns some of the cells.
 #[derive(Clone, Debug)]
 struct OfCells<T> {
-    cells: Option<BTreeSet<String>>,
+    scope: Scope,
     what: T,
 }
 
@@ -85,35 +104,49 @@ impl Variant {
             model: Model::None,
             expectations: Vec::new(),
             field_reports: Vec::new(),
+            unforecast: Vec::new(),
         }
     }
 
     /// `condition` must not hold, in any cell.
     pub fn fail_if(&mut self, condition: &Expectation) {
         self.expectations.push(OfCells {
-            cells: None,
+            scope: Scope::default(),
             what: condition.negated(),
         });
     }
 
-    /// What must hold in the cell of this name.
+    /// What must hold in a cell.
     #[must_use]
-    pub fn expectations(&self, cell: &str) -> Vec<Expectation> {
+    pub fn expectations(&self, cell: &Cell) -> Vec<Expectation> {
         of_cell(&self.expectations, cell)
     }
 
-    /// What the field reports of the cell of this name.
+    /// What the field reports of a cell.
     #[must_use]
-    pub fn field_reports(&self, cell: &str) -> Vec<FieldReport> {
+    pub fn field_reports(&self, cell: &Cell) -> Vec<FieldReport> {
         of_cell(&self.field_reports, cell)
+    }
+
+    /// The rows that were said to have no forecast in a cell.
+    #[must_use]
+    pub fn unforecast(&self, cell: &Cell) -> Vec<String> {
+        of_cell(&self.unforecast, cell).concat()
     }
 }
 
-fn of_cell<T: Clone>(all: &[OfCells<T>], cell: &str) -> Vec<T> {
+fn of_cell<T: Clone>(all: &[OfCells<T>], cell: &Cell) -> Vec<T> {
     all.iter()
-        .filter(|one| one.cells.as_ref().is_none_or(|cells| cells.contains(cell)))
+        .filter(|one| one.scope.has(cell))
         .map(|one| one.what.clone())
         .collect()
+}
+
+impl Scope {
+    fn has(&self, cell: &Cell) -> bool {
+        let is_named = |names: &BTreeSet<String>| names.contains(&cell.name);
+        self.cells.as_ref().is_none_or(is_named) && self.form.is_none_or(|form| form == cell.form())
+    }
 }
 
 /// What is wrong with a file that has the right shape, and near which text it is.
@@ -153,6 +186,13 @@ pub(super) fn resolve(file: &File, text: String) -> Result<Scenario, Invalid> {
     unique("cell", cells.iter().map(|cell| &cell.name))?;
     let quick_cells = quick_cells(file, &cells)?;
     let variants = resolve_variants(file, &cells)?;
+    for cell in cells.iter().chain(&quick_cells) {
+        for variant in variants.iter().filter(|one| cell.has_variant(&one.name)) {
+            for expectation in variant.expectations(cell) {
+                check_can_be_judged(&expectation, variant, cell)?;
+            }
+        }
+    }
     for cell in &cells {
         for name in cell.variants.iter().flatten() {
             if !variants.iter().any(|variant| &variant.name == name) {
@@ -166,6 +206,17 @@ pub(super) fn resolve(file: &File, text: String) -> Result<Scenario, Invalid> {
             }
         }
     }
+    let mut no_forecast = Vec::new();
+    for one in &file.no_forecast {
+        no_forecast.push(NoForecast {
+            what: one.what.clone(),
+            because: one.because.clone(),
+            scope: Scope {
+                cells: known_cells("no_forecast", one.cells.as_ref(), &cells)?,
+                form: one.form,
+            },
+        });
+    }
     Ok(Scenario {
         name: file.name.clone(),
         title: file.title.clone(),
@@ -174,14 +225,7 @@ pub(super) fn resolve(file: &File, text: String) -> Result<Scenario, Invalid> {
         variants,
         cells,
         quick_cells,
-        no_forecast: file
-            .no_forecast
-            .iter()
-            .map(|one| NoForecast {
-                what: one.what.clone(),
-                because: one.because.clone(),
-            })
-            .collect(),
+        no_forecast,
     })
 }
 
@@ -370,6 +414,7 @@ fn resolve_variants(file: &File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid
             model: variant.model,
             expectations: Vec::new(),
             field_reports: Vec::new(),
+            unforecast: Vec::new(),
         });
     }
     for expect in &file.expect {
@@ -377,10 +422,14 @@ fn resolve_variants(file: &File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid
         for expectation in &expect.that {
             check_words(expectation, cells, names.as_ref())?;
         }
+        let scope = Scope {
+            cells: names,
+            form: expect.form,
+        };
         for variant in named("expect", &expect.variant, &mut variants)? {
             for expectation in &expect.that {
                 variant.expectations.push(OfCells {
-                    cells: names.clone(),
+                    scope: scope.clone(),
                     what: expectation.clone(),
                 });
             }
@@ -394,13 +443,34 @@ fn resolve_variants(file: &File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid
     }
     for report in &file.field_report {
         let names = known_cells("field_report", report.cells.as_ref(), cells)?;
+        check_closed_loop(report, cells, names.as_ref())?;
         for variant in named("field_report", &report.variant, &mut variants)? {
             variant.field_reports.push(OfCells {
-                cells: names.clone(),
+                scope: Scope {
+                    cells: names.clone(),
+                    form: None,
+                },
                 what: FieldReport {
                     metric: report.metric.clone(),
                     reported: report.reported.clone(),
+                    closed_loop: report.closed_loop.clone(),
                 },
+            });
+        }
+    }
+    for one in file.no_forecast.iter().filter(|one| !one.rows.is_empty()) {
+        let scope = Scope {
+            cells: known_cells("no_forecast", one.cells.as_ref(), cells)?,
+            form: one.form,
+        };
+        let concerned = match &one.variant {
+            Some(variants_named) => named("no_forecast", variants_named, &mut variants)?,
+            None => variants.iter_mut().collect(),
+        };
+        for variant in concerned {
+            variant.unforecast.push(OfCells {
+                scope: scope.clone(),
+                what: one.rows.clone(),
             });
         }
     }
@@ -441,6 +511,71 @@ fn known_cells(
         }
     }
     Ok(names.map(|names| names.iter().cloned().collect()))
+}
+
+/// What can never be measured would never hold: whether health stayed flat, of too few checks, and the
+/// error of a forecast that there is none of.
+fn check_can_be_judged(
+    expectation: &Expectation,
+    variant: &Variant,
+    cell: &Cell,
+) -> Result<(), Invalid> {
+    let form = if cell.shortened {
+        ", in its short form,"
+    } else {
+        ""
+    };
+    let place = format!("\"{expectation}\" of cell \"{}\"{form}", cell.name);
+    let near = |message: String| Invalid {
+        near: vec![format!("\"{}\"", cell.name), expectation.metric.clone()],
+        message,
+    };
+    let checks = cell.checks_in_hold();
+    if expectation.metric.ends_with(".flat") && checks < LEAST_CHECKS {
+        return Err(near(format!(
+            "{place} would never be measured: {} checks a second make {checks} in a hold of {}, and it takes \
+             {LEAST_CHECKS}; raise probe.rate or phases.hold",
+            cell.probe.rate,
+            humantime::format_duration(cell.phases.hold)
+        )));
+    }
+    let row = expectation.metric.strip_prefix("forecast.");
+    let row = row.and_then(|row| row.strip_suffix(".error"));
+    if let Some(row) = row.filter(|row| variant.unforecast(cell).iter().any(|name| name == row)) {
+        return Err(near(format!(
+            "{place} would never be measured: [[no_forecast]] says that there is no \"{row}\" of it in variant \"{}\"",
+            variant.name
+        )));
+    }
+    Ok(())
+}
+
+/// A class that does not wait for its answers shows what every open loop does.
+fn check_closed_loop(
+    report: &file::FieldReport,
+    cells: &[Cell],
+    names: Option<&BTreeSet<String>>,
+) -> Result<(), Invalid> {
+    let Some(class) = &report.closed_loop else {
+        return Ok(());
+    };
+    let waits = |cell: &&Cell| {
+        let class = cell.load.requests.get(class);
+        class.is_some_and(|class| matches!(class.arrivals(), Arrivals::Users(_)))
+    };
+    let mut concerned = cells
+        .iter()
+        .filter(|cell| names.is_none_or(|names| names.contains(&cell.name)));
+    match concerned.find(|cell| !waits(cell)) {
+        None => Ok(()),
+        Some(cell) => invalid(
+            format!("closed_loop = \"{class}\""),
+            format!(
+                "[[field_report]] names a class \"{class}\" as its closed loop, and cell \"{}\" has no such class with `users`",
+                cell.name
+            ),
+        ),
+    }
 }
 
 /// A word is a diagnosis, which `judge` knows, or a parameter: a misspelt one would never hold.
@@ -494,4 +629,150 @@ fn unique<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<(),
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::scenario::{Cell, Scenario, parse};
+
+    /// One cell of 100 checks a second for 9 s, with what `more` has.
+    fn scenario(more: &str) -> Result<Scenario, String> {
+        let text = format!(
+            r#"
+            schema = 1
+            name = "s"
+            title = "One cell"
+            server.pool_threads = 4
+            probe = {{ rate = 100, timeout = "1s", endpoints = {{ health = "/health" }} }}
+            phases = {{ baseline = "2s", hold = "9s", recovery = "9s" }}
+            load.streams = {{ path = "/", count = 3, ramp = "1s", ttft = "1s", interval = "1s", length = "9s", bytes = 1, stall_after = "9s" }}
+            variant = [
+                {{ name = "broken", server = "s", model = "thread_per_stream" }},
+                {{ name = "fixed", server = "s", model = "async" }},
+            ]
+            {more}
+            "#
+        );
+        parse(Path::new("s.toml"), &text).map_err(|error| error.to_string())
+    }
+
+    const CELL: &str = "cell = [{ name = \"only\" }]";
+
+    fn refused(more: &str) -> String {
+        scenario(more).expect_err("refused")
+    }
+
+    #[test]
+    fn flat_of_too_few_checks_is_refused_in_whichever_form_and_step() {
+        let expect = |metric: &str| {
+            format!("expect = [{{ variant = \"fixed\", that = [\"{metric} == true\"] }}]")
+        };
+        let flat = expect("health.flat");
+        assert!(scenario(&format!("{flat}\n{CELL}")).is_ok(), "900 checks");
+        let short = format!("{flat}\ncell = [{{ name = \"only\", phases.hold = \"4990ms\" }}]");
+        let error = refused(&short);
+        assert!(
+            error.contains("\"health.flat == true\" of cell \"only\" would never be measured: 100 checks a second make 499"),
+            "{error}"
+        );
+        let just = short.replace("4990ms", "5s");
+        assert!(scenario(&just).is_ok(), "500 checks");
+        let error = refused(&format!(
+            "quick = {{ phases.hold = \"2s\" }}\n{flat}\n{CELL}"
+        ));
+        assert!(
+            error.contains("of cell \"only\", in its short form,"),
+            "{error}"
+        );
+        let of_step = expect("steps.one.health.flat");
+        let steps =
+            "cell = [{ name = \"only\", phases.hold = \"2s\", steps = [{ name = \"one\" }] }]";
+        assert!(refused(&format!("{of_step}\n{steps}")).contains("make 200"));
+        // Anything else says something of few checks as well, and so does the other variant.
+        let other = short.replace("health.flat == true", "health.max <= 1s");
+        assert!(scenario(&other).is_ok());
+        let elsewhere = short.replace("4990ms\"", "4990ms\", variants = [\"broken\"]");
+        assert!(scenario(&elsewhere).is_ok());
+    }
+
+    #[test]
+    fn an_expectation_may_be_of_one_form_only() {
+        let text = r#"
+            quick = { phases.hold = "6s" }
+            cell = [{ name = "only" }]
+            expect = [
+                { variant = "fixed", form = "full", that = ["health.max <= 1s"] },
+                { variant = "fixed", form = "quick", that = ["health.max <= 2s"] },
+                { variant = "fixed", that = ["health.max <= 3s"] },
+            ]
+        "#;
+        let scenario = scenario(text).expect("valid");
+        let of = |cell: &Cell| {
+            let fixed = &scenario.variants[1];
+            let all = fixed.expectations(cell).into_iter();
+            all.map(|one| one.value.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&scenario.cells[0]), ["1s", "3s"]);
+        assert_eq!(of(&scenario.quick_cells[0]), ["2s", "3s"]);
+    }
+
+    #[test]
+    fn what_has_no_forecast_is_named_by_row_and_no_expectation_may_ask_for_it() {
+        let text = |rows: &str| {
+            format!(
+                "{CELL}\nno_forecast = [{{ variant = \"broken\", cells = [\"only\"], rows = [\"{rows}\"], what = \"it\", because = \"so\" }}]"
+            )
+        };
+        let one = scenario(&text("unserved")).expect("valid");
+        let of = |variant: usize| one.variants[variant].unforecast(&one.cells[0]);
+        assert_eq!((of(0), of(1)), (vec!["unserved".to_owned()], vec![]));
+        let expect = "expect = [{ variant = [\"broken\", \"fixed\"], that = [\"forecast.unserved.error <= 1%\"] }]";
+        let error = refused(&format!("{}\n{expect}", text("unserved")));
+        assert!(
+            error.contains("no \"unserved\" of it in variant \"broken\""),
+            "{error}"
+        );
+        assert!(scenario(&format!("{}\n{expect}", text("other"))).is_ok());
+        let error = refused(&text("unserved").replace("[\"only\"]", "[\"onyl\"]"));
+        assert!(error.contains("names a cell \"onyl\""), "{error}");
+    }
+
+    #[test]
+    fn something_is_expected_of_every_cell_of_large_bodies_in_every_variant() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../scenarios/large-body.toml"
+        );
+        let scenario = crate::scenario::load(path, &[]).expect("valid");
+        for variant in &scenario.variants {
+            let run = |cell: &&Cell| cell.has_variant(&variant.name);
+            for cell in scenario.cells.iter().filter(run) {
+                let expected = variant.expectations(cell);
+                assert!(!expected.is_empty(), "{} / {}", cell.name, variant.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_closed_loop_must_be_one_and_be_there() {
+        let text = |class: &str| {
+            format!(
+                r#"
+                load.requests.small = {{ path = "/", rate = 50, timeout = "1s" }}
+                load.requests.patient = {{ path = "/", users = 1, timeout = "1s" }}
+                {CELL}
+                field_report = [{{ variant = "broken", metric = "requests.small.p90", reported = "1s", closed_loop = "{class}" }}]
+                "#
+            )
+        };
+        let one = scenario(&text("patient")).expect("valid");
+        let report = one.variants[0].field_reports(&one.cells[0]).remove(0);
+        assert_eq!(report.closed_loop.as_deref(), Some("patient"));
+        for class in ["small", "missing"] {
+            let error = refused(&text(class));
+            assert!(error.contains("has no such class with `users`"), "{error}");
+        }
+    }
 }

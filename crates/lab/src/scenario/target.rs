@@ -61,7 +61,7 @@ pub struct Target {
     /// Streams begun a second, at most.
     #[serde(default = "max_rate")]
     pub max_rate: u32,
-    /// Time under load, at most.
+    /// From the first stream to the end of the last one, at most.
     #[serde(default = "max_time", deserialize_with = "time")]
     pub max_time: Duration,
 }
@@ -99,7 +99,24 @@ const PLAIN_HEADERS: [&str; 5] = [
     "x-request-id",
 ];
 
+/// How long the load goes on beyond the timeout of the checks that are still to be decided.
+const TAIL: Duration = Duration::from_secs(1);
+
 impl Target {
+    /// How much of `max_time` is kept for what follows the last step: its checks' outcome, the hang-up,
+    /// and the streams that are asked for afresh.
+    #[must_use]
+    pub fn time_after_steps(&self, probe_timeout: Duration) -> Duration {
+        let looks = if self.hang_up { 2 } else { 0 };
+        self.tail(probe_timeout) + looks * self.settle
+    }
+
+    /// How long the load goes on after the last step, at most.
+    #[must_use]
+    pub fn tail(&self, probe_timeout: Duration) -> Duration {
+        probe_timeout + TAIL
+    }
+
     /// Streams at once that a search for the capacity asks for, in order: upward only, because what
     /// hung up may still hold its thread.
     #[must_use]

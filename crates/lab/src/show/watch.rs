@@ -18,7 +18,7 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 /// What does not change while it watches.
 #[derive(Clone, Debug)]
 pub struct Watched {
-    /// The sync URL and the async one.
+    /// The sync URL and the async one, without their secrets.
     pub urls: [String; 2],
     /// From one tick to the next.
     pub every: Duration,

@@ -1,4 +1,4 @@
-//! A service of ten lines: health, and a stream of JSON lines that needs a token.
+//! A small service: health, streams, and what needs a token.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The token that its stream asks for.
+/// The token that its JSON lines and its private routes ask for.
 pub const TOKEN: &str = "sesame-4711";
 
 /// Listens until the runtime ends.
@@ -48,34 +48,54 @@ async fn answer(mut socket: TcpStream, open: &AtomicUsize) -> std::io::Result<()
     let mut request = vec![0; 4096];
     let length = socket.read(&mut request).await?;
     let request = String::from_utf8_lossy(&request[..length]).into_owned();
-    let head = |status: &str| format!("HTTP/1.1 {status}\r\nConnection: close\r\n");
-    if request.starts_with("GET /health") {
-        let text = format!("{}Content-Length: 2\r\n\r\nok", head("200 OK"));
-        return socket.write_all(text.as_bytes()).await;
-    }
-    let authorized = request.contains(&format!("Bearer {TOKEN}"));
-    if !request.starts_with("GET /lines") || !authorized {
-        let status = if request.starts_with("GET /lines") {
-            "401 Unauthorized"
-        } else {
-            "404 Not Found"
-        };
-        let text = format!("{}Content-Length: 0\r\n\r\n", head(status));
-        return socket.write_all(text.as_bytes()).await;
-    }
-    open.fetch_add(1, Ordering::SeqCst);
-    let result = lines(&mut socket, &head("200 OK")).await;
-    open.fetch_sub(1, Ordering::SeqCst);
-    result
+    let path = request.split([' ', '?']).nth(1).unwrap_or_default();
+    let is_known = request.contains(&format!("Bearer {TOKEN}"));
+    let (status, text) = match path {
+        "/lines" | "/private/health" | "/private/stats" if !is_known => {
+            ("401 Unauthorized", String::new())
+        }
+        "/lines" => return stream(&mut socket, open, "application/x-ndjson", "{\"n\": 1}\n").await,
+        "/events" => {
+            let event = "event: token\ndata: {\"text\": \"a\"}\n\n";
+            return stream(&mut socket, open, "text/event-stream", event).await;
+        }
+        "/health" | "/private/health" => ("200 OK", "ok".to_owned()),
+        "/stats" | "/private/stats" => {
+            let open = open.load(Ordering::SeqCst);
+            (
+                "200 OK",
+                format!("{{\"name\": \"fake\", \"open\": {open}}}"),
+            )
+        }
+        _ => ("404 Not Found", String::new()),
+    };
+    let length = text.len();
+    let head =
+        format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    socket.write_all((head + &text).as_bytes()).await
 }
 
-/// JSON lines, ten a second, chunked, for ever.
-async fn lines(socket: &mut TcpStream, head: &str) -> std::io::Result<()> {
-    let head =
-        format!("{head}Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n");
-    socket.write_all(head.as_bytes()).await?;
-    loop {
-        socket.write_all(b"9\r\n{\"n\": 1}\n\r\n").await?;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+/// The same piece ten times a second, chunked, for ever.
+async fn stream(
+    socket: &mut TcpStream,
+    open: &AtomicUsize,
+    content_type: &str,
+    piece: &str,
+) -> std::io::Result<()> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: {content_type}\r\n\
+         Transfer-Encoding: chunked\r\n\r\n"
+    );
+    let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+    open.fetch_add(1, Ordering::SeqCst);
+    let result = async {
+        socket.write_all(head.as_bytes()).await?;
+        loop {
+            socket.write_all(chunk.as_bytes()).await?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let result = result.await;
+    open.fetch_sub(1, Ordering::SeqCst);
+    result
 }

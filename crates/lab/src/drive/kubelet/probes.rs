@@ -65,7 +65,7 @@ impl Prober {
             let running = *self.containers.borrow();
             if let Some(container) = running.filter(|_| worker.tick(running, due)) {
                 let sent = Instant::now();
-                let asked = tokio::time::timeout(rules.timeout, ask(&self.client, &url, false));
+                let asked = tokio::time::timeout(rules.timeout, ask(self.client.get(&url), false));
                 let outcome = self.until_end(asked).await?.unwrap_or(Outcome::Timeout);
                 self.tell(KubeletEvent::Probe {
                     kind,

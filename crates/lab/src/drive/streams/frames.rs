@@ -1,25 +1,25 @@
-use crate::drive::chunk::{Chunk, read_chunk};
+use crate::drive::chunk::{CONTENT, Chunk, Reading};
 use crate::drive::sse::SseReader;
 
 /// Cuts a body into the pieces that count as chunks, as its content type has it.
 #[derive(Debug)]
 pub(super) enum Frames {
     /// Server-sent events.
-    Events(SseReader),
+    Events(SseReader, Reading),
     /// JSON, a line each; what of a line has come.
-    Lines(Vec<u8>),
+    Lines(Vec<u8>, Reading),
     /// Anything else: what arrives at once is a chunk.
     Arrivals,
 }
 
 impl Frames {
     /// The way that fits a content type.
-    pub(super) fn of(content_type: Option<&str>) -> Self {
+    pub(super) fn of(content_type: Option<&str>, reading: Reading) -> Self {
         let essence = content_type
             .and_then(|value| value.split(';').next())
             .map(|value| value.trim().to_ascii_lowercase());
         match essence.as_deref() {
-            Some("text/event-stream") => Self::Events(SseReader::default()),
+            Some("text/event-stream") => Self::Events(SseReader::default(), reading),
             Some(
                 "application/x-ndjson"
                 | "application/ndjson"
@@ -27,7 +27,7 @@ impl Frames {
                 | "application/x-jsonlines"
                 | "application/json-seq"
                 | "application/stream+json",
-            ) => Self::Lines(Vec::new()),
+            ) => Self::Lines(Vec::new(), reading),
             _ => Self::Arrivals,
         }
     }
@@ -35,11 +35,11 @@ impl Frames {
     /// Adds `bytes` and hands every piece that they complete to `chunk`.
     pub(super) fn feed(&mut self, bytes: &[u8], mut chunk: impl FnMut(Chunk)) {
         match self {
-            Self::Events(reader) => reader.feed(bytes, |data| chunk(read_chunk(data))),
-            Self::Lines(line) => {
+            Self::Events(reader, reading) => reader.feed(bytes, |data| chunk(reading.read(data))),
+            Self::Lines(line, reading) => {
                 for &byte in bytes {
                     if byte == b'\n' {
-                        see_line(line, &mut chunk);
+                        see_line(line, *reading, &mut chunk);
                         line.clear();
                     } else {
                         line.push(byte);
@@ -47,32 +47,27 @@ impl Frames {
                 }
             }
             Self::Arrivals if bytes.is_empty() => {}
-            Self::Arrivals => chunk(PLAIN),
+            Self::Arrivals => chunk(CONTENT),
         }
     }
 
     /// The body has ended: a last line needs no line feed.
     pub(super) fn finish(&mut self, mut chunk: impl FnMut(Chunk)) {
-        if let Self::Lines(line) = self {
-            see_line(line, &mut chunk);
+        if let Self::Lines(line, reading) = self {
+            see_line(line, *reading, &mut chunk);
             line.clear();
         }
     }
 }
 
-const PLAIN: Chunk = Chunk::Content {
-    number: None,
-    of: None,
-};
-
 /// A line of JSON that is no known event is content all the same. An empty one keeps a connection busy.
-fn see_line(line: &[u8], chunk: &mut impl FnMut(Chunk)) {
+fn see_line(line: &[u8], reading: Reading, chunk: &mut impl FnMut(Chunk)) {
     let text = line.trim_ascii();
     if text.is_empty() {
         return;
     }
-    chunk(match read_chunk(text) {
-        Chunk::Other => PLAIN,
+    chunk(match reading.read(text) {
+        Chunk::Other => CONTENT,
         known => known,
     });
 }
@@ -82,7 +77,7 @@ mod tests {
     use super::*;
 
     fn chunks(content_type: &str, parts: &[&[u8]]) -> usize {
-        let mut frames = Frames::of(Some(content_type));
+        let mut frames = Frames::of(Some(content_type), Reading::Any);
         let mut count = 0;
         for part in parts {
             frames.feed(part, |_| count += 1);

@@ -112,7 +112,7 @@ async fn stream(
         due_us: shared.segments.us(due),
         late_us: us(due.elapsed()),
     }));
-    let mut progress = Progress::new(n, due, shared.plan.needs_marker);
+    let mut progress = Progress::new(n, due, shared.plan.reading);
     let ending = tokio::select! {
         ending = read(shared, n, &mut progress) => ending,
         _ = ended.wait_for(|ended| *ended) => None,
@@ -152,7 +152,7 @@ async fn read(shared: &Shared, n: u64, progress: &mut Progress) -> Option<Stream
     if !answer.status().is_success() {
         return Some(StreamEnding::Refused);
     }
-    let mut frames = Frames::of(header(CONTENT_TYPE.as_str()).as_deref());
+    let mut frames = Frames::of(header(CONTENT_TYPE.as_str()).as_deref(), plan.reading);
     let mut answer = answer;
     let ttfb_us = us(progress.due.elapsed());
     let _ = shared.results.send(Event::Head { ttfb_us });

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use reqwest::header::{HeaderName, HeaderValue};
 
 use super::Pace;
+use crate::drive::Reading;
 use crate::scenario::{Assignment, Method, Streams, with_number, with_seed};
 
 /// Which streams are asked for, when, and how.
@@ -26,8 +27,8 @@ pub struct StreamPlan {
     pub cohort_header: Option<String>,
     /// The cohorts of streams that got no answer, if the header would have been of a rollout.
     pub assignment: Option<Assignment>,
-    /// Whether a stream is whole only with a terminal marker.
-    pub needs_marker: bool,
+    /// How strictly the streams are read.
+    pub reading: Reading,
     /// Of slots: the pace at which they begin, and begin again when a stream has ended. Numbers are
     /// then given in the order of beginning.
     pub slots: Option<Pace>,
@@ -112,7 +113,7 @@ impl StreamPlan {
             stall_after: spec.stall_after,
             cohort_header: spec.cohort_header.clone(),
             assignment: spec.assignment.clone().map(|one| one.seeded(seed)),
-            needs_marker: true,
+            reading: Reading::Numbered,
             slots: None,
         })
     }

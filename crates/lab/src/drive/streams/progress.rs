@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use crate::drive::chunk::Chunk;
+use crate::drive::chunk::{Chunk, Reading};
 use crate::measure::{Event, StreamEnding, StreamRecord};
 use crate::units::us;
 
@@ -8,8 +8,7 @@ use crate::units::us;
 pub(super) struct Progress {
     pub(super) due: Instant,
     stream: u64,
-    /// Whether it is whole only with a terminal marker.
-    needs_marker: bool,
+    reading: Reading,
     pub(super) status: Option<u16>,
     pub(super) cohort: Option<String>,
     ttft_us: Option<u64>,
@@ -24,11 +23,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(stream: u64, due: Instant, needs_marker: bool) -> Self {
+    pub(super) fn new(stream: u64, due: Instant, reading: Reading) -> Self {
         Self {
             due,
             stream,
-            needs_marker,
+            reading,
             status: None,
             cohort: None,
             ttft_us: None,
@@ -88,7 +87,7 @@ impl Progress {
     }
 
     fn is_whole(&self) -> bool {
-        (self.done || !self.needs_marker)
+        (self.done || self.reading == Reading::Any)
             && self.sequence_errors == 0
             && self
                 .announced
@@ -146,7 +145,7 @@ mod tests {
     }
 
     fn after(chunks: &[Chunk]) -> Progress {
-        let mut progress = Progress::new(0, Instant::now(), true);
+        let mut progress = Progress::new(0, Instant::now(), Reading::Numbered);
         for &chunk in chunks {
             progress.see(chunk, Instant::now());
         }
@@ -181,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_stream_of_a_service_without_markers_is_whole_when_it_ends() {
-        let mut progress = Progress::new(0, Instant::now(), false);
+        let mut progress = Progress::new(0, Instant::now(), Reading::Any);
         let plain = Chunk::Content {
             number: None,
             of: None,

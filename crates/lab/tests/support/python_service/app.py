@@ -17,7 +17,8 @@ HEAD = "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nConnection: close\r\n\r\n"
 
 
 class Service:
-    def __init__(self, threads):
+    def __init__(self, threads, greeting):
+        self.greeting = greeting
         self.pool = ThreadPoolExecutor(max_workers=threads)
         self.open = 0
 
@@ -50,6 +51,8 @@ class Service:
                 chunks = int(options.get("chunks", 600))
                 interval = float(options.get("interval", 0.05))
                 writer.write(HEAD.format("text/event-stream").encode())
+                if self.greeting:
+                    writer.write(b'data: {"hello": "you"}\n\n')
                 job = self.pool.submit(self.stream, send, chunks, interval)
                 # End of file from the client means that nobody listens any more.
                 listening = asyncio.ensure_future(reader.read())
@@ -73,8 +76,8 @@ class Service:
             writer.close()
 
 
-async def main(port, threads, certificate):
-    service = Service(threads)
+async def main(port, threads, certificate, greeting):
+    service = Service(threads, greeting)
     tls = None
     if certificate:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -89,5 +92,6 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--certificate", help="PEM file of certificate and key: HTTPS")
+    parser.add_argument("--greeting", action="store_true", help="send an event before there is a thread")
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.port, arguments.threads, arguments.certificate))
+    asyncio.run(main(arguments.port, arguments.threads, arguments.certificate, arguments.greeting))
