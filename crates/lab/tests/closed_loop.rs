@@ -1,6 +1,8 @@
 //! The closed loop of users against a target whose latency is known: what it measures must be what
 //! the closed formulas say of such a target.
 
+use crate::support;
+
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -8,6 +10,7 @@ use std::time::{Duration, Instant};
 use lab::drive::RequestLoad;
 use lab::measure::{ClassRecorder, Event, RequestRecord, Segment, Segments, Window};
 use lab::scenario::Requests;
+use support::Alone;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -101,29 +104,35 @@ async fn measure(count: u32, at_once: usize) -> (f64, f64, f64) {
     )
 }
 
-fn assert_near(what: &str, measured: f64, expected: f64, tolerance: f64) {
+/// What a timer that is late makes of a figure: nothing to what a loop that counts wrongly would, in
+/// which nobody thinks, or everybody waits for one place.
+const TOLERANCE: f64 = 0.25;
+
+fn assert_near(what: &str, measured: f64, expected: f64) {
     assert!(
-        (measured / expected - 1.0).abs() <= tolerance,
+        (measured / expected - 1.0).abs() <= TOLERANCE,
         "{what}: {measured}, not {expected}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn users_of_a_target_with_room_for_all_wait_for_its_service_only() {
+    let _alone = Alone::wait();
     let (throughput, response, little) = measure(20, 1_000).await;
     // X = N/(S + Z), R = S; the timers of both sides round up to a millisecond.
-    assert_near("X", throughput, 20.0 / 0.150, 0.06);
-    assert_near("R", response, 0.050, 0.10);
-    assert!(little.abs() < 5.0, "{little}");
+    assert_near("X", throughput, 20.0 / 0.150);
+    assert_near("R", response, 0.050);
+    assert!(little.abs() < 10.0, "{little}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn users_of_a_target_that_is_full_wait_for_each_other() {
+    let _alone = Alone::wait();
     let (throughput, response, little) = measure(20, 4).await;
     // X = c/S, R = N/X − Z.
-    assert_near("X", throughput, 4.0 / 0.050, 0.06);
-    assert_near("R", response, 20.0 / 80.0 - 0.100, 0.10);
-    assert!(little.abs() < 5.0, "{little}");
+    assert_near("X", throughput, 4.0 / 0.050);
+    assert_near("R", response, 20.0 / 80.0 - 0.100);
+    assert!(little.abs() < 10.0, "{little}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

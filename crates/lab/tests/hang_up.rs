@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
-use support::{Stage, eventually, json};
+use support::stalls::{check, unless_stalled};
+use support::{Alone, Stage, eventually, json};
 
 const CLIENTS: usize = 200;
 
@@ -52,6 +53,16 @@ async fn hang_up_after(client: reqwest::Client, url: String, id: String, chunks:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_hang_ups_in_mid_stream_release_everything_at_once() {
+    let _alone = Alone::wait();
+    unless_stalled(async || {
+        let p99 = hang_ups_release_everything().await;
+        check(p99 < 100.0, format!("p99 {p99} ms"))
+    })
+    .await;
+}
+
+/// How long after its client left the upstream noticed, in milliseconds, of 99 % of the clients.
+async fn hang_ups_release_everything() -> f64 {
     let stage = Stage::start("server-fixed", &[]).await;
     let client = lab::http::client(false).expect("a client");
     // The first exchange opens what stays open, such as the pool of connections to the upstream.
@@ -102,7 +113,6 @@ async fn two_hundred_hang_ups_in_mid_stream_release_everything_at_once() {
         at(0.99),
         at(1.0)
     );
-    assert!(at(0.99) < 100.0, "p99 {} ms", at(0.99));
 
     let endings: Value = stage.gauges().await["relay"]["endings"].clone();
     assert_eq!(endings["client_gone"], CLIENTS as u64 + 1, "{endings}");
@@ -110,4 +120,5 @@ async fn two_hundred_hang_ups_in_mid_stream_release_everything_at_once() {
         levels(&stage).await == before
     })
     .await;
+    at(0.99)
 }

@@ -402,6 +402,7 @@ async fn a_restart_that_is_left_off_at_any_moment_leaves_no_process_and_no_recor
         };
         let mut pod = Pod::start(spec, ports, &records).await.expect("starts");
         let first = pod.pid().get().expect("it runs");
+        assert_eq!(told_to_listen_on(&listen), [first]);
         pod.terminate(Duration::from_secs(5)).await;
         assert_eq!(pod.pid().get(), None);
         let restarted = tokio::time::timeout(Duration::from_millis(ms), pod.restart()).await;
@@ -410,7 +411,7 @@ async fn a_restart_that_is_left_off_at_any_moment_leaves_no_process_and_no_recor
         }
         drop(pod);
         support::eventually("every server has ended", || async {
-            children_of_this_process().is_empty()
+            told_to_listen_on(&listen).is_empty()
         })
         .await;
         let left = std::fs::read_dir(folder.path().join(".processes")).expect("records");
@@ -418,15 +419,14 @@ async fn a_restart_that_is_left_off_at_any_moment_leaves_no_process_and_no_recor
     }
 }
 
-fn children_of_this_process() -> Vec<String> {
+/// The processes that have this reserved address among their flags: those of one pod, whatever else
+/// the test process has started. One that has ended has no flags any more.
+fn told_to_listen_on(address: &str) -> Vec<u32> {
     let of_entry = |entry: std::fs::DirEntry| {
-        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        let (name, rest) = stat.split_once(") ")?;
-        let mut fields = rest.split(' ');
-        let (state, parent) = (fields.next()?, fields.next()?);
-        let is_child = parent == std::process::id().to_string() && state != "Z";
-        // The labs of the tests beside this one are none of its own.
-        (is_child && !name.ends_with("(lab")).then(|| name.to_owned())
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let flags = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let mut flags = flags.split(|byte| *byte == 0);
+        flags.any(|flag| flag == address.as_bytes()).then_some(pid)
     };
     let entries = std::fs::read_dir("/proc").expect("/proc");
     entries.flatten().filter_map(of_entry).collect()

@@ -66,7 +66,7 @@ that = [
 
 [[expect]]
 variant = ["broken", "fixed"]
-that = ["forecast.throughput.error <= 15%"]
+that = ["forecast.throughput.error <= 40%"]
 
 [[field_report]]
 variant = "broken"
@@ -95,7 +95,7 @@ fn a_backlog_is_watched_until_it_is_drained_and_reports_are_judged_by_the_run() 
     let drain = number(&background["drain_us"]) / 1e6;
     let expected = number(&background["pending_end"]) / 40.0;
     assert!(
-        (drain / expected - 1.0).abs() < 0.15,
+        (0.6..1.6).contains(&(drain / expected)),
         "{drain} s instead of {expected} s"
     );
     let recovery = number(&broken["phases"]["recovery"]["duration_us"]) / 1e6;

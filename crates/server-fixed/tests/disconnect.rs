@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::SERVER;
+use crate::support::stalls::{check, unless_stalled};
 use crate::support::{FLOWS, Flow, PATIENCE, Request, STAGES, STUCK, Stage, Stand, eventually};
 use mock_llm::clock::unix_us;
 
@@ -120,12 +121,15 @@ async fn the_upstream_is_released_at_once_whether_it_streams_or_is_silent() {
         .into_iter()
         .flat_map(|form| FLOWS.map(|flow| (form, flow)))
     {
-        let stand = start(form, &[]).await;
-        let releases = releases(&stand, flow, 200).await;
-        assert_eq!(releases.len(), 200, "the ledger lacks some");
-        let [p50, p99, max] = [99, 197, 199].map(|n: usize| releases[n]);
-        println!("{form:?}, {flow:?}: p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.2} ms");
-        assert!(p99 < 100.0, "{form:?}, {flow:?}: p99 {p99} ms");
+        unless_stalled(async || {
+            let stand = start(form, &[]).await;
+            let releases = releases(&stand, flow, 200).await;
+            assert_eq!(releases.len(), 200, "the ledger lacks some");
+            let [p50, p99, max] = [99, 197, 199].map(|n: usize| releases[n]);
+            println!("{form:?}, {flow:?}: p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.2} ms");
+            check(p99 < 100.0, format!("{form:?}, {flow:?}: p99 {p99} ms"))
+        })
+        .await;
     }
 }
 

@@ -15,6 +15,9 @@ use tokio::sync::oneshot;
 
 const RUNTIMES: usize = 3;
 
+/// Connections that come before anyone accepts.
+const BURST: usize = 120;
+
 /// How long `/block` holds its thread.
 const BLOCKED_FOR: Duration = Duration::from_secs(2);
 
@@ -24,11 +27,20 @@ const DRAIN: Duration = Duration::from_secs(10);
 struct Server {
     address: SocketAddr,
     drain: Drain,
+    app: Router,
+    waiting: Vec<(Runtime, Listener)>,
     threads: Vec<thread::JoinHandle<()>>,
 }
 
 impl Server {
     fn start() -> Self {
+        let mut server = Self::bind();
+        while server.start_one() {}
+        server
+    }
+
+    /// Listens, and nobody accepts yet.
+    fn bind() -> Self {
         let runtimes: Vec<Runtime> = (0..RUNTIMES)
             .map(|_| Builder::new_current_thread().enable_all().build().unwrap())
             .collect();
@@ -46,16 +58,24 @@ impl Server {
             )
             .route("/block", get(block));
         let listeners = listener.share(&handles).unwrap();
-        let serve = |(runtime, listener): (Runtime, Listener)| {
-            let served = service::serve(listener, app.clone(), drain.clone());
-            thread::spawn(move || runtime.block_on(served).unwrap())
-        };
-        let threads = runtimes.into_iter().zip(listeners).map(serve).collect();
         Self {
             address,
             drain,
-            threads,
+            app,
+            waiting: runtimes.into_iter().zip(listeners).collect(),
+            threads: Vec::new(),
         }
+    }
+
+    /// Lets one more runtime serve, if one is left.
+    fn start_one(&mut self) -> bool {
+        let Some((runtime, listener)) = self.waiting.pop() else {
+            return false;
+        };
+        let served = service::serve(listener, self.app.clone(), self.drain.clone());
+        let thread = thread::spawn(move || runtime.block_on(served).unwrap());
+        self.threads.push(thread);
+        true
     }
 }
 
@@ -87,17 +107,24 @@ impl Client {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_of_connections_is_spread_over_the_runtimes() {
-    let server = Server::start();
+    let mut server = Server::bind();
     let mut clients = Vec::new();
-    for _ in 0..30 {
+    for _ in 0..BURST {
         clients.push(Client::connect(&server).await);
     }
+    // One is awake before the others, for longer than it would need to take all of them.
+    server.start_one();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    while server.start_one() {}
     let mut served = BTreeMap::<String, usize>::new();
     for client in &mut clients {
         *served.entry(client.get("/thread").await).or_default() += 1;
     }
     assert_eq!(served.len(), RUNTIMES, "all of them serve: {served:?}");
-    assert!(served.values().all(|&count| count >= 5), "{served:?}");
+    assert!(
+        served.values().all(|&count| count >= BURST / 10),
+        "{served:?}"
+    );
     let first = clients[0].get("/thread").await;
     for _ in 0..5 {
         assert_eq!(

@@ -9,6 +9,7 @@
 mod client;
 pub mod server;
 mod stage;
+pub mod stalls;
 
 use std::net::SocketAddr;
 use std::process::Stdio;
