@@ -17,7 +17,9 @@ mod liveness_inline;
 mod rollout;
 mod route_matrix;
 mod stream;
+mod stream_capped;
 mod stream_client_per_request;
+mod stream_dns;
 mod stream_per_chunk;
 mod stream_routes;
 
@@ -33,6 +35,8 @@ const FAILURES: &[Failure] = &[
         "client-per-request",
         stream_client_per_request::routes,
     ),
+    Failure::new("stream", "dns", stream_dns::routes),
+    Failure::new("stream", "capped", stream_capped::routes),
     Failure::new("large-body", "", large_body::routes),
     Failure::new("large-body", "simd", large_body_simd::routes),
     Failure::new("liveness", "", liveness::routes),

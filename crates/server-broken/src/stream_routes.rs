@@ -27,13 +27,23 @@ pub(crate) trait RelayTo: Clone + Send + Sync + 'static {
 
 /// The upstream of the flags, and a relay to it with its metrics and its gauge.
 pub(crate) fn upstream(services: &mut Services) -> anyhow::Result<Upstream> {
+    let url = url(services)?;
+    upstream_at(services, url)
+}
+
+/// The upstream's address, as the flags have it.
+pub(crate) fn url(services: &Services) -> anyhow::Result<Url> {
+    services.args.upstream.parse().context("--upstream")
+}
+
+/// The upstream at `url`, and a relay to it with its metrics and its gauge.
+pub(crate) fn upstream_at(services: &mut Services, url: Url) -> anyhow::Result<Upstream> {
     let args = &services.args;
     let timeouts = Timeouts {
         connect: args.connect_timeout,
         idle: args.idle_timeout,
         total: args.total_timeout,
     };
-    let url: Url = args.upstream.parse().context("--upstream")?;
     let relay = Relay::new(url.clone(), timeouts, args.max_upstream as usize)?;
     relay.register(services.metrics());
     let gauge = relay.clone();

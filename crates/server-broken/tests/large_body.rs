@@ -4,7 +4,11 @@
 #[path = "../../server-fixed/tests/large_body/support.rs"]
 mod support;
 
+use std::time::{Duration, Instant};
+
 use support::*;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 const VARIANTS: [&[&str]; 2] = [&[], &["--variant", "simd"]];
 
@@ -116,4 +120,53 @@ async fn four_workers_of_one_runtime_wait_for_the_one_that_blocks_and_four_runti
     assert!(one >= 8, "one worker made only {one} of 9 wait");
     assert!(of_one_runtime >= 4, "only {of_one_runtime} of 9 waited");
     assert!(four_runtimes <= 2, "{four_runtimes} of 9 waited");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_connection_waits_with_its_worker_and_a_new_one_goes_to_another() {
+    let four = ["--runtime", "single-threaded", "--worker-threads", "4"];
+    // Two connections on each worker: one of the seven others is where the costly one is.
+    let kept = waits_beside_a_costly_one(&start(&four), true).await;
+    let rounds = kept.iter().filter(|&&waited| waited > 0).count();
+    assert!(rounds >= 4, "{kept:?}");
+    let closed = start(&[&four[..], &["--keep-alive", "off"]].concat());
+    let closed = waits_beside_a_costly_one(&closed, false).await;
+    assert!(closed.iter().sum::<usize>() <= 2, "{closed:?}");
+}
+
+/// In each of five rounds one of eight clients sends what costs 300 ms, and meanwhile each of the others
+/// a small request: how many of these waited for more than a third of it. All `keep` their connections
+/// from the first round to the last, or make a new one for each request.
+async fn waits_beside_a_costly_one(server: &Server, keep: bool) -> Vec<usize> {
+    const COSTLY: Duration = Duration::from_millis(300);
+    let mut clients: Vec<Option<Client>> = Vec::new();
+    for _ in 0..8 {
+        let mut client = server.connect().await;
+        // With the answer it is known that a worker has the connection.
+        assert_eq!(client.post("/ping", SMALL).await.status, 200);
+        clients.push(keep.then_some(client));
+    }
+    let address = server.address;
+    let ask = move |client: Option<Client>, path: &'static str| async move {
+        let asked = Instant::now();
+        let mut client = match client {
+            Some(kept) => kept,
+            None => Client(TcpStream::connect(address).await.expect("accepted")),
+        };
+        let answer = client.post(path, SMALL).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        (keep.then_some(client), asked.elapsed())
+    };
+    let mut waited = Vec::new();
+    for _ in 0..5 {
+        // Each time another one's turn.
+        let costly = tokio::spawn(ask(clients.remove(0), "/ping?work=300ms"));
+        tokio::time::sleep(COSTLY / 10).await;
+        let small = clients.drain(..).map(|client| ask(client, "/ping"));
+        let small = small.collect::<JoinSet<_>>().join_all().await;
+        waited.push(small.iter().filter(|(_, took)| *took > COSTLY / 3).count());
+        clients.extend(small.into_iter().map(|(client, _)| client));
+        clients.push(costly.await.expect("answered").0);
+    }
+    waited
 }

@@ -8,6 +8,8 @@ mod liveness;
 mod rollout;
 mod route_matrix;
 mod stage;
+mod stream_capped;
+mod stream_dns;
 mod stream_variants;
 #[path = "../../server-fixed/tests/support/mod.rs"]
 mod support;

@@ -33,7 +33,7 @@ async fn served_at_once(stage: &Stage, count: usize) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_variant_relays_byte_for_byte() {
-    for variant in ["per-chunk", "client-per-request"] {
+    for variant in ["per-chunk", "client-per-request", "dns", "capped"] {
         let stage = start(variant).await;
         for query in [
             "chunks=30&interval=2ms&ttft=1ms",
@@ -123,7 +123,7 @@ async fn a_client_per_request_holds_no_thread_and_uses_no_connection_twice() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hang_up_frees_thread_permit_and_upstream_with_the_next_chunk() {
-    for variant in ["per-chunk", "client-per-request"] {
+    for variant in ["per-chunk", "client-per-request", "dns", "capped"] {
         let stage = start(variant).await;
         let url = format!(
             "{}/chat/stream?ttft=50ms&interval=50ms&chunks=2000",
@@ -153,7 +153,7 @@ async fn a_hang_up_frees_thread_permit_and_upstream_with_the_next_chunk() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_breaks_off_is_told_as_the_plain_form_tells_it() {
-    for variant in ["", "per-chunk", "client-per-request"] {
+    for variant in ["", "per-chunk", "client-per-request", "dns", "capped"] {
         let stage = start(variant).await;
         let cut = format!("{}/chat/stream?interval=1ms&fault=cut@3", stage.url);
         let text = stage.get(&cut).await.text().await.unwrap();

@@ -95,6 +95,11 @@ pub struct ServerArgs {
     #[arg(long, env = "MAX_UPSTREAM", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_upstream: u32,
 
+    /// Connections to the upstream at most; who comes later waits for one, however long that takes (the
+    /// broken server's stream, variant capped)
+    #[arg(long, env = "UPSTREAM_CONNECTIONS", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub upstream_connections: u32,
+
     /// Share of keys whose streams take the async path, in percent, until it is changed at run time (the
     /// broken server's rollout routes)
     #[arg(long, env = "ASYNC_ROLLOUT_PERCENTAGE", default_value_t = 0, value_name = "0..100", value_parser = clap::value_parser!(u8).range(0..=100))]

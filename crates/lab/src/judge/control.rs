@@ -28,21 +28,28 @@ pub struct Control {
     pub failed_by: Option<FailedBy>,
 }
 
-/// What fails an expectation, the strongest evidence that it can fail first.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What fails an expectation, the strongest evidence that it can fail first. A run is named as
+/// `scenario / cell / variant`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FailedBy {
-    /// A run of another variant, as `scenario / cell / variant`.
-    Run(String),
-    /// No run; but its own run with the forecast of another cell, as `scenario / cell / variant`.
+    /// A run of the same cell with another variant: the server makes the difference and nothing else.
+    SameCell(String),
+    /// Where no run of the same cell does, one of another cell of the scenario, with another variant:
+    /// the load may make the difference.
+    OtherCell(String),
+    /// A run of another scenario: it shows that the metric can have such a value, and no more.
+    OtherScenario(String),
+    /// No run; but its own run with the forecast that was made for this one.
     Forecast(String),
     /// Nothing that was measured or forecast; but its own run, had its load fared badly.
     Spoiled,
 }
 
-/// Holds each expectation against the valid runs of other variants, those of its own scenario first:
-/// broken as if it were fixed, and the reverse. A run that did not measure the metric is no control.
-/// One that no server here fails (an error of a forecast, a lost stream) is held against a forecast
-/// that was made for another cell, and then against its own run with the load spoiled.
+/// Holds each expectation against the valid runs of other variants, those of its own cell first, then
+/// those of its own scenario, and in each broken as if it were fixed, and the reverse. A run that did
+/// not measure the metric is no control. One that no server here fails (an error of a forecast, a lost
+/// stream) is held against a forecast that was made for another cell or variant, and then against its
+/// own run with the load spoiled.
 #[must_use]
 pub fn control(judged: &[Judged<'_>]) -> Vec<Control> {
     let mut controls: Vec<Control> = Vec::new();
@@ -59,7 +66,11 @@ pub fn control(judged: &[Judged<'_>]) -> Vec<Control> {
                 one.expectation == control.expectation && is_same_cell(one, &control)
             };
             match controls.iter_mut().find(same) {
-                Some(known) => known.failed_by = known.failed_by.take().or(control.failed_by),
+                // Of repeats the one with the strongest evidence.
+                Some(known) => {
+                    let both = [known.failed_by.take(), control.failed_by];
+                    known.failed_by = both.into_iter().flatten().min();
+                }
                 None => controls.push(control),
             }
         }
@@ -72,25 +83,38 @@ fn is_same_cell(a: &Control, b: &Control) -> bool {
 }
 
 fn failed_by(expectation: &Expectation, own: &Summary, judged: &[Judged<'_>]) -> Option<FailedBy> {
-    let mut others: Vec<_> = judged
-        .iter()
-        .map(|one| one.summary)
+    let others = nearest(own, judged)
+        .into_iter()
         .filter(|other| other.quality.valid)
-        .filter(|other| (&other.scenario, &other.variant) != (&own.scenario, &own.variant))
-        .collect();
-    others.sort_by_key(|other| {
-        let is_elsewhere = other.scenario != own.scenario;
-        let is_alike = is_broken(other) == is_broken(own);
-        (is_elsewhere, is_alike, other.cell != own.cell)
-    });
+        .filter(|other| (&other.scenario, &other.variant) != (&own.scenario, &own.variant));
+    let of_run = |other: &Summary| {
+        let place = place(other);
+        match (other.scenario == own.scenario, other.cell == own.cell) {
+            (true, true) => FailedBy::SameCell(place),
+            (true, false) => FailedBy::OtherCell(place),
+            (false, _) => FailedBy::OtherScenario(place),
+        }
+    };
     others
         .into_iter()
         .find(|other| expectations::is_failed_by(expectation, other))
-        .map(|other| FailedBy::Run(place(other)))
+        .map(of_run)
         .or_else(|| foreign_forecast(expectation, own, judged))
         .or_else(|| {
             expectations::is_failed_by(expectation, &spoiled(own)).then_some(FailedBy::Spoiled)
         })
+}
+
+/// All runs, those first that differ from `own` in the server alone, and those last that have nothing
+/// in common with it; among equals those of the opposite kind of server first.
+fn nearest<'a>(own: &Summary, judged: &[Judged<'a>]) -> Vec<&'a Summary> {
+    let mut all: Vec<_> = judged.iter().map(|one| one.summary).collect();
+    all.sort_by_key(|other| {
+        let is_elsewhere = other.scenario != own.scenario;
+        let is_alike = is_broken(other) == is_broken(own);
+        (is_elsewhere, other.cell != own.cell, is_alike)
+    });
+    all
 }
 
 /// Whether it is a run of a server with a mistake: variants of one are called `broken` or `broken-…`.
@@ -107,14 +131,15 @@ pub fn place(summary: &Summary) -> String {
     )
 }
 
-/// For an expectation of a forecast: what was forecast for another cell, held against this run.
+/// For an expectation of a forecast: what was forecast for another cell or variant, held against this
+/// run.
 fn foreign_forecast(
     expectation: &Expectation,
     own: &Summary,
     judged: &[Judged<'_>],
 ) -> Option<FailedBy> {
     expectation.metric.strip_prefix("forecast.")?;
-    let others = judged.iter().map(|one| one.summary);
+    let others = nearest(own, judged).into_iter();
     let mut others = others.filter(|other| !std::ptr::eq(*other, own));
     others.find_map(|other| {
         let mut swapped = own.clone();
@@ -315,20 +340,49 @@ mod tests {
             answered("broken-x", "a", 2_000_000),
             answered("broken-x", "b", 2_000_000),
         ];
+        let named = |by: fn(String) -> FailedBy, place: &str| by(place.to_owned());
         let expected = [
-            "sample / b / broken-x",
-            "sample / a / broken-x",
-            "sample / b / fixed-too",
-            "elsewhere / b / broken",
+            named(FailedBy::SameCell, "sample / b / broken-x"),
+            named(FailedBy::SameCell, "sample / b / fixed-too"),
+            named(FailedBy::OtherCell, "sample / a / broken-x"),
+            named(FailedBy::OtherScenario, "elsewhere / b / broken"),
+            FailedBy::Spoiled,
         ];
-        for (n, &best) in expected.iter().enumerate() {
-            let better = &expected[..n];
-            let rest = runs.iter().filter(|run| !better.contains(&&*place(run)));
+        let mut left: Vec<_> = runs.iter().collect();
+        for best in expected {
             let mut all = vec![judged(&own, &["requests.small.max <= 1s"])];
-            all.extend(rest.map(|run| judged(run, &[])));
+            all.extend(left.iter().map(|run| judged(run, &[])));
             let found = control(&all).remove(0).failed_by;
-            assert_eq!(found, Some(FailedBy::Run(best.to_owned())));
+            assert_eq!(found.as_ref(), Some(&best));
+            let place_of_best = match best {
+                FailedBy::SameCell(place)
+                | FailedBy::OtherCell(place)
+                | FailedBy::OtherScenario(place) => place,
+                _ => String::new(),
+            };
+            left.retain(|run| place(run) != place_of_best);
         }
+    }
+
+    #[test]
+    fn another_cell_is_no_control_where_the_same_one_fails_it() {
+        let own = answered("fixed", "b", 10);
+        let text = ["requests.small.max <= 1s"];
+        let [passes, fails] = [10, 2_000_000].map(|max| answered("broken", "b", max));
+        let elsewhere = answered("broken", "a", 2_000_000);
+        let found = |same: &Summary| {
+            let all = [
+                judged(&own, &text),
+                judged(&elsewhere, &[]),
+                judged(same, &[]),
+            ];
+            control(&all).remove(0).failed_by
+        };
+        let place = |place: &str| place.to_owned();
+        let same = FailedBy::SameCell(place("sample / b / broken"));
+        assert_eq!(found(&fails), Some(same));
+        let other = FailedBy::OtherCell(place("sample / a / broken"));
+        assert_eq!(found(&passes), Some(other));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What others reported of their systems, judged by this lab's own run of the same row: whether it
-//! agrees, is what one sees on the way to the steady state, or leaves out those who were not answered.
+//! agrees, is what one sees on the way to the steady state, or leaves out those who were not answered,
+//! or who would have asked while nobody was.
 
 use super::metric::{as_number, metric, number};
 use crate::scenario::{FieldReport, Value};
@@ -9,6 +10,10 @@ use crate::units::{bytes, count, per_second, percent, time};
 /// Figures that differ by no more than this agree.
 const NEAR: f64 = 0.15;
 
+/// Distributions of different machines are alike if a percentile of theirs is as many times the median,
+/// give or take this factor.
+const ALIKE: f64 = 3.0;
+
 /// Judges each report.
 #[must_use]
 pub fn judge(reports: &[FieldReport], summary: &Summary) -> Vec<Claim> {
@@ -16,6 +21,10 @@ pub fn judge(reports: &[FieldReport], summary: &Summary) -> Vec<Claim> {
         .iter()
         .map(|report| Row::of(report, reports, summary).claim())
         .collect()
+}
+
+fn alike(one: f64, other: f64) -> bool {
+    (1.0 / ALIKE..=ALIKE).contains(&(one / other))
 }
 
 fn near(value: f64, reference: f64) -> bool {
@@ -91,6 +100,9 @@ impl<'a> Row<'a> {
     }
 
     fn verdict(&self, reported: f64, measured: f64, censored: bool) -> (ClaimVerdict, String) {
+        if let Some(because) = self.leaves_out_stalls(reported, measured) {
+            return (ClaimVerdict::Censored, because);
+        }
         let is_possible = |limit: f64| reported <= (1.0 + NEAR) * limit;
         let is_above = censored && reported > measured && self.limit.is_none_or(is_possible);
         if near(reported, measured) || is_above {
@@ -132,6 +144,45 @@ impl<'a> Row<'a> {
                 ),
             ),
         }
+    }
+
+    /// Whether the figure is what a client sees that waits for each answer, and not what requests show
+    /// that come by a plan: such a client asks once in a stall, and the others that would have come in it
+    /// are left out. Machines differ, so percentiles are compared in medians of their own distribution.
+    fn leaves_out_stalls(&self, reported: f64, measured: f64) -> Option<String> {
+        let waits = self.report.closed_loop.as_deref()?;
+        let (name, _) = self.class?;
+        let figure = |class: &str, field: &str| {
+            let (value, _) = number(&format!("requests.{class}.{field}"), self.summary)?;
+            Some(value).filter(|&value| value > 0.0)
+        };
+        let median = format!("requests.{name}.p50");
+        let median = self.all.iter().find(|report| report.metric == median)?;
+        let in_medians = reported / as_number(&median.reported)?;
+        let by_plan = measured / figure(name, "p50")?;
+        let seen = figure(waits, self.field)?;
+        let one_by_one = seen / figure(waits, "p50")?;
+        if !alike(in_medians, one_by_one) || alike(in_medians, by_plan) {
+            return None;
+        }
+        let others = self.summary.phases.load.requests.keys();
+        let others = others.filter(|class| *class != name && *class != waits);
+        let busiest = others
+            .filter_map(|class| Some((class, figure(class, "busy")?)))
+            .max_by(|(_, a), (_, b)| a.total_cmp(b));
+        let kept_busy = busiest.map_or(String::new(), |(class, share)| {
+            format!(
+                "; {class} requests were under way {} of the time",
+                percent(share)
+            )
+        });
+        Some(format!(
+            "coordinated omission: it is {in_medians:.1} times its median, as for a client here that waits for each \
+             answer ({one_by_one:.1} times: {}), and not as for requests that come by a plan ({by_plan:.0} times: \
+             {}){kept_busy}",
+            self.number(seen),
+            self.number(measured)
+        ))
     }
 
     /// Whether the figure fits only with those left out who were not answered.

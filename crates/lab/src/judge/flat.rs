@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use crate::summary::Probe;
 use crate::units::time;
 
-/// Checks that a hold must have before its p99 says anything: five beyond the percentile.
-pub const LEAST_CHECKS: u64 = 500;
+pub use crate::scenario::LEAST_CHECKS;
 
 /// What a check may always take, in microseconds, however fast the baseline was: below it, a shared
 /// machine's scheduler decides.

@@ -61,7 +61,7 @@ const STREAMS: [&str; 14] = [
 const COHORT: [&str; 8] = [
     "started", "served", "unserved", "lost", "ttft_p50", "ttft_p90", "ttft_p99", "ttft_max",
 ];
-const REQUESTS: [&str; 21] = [
+const REQUESTS: [&str; 23] = [
     "p50",
     "p90",
     "p95",
@@ -80,9 +80,11 @@ const REQUESTS: [&str; 21] = [
     "bad_status",
     "timeout",
     "lost",
+    "cut_off",
     "completed",
     "throughput",
     "little_error",
+    "busy",
 ];
 const HANG_UPS: [&str; 16] = [
     "count",
@@ -196,7 +198,10 @@ fn is_known_of_step(name: &str, step_and_metric: &str, cell: &Cell) -> Result<()
 fn is_known_of_class(name: &str, class_and_field: &str, cell: &Cell) -> Result<(), String> {
     match class_and_field.split_once('.') {
         Some((class, field)) if cell.load.requests.contains_key(class) => {
-            check_field(name, field, &REQUESTS)
+            match field.strip_prefix("status.") {
+                Some(code) => check_status(name, code),
+                None => check_field(name, field, &REQUESTS),
+            }
         }
         _ => {
             let classes: Vec<_> = cell.load.requests.keys().map(String::as_str).collect();
@@ -207,6 +212,16 @@ fn is_known_of_class(name: &str, class_and_field: &str, cell: &Cell) -> Result<(
             ))
         }
     }
+}
+
+fn check_status(name: &str, code: &str) -> Result<(), String> {
+    let is_status = |code: u16| (100..600).contains(&code);
+    if code.len() == 3 && code.parse().is_ok_and(is_status) {
+        return Ok(());
+    }
+    Err(format!(
+        "\"{name}\" is no metric: after `status.` there is a status such as 413"
+    ))
 }
 
 fn check_field(name: &str, field: &str, fields: &[&str]) -> Result<(), String> {
@@ -389,6 +404,10 @@ fn requests(field: &str, class: &Requests) -> Option<Measured> {
     }
     let percent =
         |count: u64| Measured::exact(Value::Percent(100.0 * count as f64 / outcomes.due as f64));
+    if let Some(code) = field.strip_prefix("status.") {
+        let count = class.statuses.get(code).copied();
+        return Some(Measured::number(count.unwrap_or(0)));
+    }
     match field {
         "due" => Some(Measured::number(outcomes.due)),
         "ok" => Some(Measured::number(outcomes.ok)),
@@ -397,6 +416,11 @@ fn requests(field: &str, class: &Requests) -> Option<Measured> {
         // Neither answered in any way nor still waiting when the load ended.
         "lost" => Some(Measured::number(
             outcomes.timeout + outcomes.connect_failure + outcomes.aborted,
+        )),
+        // Those of them for whom the server was not there, or not to the end: what a kill costs, and no
+        // client whose patience was over.
+        "cut_off" => Some(Measured::number(
+            outcomes.connect_failure + outcomes.aborted,
         )),
         "failed" => Some(percent(
             outcomes.due - outcomes.ok.min(outcomes.due) - class.unanswered,
@@ -410,6 +434,12 @@ fn requests(field: &str, class: &Requests) -> Option<Measured> {
             .little
             .as_ref()
             .map(|little| Measured::exact(Value::Percent(little.error_percent.abs()))),
+        // How many of the users have a request in flight, on the average over the hold; of one user,
+        // the share of the time in which the server has to do with it.
+        "busy" => class.little.as_ref().map(|little| {
+            let share = little.waiting / little.users as f64;
+            Measured::exact(Value::Percent(100.0 * share))
+        }),
         _ => match field.strip_prefix("ok_") {
             Some(field) => distribution(field, &outcomes.response_ok_us),
             None => distribution(field, &outcomes.response_us),
@@ -483,7 +513,10 @@ fn distribution(field: &str, figures: &Distribution) -> Option<Measured> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::summary::{Little, Loop};
 
     #[test]
     fn a_misspelt_metric_is_told_what_there_is() {
@@ -505,5 +538,95 @@ mod tests {
         }
         assert!(known("health_sync.p98").is_err_and(|error| error.contains("p999")));
         assert!(known("health_snyc.p99").is_err_and(|error| error.contains("is no metric")));
+    }
+
+    /// Seven requests of two users.
+    fn class() -> Requests {
+        Requests {
+            outcomes: Probe {
+                due: 7,
+                ..Probe::default()
+            },
+            unanswered: 0,
+            arrivals: Loop::Closed,
+            path: "/ping".to_owned(),
+            users: Some(2),
+            offered_per_second: None,
+            think_us: 0,
+            statuses: BTreeMap::new(),
+            completed: 0,
+            throughput_per_second: None,
+            completed_by_second: Vec::new(),
+            little: None,
+        }
+    }
+
+    #[test]
+    fn answers_are_counted_by_status_and_one_is_not_another() {
+        let bodies = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../scenarios/large-body.toml"
+        );
+        let cell = crate::scenario::load(bodies, &[])
+            .expect("valid")
+            .cells
+            .remove(0);
+        assert_eq!(is_known("requests.large.status.413", &cell), Ok(()));
+        for name in [
+            "status.4130",
+            "status.0413",
+            "status.99",
+            "status.teapot",
+            "status",
+        ] {
+            let name = format!("requests.large.{name}");
+            assert!(is_known(&name, &cell).is_err(), "{name}");
+        }
+        let mut class = class();
+        class.statuses = [("413".to_owned(), 5), ("500".to_owned(), 2)].into();
+        let count = |class: &Requests, code: &str| requests(&format!("status.{code}"), class);
+        for (code, answers) in [("413", 5), ("500", 2), ("200", 0)] {
+            assert_eq!(
+                count(&class, code),
+                Some(Measured::number(answers)),
+                "{code}"
+            );
+        }
+        class.outcomes.due = 0;
+        assert_eq!(count(&class, "413"), None, "nobody asked");
+    }
+
+    #[test]
+    fn who_waits_in_vain_is_lost_and_not_cut_off() {
+        let mut class = class();
+        let outcomes = &mut class.outcomes;
+        (outcomes.timeout, outcomes.connect_failure, outcomes.aborted) = (4, 2, 1);
+        let count = |class: &Requests, field: &str| requests(field, class);
+        assert_eq!(count(&class, "lost"), Some(Measured::number(7)));
+        assert_eq!(count(&class, "cut_off"), Some(Measured::number(3)));
+        (class.outcomes.connect_failure, class.outcomes.aborted) = (0, 0);
+        assert_eq!(count(&class, "cut_off"), Some(Measured::number(0)));
+        class.outcomes.due = 0;
+        assert_eq!(count(&class, "cut_off"), None, "nobody asked");
+    }
+
+    #[test]
+    fn of_two_users_one_of_whom_always_waits_half_are_busy() {
+        let class = Requests {
+            little: Some(Little {
+                throughput_per_second: 1.0,
+                response_us: 1_000_000,
+                think_us: 1_000_000,
+                users: 2,
+                product: 2.0,
+                error_percent: 0.0,
+                waiting: 1.0,
+                whole_response_us: 1_000_000,
+                whole_error_percent: 0.0,
+            }),
+            ..class()
+        };
+        let half = Measured::exact(Value::Percent(50.0));
+        assert_eq!(requests("busy", &class), Some(half));
     }
 }

@@ -213,13 +213,15 @@ fn failures(judged: &[Judged<'_>]) -> String {
     format!("\n{text}")
 }
 
-/// How many expectations a run of another variant fails, and by name all others.
+/// How many expectations a run of another variant fails, by how near it is, and by name all others.
 fn positive_control(controls: &[Control]) -> String {
-    let (mut by_run, mut by_forecast, mut spoiled, mut by_nothing) =
-        (0, Vec::new(), Vec::new(), Vec::new());
+    let (mut same_cell, mut other_cell, mut other_scenario) = (0, 0, Vec::new());
+    let (mut by_forecast, mut spoiled, mut by_nothing) = (Vec::new(), Vec::new(), Vec::new());
     for control in controls {
         match control.failed_by {
-            Some(FailedBy::Run(_)) => by_run += 1,
+            Some(FailedBy::SameCell(_)) => same_cell += 1,
+            Some(FailedBy::OtherCell(_)) => other_cell += 1,
+            Some(FailedBy::OtherScenario(_)) => other_scenario.push(control),
             Some(FailedBy::Forecast(_)) => by_forecast.push(control),
             Some(FailedBy::Spoiled) => spoiled.push(control),
             None => by_nothing.push(control),
@@ -229,12 +231,22 @@ fn positive_control(controls: &[Control]) -> String {
         "",
         "",
         &format!(
-            "Positive control: {by_run} of {} expectations fail on the run of another variant.",
-            controls.len()
+            "Positive control: of {} expectations {same_cell} fail on another variant's run of the same cell, \
+             {other_cell} only on one of another cell, {} only on one of another scenario, {} only with another \
+             forecast, {} only on their own run with its load spoiled, {} nowhere.",
+            controls.len(),
+            other_scenario.len(),
+            by_forecast.len(),
+            spoiled.len(),
+            by_nothing.len()
         ),
     );
     for (which, what) in [
-        (by_forecast, "only with the forecast of another cell"),
+        (other_scenario, "only on a run of another scenario"),
+        (
+            by_forecast,
+            "only with the forecast of another cell or variant",
+        ),
         (spoiled, "only on their own run, with its load spoiled"),
         (by_nothing, "nowhere, and prove nothing"),
     ] {
@@ -368,11 +380,16 @@ mod tests {
             expectation: expectation.to_owned(),
             failed_by,
         };
-        let run = || Some(FailedBy::Run("s / a / broken".to_owned()));
+        let run = || Some(FailedBy::SameCell("s / a / broken".to_owned()));
+        let cell = || Some(FailedBy::OtherCell("s / b / broken".to_owned()));
+        let scenario = || Some(FailedBy::OtherScenario("t / b / broken".to_owned()));
         let forecast = || Some(FailedBy::Forecast("s / b / fixed".to_owned()));
         let spoiled = || Some(FailedBy::Spoiled);
         let text = positive_control(&[
             control("a", "real == 1", run()),
+            control("a", "near == 1", cell()),
+            control("b", "near == 1", cell()),
+            control("b", "far == 1", scenario()),
             control("a", "law < 5%", forecast()),
             control("a", "lost == 0", spoiled()),
             control("b", "lost == 0", spoiled()),
@@ -381,8 +398,12 @@ mod tests {
             control("b", "always == 0", None),
         ]);
         let expected = "\
-Positive control: 1 of 7 expectations fail on the run of another variant.
-1 fail only with the forecast of another cell:
+Positive control: of 10 expectations 1 fail on another variant's run of the same
+cell, 2 only on one of another cell, 1 only on one of another scenario, 1 only
+with another forecast, 4 only on their own run with its load spoiled, 1 nowhere.
+1 fail only on a run of another scenario:
+  s / b / fixed: far == 1
+1 fail only with the forecast of another cell or variant:
   s / a / fixed: law < 5%
 4 fail only on their own run, with its load spoiled:
   s / a, b / fixed: lost == 0; late == 0

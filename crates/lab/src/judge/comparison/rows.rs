@@ -199,7 +199,8 @@ fn requests(table: &mut Table<'_>) {
             ("p99 of the answered", RowUnit::Us, "ok_p99"),
             ("failed", RowUnit::Percent, "failed"),
             ("unanswered", RowUnit::Percent, "unanswered"),
-            ("lost", RowUnit::Count, "lost"),
+            ("timed out", RowUnit::Count, "timeout"),
+            ("cut off", RowUnit::Count, "cut_off"),
             ("misses Little's law by", RowUnit::Percent, "little_error"),
         ] {
             table.metric(

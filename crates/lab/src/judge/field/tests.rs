@@ -122,6 +122,7 @@ fn report(metric: &str, reported: &str) -> FieldReport {
     FieldReport {
         metric: metric.to_owned(),
         reported: reported.parse().expect("a value"),
+        closed_loop: None,
     }
 }
 
@@ -249,4 +250,64 @@ fn other_figures_agree_or_disagree_with_their_units() {
     assert_eq!(claims[2].reported, "85.8 MiB");
     assert_eq!(claims[3].because, "22.4 % is +180 % off this run's 8.0 %");
     assert_eq!(claims[5].measured, None);
+}
+
+/// Small requests that a stall now and then makes wait: by a plan, 50 a second, a tenth of them for
+/// `by_plan` at least; one by one, `one_by_one`; medians of 1 ms. A large one is under way a fifth of
+/// the time.
+fn stalls(by_plan: u64, one_by_one: u64) -> Summary {
+    let mut summary = filling_pool();
+    let classes = &mut summary.phases.load.requests;
+    let mut large = classes.remove("users").expect("a class");
+    let little = large.little.as_mut().expect("of a closed loop");
+    (little.users, little.waiting) = (1, 0.2);
+    let small = |p90: u64| {
+        let mut class = large.clone();
+        class.outcomes.response_us = Distribution {
+            p50: Some(1_000),
+            p90: Some(p90),
+            ..Distribution::default()
+        };
+        class
+    };
+    let mut plan = small(by_plan);
+    (plan.little, plan.users, plan.arrivals) = (None, None, Loop::Open);
+    let patient = small(one_by_one);
+    *classes = [("large", large), ("patient", patient), ("small", plan)]
+        .map(|(name, class)| (name.to_owned(), class))
+        .into();
+    summary
+}
+
+#[test]
+fn a_percentile_that_only_a_client_sees_who_waits_is_coordinated_omission() {
+    let judged = |median: &str, run: &Summary, closed_loop: bool| {
+        let p90 = FieldReport {
+            closed_loop: closed_loop.then(|| "patient".to_owned()),
+            ..report("requests.small.p90", "72ms")
+        };
+        let claim = judge(&[p90, report("requests.small.p50", median)], run).remove(0);
+        (claim.verdict.expect("measured"), claim.because)
+    };
+    let run = stalls(56_000, 1_500);
+    let (verdict, because) = judged("40ms", &run, true);
+    assert_eq!(verdict, ClaimVerdict::Censored);
+    assert_eq!(
+        because,
+        "coordinated omission: it is 1.8 times its median, as for a client here that waits for each answer \
+         (1.5 times: 1.50 ms), and not as for requests that come by a plan (56 times: 56.0 ms); large requests were \
+         under way 20.0 % of the time"
+    );
+    // That a machine as slow as that one has the same p90 by a plan is an accident.
+    let slow = stalls(72_000, 1_500);
+    assert_eq!(judged("40ms", &slow, true).0, ClaimVerdict::Censored);
+    assert_eq!(judged("40ms", &slow, false).0, ClaimVerdict::Agrees);
+    // A p90 of many medians is what a plan shows; where no stall is as long, nothing can be told.
+    assert_eq!(judged("1ms", &run, true).0, ClaimVerdict::Disagrees);
+    let no_stalls = stalls(1_500, 1_500);
+    assert_eq!(judged("40ms", &no_stalls, true).0, ClaimVerdict::Disagrees);
+    // Neither is it what a client sees here who waits.
+    let slower_still = stalls(56_000, 9_000);
+    let (verdict, because) = judged("40ms", &slower_still, true);
+    assert_eq!(verdict, ClaimVerdict::Disagrees, "{because}");
 }

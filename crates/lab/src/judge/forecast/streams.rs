@@ -114,16 +114,7 @@ pub(super) fn thread_per_stream(cell: &Cell, streams: &Streams) -> Vec<Forecast>
 /// A stream is a task on the event loop and holds nothing.
 pub(super) fn event_loop(streams: &Streams) -> Vec<Forecast> {
     let n = streams.count;
-    let never = |name: &str, metric: &str, what: &str| {
-        row(
-            name,
-            metric,
-            Unit::Percent,
-            0.0,
-            format!("nothing is held: {what} never waits"),
-        )
-    };
-    vec![
+    let mut rows = vec![
         row(
             "served_at_once",
             "streams.served_peak",
@@ -138,6 +129,81 @@ pub(super) fn event_loop(streams: &Streams) -> Vec<Forecast> {
             0.0,
             "no stream waits for another".to_owned(),
         ),
+    ];
+    rows.extend(idle_server("nothing is held"));
+    rows.push(row(
+        "ttft_p50",
+        "ttft.p50",
+        Unit::Us,
+        streams.ttft.as_secs_f64() * 1e6,
+        "the upstream's own time to the first chunk".to_owned(),
+    ));
+    rows
+}
+
+/// A client is built for each stream, on the event loop; then the stream holds nothing.
+pub(super) fn client_per_request(streams: &Streams) -> Vec<Forecast> {
+    vec![row(
+        "served_at_once",
+        "streams.served_peak",
+        Unit::Count,
+        f64::from(streams.count),
+        format!("N = {}, once every client is built", streams.count),
+    )]
+}
+
+/// A stream has one of the client's connections for as long as it lasts, and the others wait for one.
+/// Nothing else does.
+pub(super) fn capped_client(cell: &Cell, streams: &Streams) -> Vec<Forecast> {
+    let (n, p) = (streams.count, connections(cell));
+    let hold_end = (streams.ramp + cell.phases.hold).as_secs_f64();
+    // As if its connections were threads; no check waits, so the load ends with the hold.
+    let run = Simulation::of(streams, p, hold_end, 0.0);
+    let mut rows = vec![
+        row(
+            "served_at_once",
+            "streams.served_peak",
+            Unit::Count,
+            f64::from(n.min(p)),
+            format!("min(N, P) = min({n}, {p}), of P connections"),
+        ),
+        row(
+            "unserved",
+            "streams.unserved",
+            Unit::Count,
+            run.unserved,
+            format!(
+                "streams that get no connection in the {:.1} s of the load; nobody refuses them",
+                run.load_end
+            ),
+        ),
+    ];
+    rows.extend(idle_server("no stream holds anything of the server"));
+    if run.unserved == 0.0 {
+        rows.push(row(
+            "ttft_max",
+            "ttft.max",
+            Unit::Us,
+            run.longest_ttft * 1e6,
+            "the last wave starts when the one before it ends; + the upstream's own time"
+                .to_owned(),
+        ));
+    }
+    rows
+}
+
+/// Health where neither the pool nor the loop is at work, and why they are not.
+fn idle_server(because: &str) -> [Forecast; 3] {
+    let never = |name: &str, metric: &str, what: &str| {
+        row(
+            name,
+            metric,
+            Unit::Percent,
+            0.0,
+            format!("{because}: {what} never waits"),
+        )
+    };
+    [
         never(
             "health_sync_unanswered",
             "health_sync.unanswered",
@@ -158,25 +224,18 @@ pub(super) fn event_loop(streams: &Streams) -> Vec<Forecast> {
             "health_async.unanswered",
             "an async check",
         ),
-        row(
-            "ttft_p50",
-            "ttft.p50",
-            Unit::Us,
-            streams.ttft.as_secs_f64() * 1e6,
-            "the upstream's own time to the first chunk".to_owned(),
-        ),
     ]
 }
 
-/// A client is built for each stream, on the event loop; then the stream holds nothing.
-pub(super) fn client_per_request(streams: &Streams) -> Vec<Forecast> {
-    vec![row(
-        "served_at_once",
-        "streams.served_peak",
-        Unit::Count,
-        f64::from(streams.count),
-        format!("N = {}, once every client is built", streams.count),
-    )]
+/// `--upstream-connections` of the cell, or the server's own default.
+fn connections(cell: &Cell) -> u32 {
+    let mut from_flag = cell
+        .server
+        .args
+        .iter()
+        .skip_while(|arg| *arg != "--upstream-connections");
+    let given = from_flag.nth(1).and_then(|value| value.parse().ok());
+    given.unwrap_or(100)
 }
 
 struct Simulation {
@@ -284,6 +343,28 @@ mod tests {
         let rows = forecast_of(3, 4, 600);
         assert_eq!(predicted(&rows, "health_sync_unanswered"), 0.0);
         assert_eq!(predicted(&rows, "served_at_once"), 3.0);
+    }
+
+    #[test]
+    fn a_cap_serves_as_many_as_it_has_connections_and_health_knows_nothing() {
+        let stream = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/stream.toml");
+        let mut cell = scenario::load(stream, &[]).expect("valid").cells.remove(0);
+        let mut streams = cell.load.streams.take().expect("a load of streams");
+        (streams.count, streams.length) = (1_000, Duration::from_secs(600));
+        let rows = capped_client(&cell, &streams);
+        assert_eq!(predicted(&rows, "served_at_once"), 100.0, "the default");
+        assert_eq!(predicted(&rows, "unserved"), 900.0);
+        assert_eq!(predicted(&rows, "health_sync_unanswered"), 0.0);
+
+        // Two waves: nobody stays unserved, the second waits for the first.
+        cell.server.args = ["--upstream-connections", "10"].map(str::to_owned).to_vec();
+        cell.phases.hold = Duration::from_secs(12);
+        (streams.count, streams.length) = (20, Duration::from_secs(8));
+        (streams.ramp, streams.ttft) = (Duration::ZERO, Duration::ZERO);
+        let rows = capped_client(&cell, &streams);
+        assert_eq!(predicted(&rows, "served_at_once"), 10.0);
+        assert_eq!(predicted(&rows, "unserved"), 0.0);
+        assert!((predicted(&rows, "ttft_max") - 8e6).abs() < 1e3);
     }
 
     #[test]

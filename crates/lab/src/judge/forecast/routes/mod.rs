@@ -21,6 +21,10 @@ use crate::units::{count, us};
 /// Below this share, in percent, what is unanswered is merely what was in flight when the load ended.
 const IN_FLIGHT_PERCENT: f64 = 5.0;
 
+/// Nor is a number below this one forecast, but how many there can be: which of a handful of users
+/// happens to think when the load ends is a matter of milliseconds, and each would be 5 % or more.
+const LEAST_UNANSWERED: u64 = 20;
+
 /// The broken server: one pool for everything that blocks, and two routes that block the loop.
 pub(super) fn broken(question: Question<'_>) -> Vec<Forecast> {
     forecast(question, Route::broken)
@@ -188,7 +192,7 @@ fn unanswered(metric: &str, class: &Requests, outlook: &Outlook) -> Option<Forec
         return None;
     }
     let share = 100.0 * figures.unanswered as f64 / due as f64;
-    if share >= IN_FLIGHT_PERCENT {
+    if share >= IN_FLIGHT_PERCENT && figures.unanswered >= LEAST_UNANSWERED {
         let formula = format!(
             "simulated: {} of {due} wait when the load ends",
             figures.unanswered

@@ -1,5 +1,5 @@
 use super::*;
-use crate::scenario::Model;
+use crate::scenario::{Model, Variant};
 
 /// Users on a route: inner work 200 ms, background task 10 s, 40 threads, think time 100 to 500 ms.
 fn cell(path: &str, users: u32, per_second: u32, load: f64) -> Cell {
@@ -22,9 +22,11 @@ fn cell(path: &str, users: u32, per_second: u32, load: f64) -> Cell {
 }
 
 fn of(cell: &Cell, model: Model, seed: u64) -> Vec<Forecast> {
+    let mut variant = Variant::of_target("any");
+    variant.model = model;
     super::super::forecast(Question {
         cell,
-        model,
+        variant: &variant,
         seed,
         parse: None,
     })
@@ -141,6 +143,17 @@ fn bulkheads_keep_health_flat_and_the_backlog_bounded() {
     let rows = of(&small, Model::RoutesCured, 1);
     assert_eq!(predicted(&rows, "pending_end"), 25.0);
     assert!(predicted(&rows, "refused") > 5_000.0);
+}
+
+#[test]
+fn how_many_of_a_handful_wait_at_the_end_is_bounded_and_not_forecast() {
+    // Ten users at most wait, of some 150 requests: 6.7 %, and one of them more or less is a tenth of it.
+    let rows = of(&cell(BLOCKED_LOOP, 10, 5, 30.0), Model::Routes, 1);
+    let few = row_of(&rows, "unanswered");
+    assert_eq!(few.bound, Bound::AtMost);
+    assert!((6.0..7.5).contains(&few.predicted), "{}", few.predicted);
+    let rows = of(&cell(BLOCKED_LOOP, 100, 20, 30.0), Model::Routes, 1);
+    assert_eq!(row_of(&rows, "unanswered").bound, Bound::Exact);
 }
 
 #[test]
