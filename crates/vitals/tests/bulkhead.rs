@@ -49,6 +49,12 @@ impl Held {
         self.callers.push(caller);
         self.release.push(sender);
         eventually("it is in flight", || in_flight(bulkhead) > before).await;
+        // A thread that is free may take its time to begin.
+        eventually("no thread is free while one waits", || {
+            let snapshot = bulkhead.snapshot();
+            snapshot.queued == 0 || snapshot.busy == snapshot.capacity
+        })
+        .await;
     }
 
     async fn let_go(self) {
