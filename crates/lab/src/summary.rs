@@ -826,7 +826,7 @@ pub enum ClaimVerdict {
     Agrees,
     /// What one sees on the way to the steady state, which is another figure.
     Transient,
-    /// It leaves out those who were not answered.
+    /// It leaves out those who were not answered, or who would have asked meanwhile.
     Censored,
     /// None of these.
     Disagrees,
