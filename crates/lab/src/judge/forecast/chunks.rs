@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::{bounded, row};
+use super::{async_never_waits, bounded, row};
 use crate::scenario::{Cell, Streams};
 use crate::summary::{Bound, Forecast, Unit};
 
@@ -38,13 +38,7 @@ pub(super) fn thread_per_chunk(cell: &Cell, streams: &Streams) -> Vec<Forecast> 
                 interval * 1e3
             ),
         ),
-        row(
-            "health_async_unanswered",
-            "health_async.unanswered",
-            Unit::Percent,
-            0.0,
-            "the event loop is free: an async check never waits".to_owned(),
-        ),
+        async_never_waits(),
         bounded(
             Bound::AtLeast,
             row(

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use super::row;
+use super::{async_never_waits, row};
 use crate::judge::pool_queue::PoolQueue;
 use crate::scenario::{Arrivals, Cell, Requests, Streams};
 use crate::summary::{Forecast, Unit};
@@ -40,13 +40,7 @@ pub(super) fn name_lookup(cell: &Cell, streams: &Streams) -> Option<Vec<Forecast
             run.check_p50 * 1e6,
             "a sync check waits in the same queue".to_owned(),
         ),
-        row(
-            "health_async_unanswered",
-            "health_async.unanswered",
-            Unit::Percent,
-            0.0,
-            "the event loop is free: an async check never waits".to_owned(),
-        ),
+        async_never_waits(),
     ];
     if run.too_late == 0 {
         let ttft = streams.ttft.as_secs_f64();

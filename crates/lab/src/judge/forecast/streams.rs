@@ -1,6 +1,6 @@
 //! Slow streams: what waits behind what holds a thread, and what does not.
 
-use super::{bounded, row};
+use super::{async_never_waits, bounded, row};
 use crate::judge::flat;
 use crate::judge::pool_queue::PoolQueue;
 use crate::scenario::{Cell, Streams};
@@ -70,13 +70,7 @@ pub(super) fn thread_per_stream(cell: &Cell, streams: &Streams) -> Vec<Forecast>
                 "median over the hold of ⌊N/c⌋·S − t, cut at the timeout".to_owned(),
             ),
         ),
-        row(
-            "health_async_unanswered",
-            "health_async.unanswered",
-            Unit::Percent,
-            0.0,
-            "the event loop is free: an async check never waits".to_owned(),
-        ),
+        async_never_waits(),
         row(
             "queue_wait_max",
             "pool.queue_wait_max",
@@ -98,16 +92,7 @@ pub(super) fn thread_per_stream(cell: &Cell, streams: &Streams) -> Vec<Forecast>
             ),
         ),
     ];
-    if run.unserved == 0.0 {
-        rows.push(row(
-            "ttft_max",
-            "ttft.max",
-            Unit::Us,
-            run.longest_ttft * 1e6,
-            "the last wave starts when the one before it ends; + the upstream's own time"
-                .to_owned(),
-        ));
-    }
+    rows.extend(run.ttft_max());
     rows
 }
 
@@ -179,16 +164,7 @@ pub(super) fn capped_client(cell: &Cell, streams: &Streams) -> Vec<Forecast> {
         ),
     ];
     rows.extend(idle_server("no stream holds anything of the server"));
-    if run.unserved == 0.0 {
-        rows.push(row(
-            "ttft_max",
-            "ttft.max",
-            Unit::Us,
-            run.longest_ttft * 1e6,
-            "the last wave starts when the one before it ends; + the upstream's own time"
-                .to_owned(),
-        ));
-    }
+    rows.extend(run.ttft_max());
     rows
 }
 
@@ -251,6 +227,20 @@ struct Simulation {
 }
 
 impl Simulation {
+    /// Of a load in which every stream gets its turn.
+    fn ttft_max(&self) -> Option<Forecast> {
+        (self.unserved == 0.0).then(|| {
+            row(
+                "ttft_max",
+                "ttft.max",
+                Unit::Us,
+                self.longest_ttft * 1e6,
+                "the last wave starts when the one before it ends; + the upstream's own time"
+                    .to_owned(),
+            )
+        })
+    }
+
     fn of(streams: &Streams, threads: u32, hold_end: f64, timeout: f64) -> Self {
         let service = streams.service_time().as_secs_f64();
         let step = streams.ramp.as_secs_f64() / f64::from(streams.count);
