@@ -4,17 +4,17 @@
 use crate::support;
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use lab::load::RequestLoad;
-use lab::measure::Segments;
+use lab::load::{Load, Start};
+use lab::measure::{CellClock, Results};
 use support::Alone;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use verdict::load::requests::{ClassRecorder, RequestRecord, Requests, Window};
-use verdict::record::{Event, Segment};
+use verdict::load::requests::{ClassRecorder, RequestEvent, RequestRecord, RequestSpec};
+use verdict::load::{self, LoadEvent};
+use verdict::record::{Event, Window};
 
 /// What the target takes for a request.
 const SERVICE: Duration = Duration::from_millis(50);
@@ -49,7 +49,7 @@ async fn target(at_once: usize) -> String {
     format!("http://{address}")
 }
 
-fn users(count: u32) -> Requests {
+fn users(count: u32) -> RequestSpec {
     let text = format!(
         "path = \"/\"\nusers = {count}\ntimeout = \"10s\"\nthink = {{ min = \"50ms\", max = \"150ms\" }}"
     );
@@ -57,41 +57,48 @@ fn users(count: u32) -> Requests {
 }
 
 /// Lets `spec` ask `base` and returns what was recorded.
-async fn load(spec: &Requests, base: &str, seed: u64) -> Vec<Event> {
-    let (results, received): (_, Receiver<Event>) = channel();
-    let segments = Segments::new(Instant::now() + Duration::from_millis(50));
-    segments.plan(Segment::Hold, 0);
-    let load = RequestLoad::start(0, spec, base, seed, Duration::ZERO, &segments, results);
-    let mut load = load.expect("starts");
-    tokio::time::sleep_until((segments.origin() + LOAD).into()).await;
+async fn load(spec: &RequestSpec, base: &str, seed: u64) -> Vec<RequestEvent> {
+    let (results, received) = Results::new();
+    let clock = CellClock::new(Instant::now() + Duration::from_millis(50));
+    let asked = load::Load {
+        requests: [("users".to_owned(), spec.clone())].into(),
+        ..load::Load::default()
+    };
+    let start = Start {
+        server: base.to_owned(),
+        upstreams: Vec::new(),
+        seed,
+        at: Duration::ZERO,
+        first_stream: 0,
+        clock: clock.clone(),
+        results,
+    };
+    let mut load = Load::start(&asked, &start).expect("starts");
+    tokio::time::sleep_until((clock.origin() + LOAD).into()).await;
     tokio::task::spawn_blocking(move || load.end())
         .await
         .expect("ended");
-    received.try_iter().collect()
+    let requests = received.try_iter().map(|event| match event {
+        Event::Load(LoadEvent::Requests(event)) => event,
+        other => panic!("{other:?}"),
+    });
+    requests.collect()
 }
 
 /// X and R over the hold, and by how much they miss Little's law.
 async fn measure(count: u32, at_once: usize) -> (f64, f64, f64) {
     let spec = users(count);
-    let mut recorder = ClassRecorder::default();
-    for event in load(&spec, &target(at_once).await, 1).await {
-        match event {
-            Event::RequestStarted {
-                due_us, late_us, ..
-            } => recorder.started(due_us, late_us),
-            Event::RequestEnded(record) => recorder.ended(record),
-            other => panic!("{other:?}"),
-        }
-    }
     let us = |time: Duration| u64::try_from(time.as_micros()).expect("in range");
-    let figures = recorder.figures(
-        &spec,
-        Window {
-            start_us: 0,
-            hold_us: us(LOAD - HOLD),
-            end_us: us(LOAD),
-        },
-    );
+    let window = Window {
+        start_us: 0,
+        hold_us: us(LOAD - HOLD),
+        end_us: us(LOAD),
+    };
+    let mut recorder = ClassRecorder::new(&spec);
+    for event in load(&spec, &target(at_once).await, 1).await {
+        recorder.add(&event, window);
+    }
+    let figures = recorder.figures(&spec, window);
     assert_eq!(
         figures.outcomes.due,
         figures.outcomes.ok + figures.unanswered,
@@ -144,8 +151,8 @@ async fn a_user_thinks_as_long_as_the_forecast_has_it() {
     let ended: Vec<RequestRecord> = events
         .into_iter()
         .filter_map(|event| match event {
-            Event::RequestEnded(record) => Some(record),
-            _ => None,
+            RequestEvent::Ended(record) => Some(record),
+            RequestEvent::Started { .. } => None,
         })
         .collect();
     assert!(ended.len() > 20, "{}", ended.len());

@@ -2,17 +2,18 @@
 
 use crate::support;
 
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use lab::load::HangUpLoad;
-use lab::measure::Segments;
+use lab::load::{Load, Start};
+use lab::measure::{CellClock, Results};
 use support::{Bench, Stage, eventually, json, stderr, stdout};
-use verdict::load::hang_ups::{HangUp, HangUpEnding, HangUpEvent, HangUpStage, HangUps};
+use verdict::load::hang_ups::{HangUp, HangUpEnding, HangUpEvent, HangUpSpec, HangUpStage};
+use verdict::load::{self, LoadEvent};
 use verdict::record::Event;
 
 /// Two clients at each of the stages that `more` has.
-fn spec(more: &str) -> HangUps {
+fn spec(more: &str) -> HangUpSpec {
     let text = format!(
         "path = \"/disconnect/stream\"\nttft = \"10ms\"\ninterval = \"50ms\"\nlength = \"10m\"\n\
          pause = \"500ms\"\npatience = \"5s\"\n{more}"
@@ -26,13 +27,22 @@ const EVERY_STAGE: &str = "count = 10\nstages = [\"before_headers\", \"before_fi
 const EVERY_HANG_UP: &str = "count = 8\nstages = [\"before_headers\", \"before_first_token\", \"mid_stream\", \
      \"after_last_content\"]";
 
-fn start(stage: &Stage, spec: &HangUps) -> (HangUpLoad, Receiver<Event>) {
-    let (results, received) = channel();
-    let upstreams = vec![stage.upstream.url("listening")];
-    let segments = Segments::new(Instant::now());
-    let base = stage.server.url("listening");
-    let load = HangUpLoad::start(spec, &base, upstreams, Duration::ZERO, &segments, results);
-    (load.expect("it starts"), received)
+fn start(stage: &Stage, spec: &HangUpSpec) -> (Load, Receiver<Event>) {
+    let (results, received) = Results::new();
+    let asked = load::Load {
+        hang_ups: Some(spec.clone()),
+        ..load::Load::default()
+    };
+    let start = Start {
+        server: stage.server.url("listening"),
+        upstreams: vec![stage.upstream.url("listening")],
+        seed: 0,
+        at: Duration::ZERO,
+        first_stream: 0,
+        clock: CellClock::new(Instant::now()),
+        results,
+    };
+    (Load::start(&asked, &start).expect("it starts"), received)
 }
 
 /// What became of each request of a row, once it is over.
@@ -41,8 +51,8 @@ fn row(received: &Receiver<Event>) -> Vec<HangUp> {
     loop {
         let event = received.recv_timeout(Duration::from_secs(30));
         match event.expect("the row ends") {
-            Event::HangUp(HangUpEvent::Ended(one)) => row.push(one),
-            Event::HangUp(HangUpEvent::Over) => return row,
+            Event::Load(LoadEvent::HangUps(HangUpEvent::Ended(one))) => row.push(one),
+            Event::Load(LoadEvent::HangUps(HangUpEvent::Over)) => return row,
             _ => {}
         }
     }
@@ -118,9 +128,10 @@ async fn what_is_served_nothing_hangs_and_what_the_load_ends_is_cut() {
     eventually("it is under way", async || open_streams(&stage).await == 1).await;
     load.end();
     let events: Vec<_> = received.try_iter().collect();
-    let is_cut = |event: &Event| matches!(event, Event::HangUp(HangUpEvent::Ended(one)) if one.ending == HangUpEnding::Cut);
+    let is_cut = |event: &Event| matches!(event, Event::Load(LoadEvent::HangUps(HangUpEvent::Ended(one))) if one.ending == HangUpEnding::Cut);
     assert!(events.iter().any(is_cut), "{events:?}");
-    let is_over = |event: &Event| matches!(event, Event::HangUp(HangUpEvent::Over));
+    let is_over =
+        |event: &Event| matches!(event, Event::Load(LoadEvent::HangUps(HangUpEvent::Over)));
     assert!(!events.iter().any(is_over), "it did not come to its end");
 }
 

@@ -4,10 +4,9 @@
 
 use crate::support;
 
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use lab::measure::{Endpoint, Prober, Segments};
+use lab::measure::{CellClock, Endpoint, Prober, Results};
 use lab::stage::Records;
 use rustix::process::{Pid, Signal, kill_process};
 use support::Alone;
@@ -23,8 +22,8 @@ async fn measure(timeout: Duration) -> (Vec<Tick>, Duration) {
     let folder = tempfile::tempdir().expect("a folder");
     let server = support::upstream(folder.path(), &Records::below(folder.path())).await;
     let pid = Pid::from_raw(i32::try_from(server.pid()).expect("a pid")).expect("a pid");
-    let (results, received) = channel();
-    let segments = Segments::new(Instant::now() + Duration::from_millis(100));
+    let (results, received) = Results::new();
+    let clock = CellClock::new(Instant::now() + Duration::from_millis(100));
     let endpoint = Endpoint {
         name: "health".to_owned(),
         url: format!("{}/health", server.url("listening")),
@@ -36,18 +35,18 @@ async fn measure(timeout: Duration) -> (Vec<Tick>, Duration) {
         RATE,
         timeout,
         false,
-        segments.clone(),
+        clock.clone(),
         results,
     )
     .expect("starts");
 
-    tokio::time::sleep_until((segments.origin() + Duration::from_secs(4)).into()).await;
+    tokio::time::sleep_until((clock.origin() + Duration::from_secs(4)).into()).await;
     kill_process(pid, Signal::STOP).expect("stopped");
     let frozen = Instant::now();
     tokio::time::sleep(FREEZE).await;
     kill_process(pid, Signal::CONT).expect("continued");
     let freeze = frozen.elapsed();
-    tokio::time::sleep_until((segments.origin() + RUN).into()).await;
+    tokio::time::sleep_until((clock.origin() + RUN).into()).await;
     let end_us = u64::try_from(RUN.as_micros()).expect("in range");
     let end_us = prober.stop_at(end_us);
     support::eventually("every check has its outcome", async || prober.is_done()).await;

@@ -8,5 +8,6 @@ pub mod load;
 pub mod record;
 pub mod sample;
 pub mod scenario;
+pub mod summarise;
 pub mod summary;
 pub mod units;

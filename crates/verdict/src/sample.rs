@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::judge::comparison::CellRuns;
 use crate::summary::{
     Diagnosis, Distribution, Host, Kind, Ledger, LoadPhase, Loop, Phase, Phases, Pool, Probe,
-    Process, Quality, Requests, State, Streams, Summary, Timing, Upstream,
+    Process, Quality, RequestFigures, State, StreamFigures, Summary, Timing, Upstream,
 };
 
 fn distribution(p99: u64, censored: bool) -> Distribution {
@@ -82,14 +82,14 @@ pub fn summary() -> Summary {
             },
             load: LoadPhase {
                 probes,
-                streams: Streams {
+                streams: StreamFigures {
                     started: 100,
                     cancelled: 100,
                     open_peak: 100,
                     served_peak: Some(100),
                     ttft_us: distribution(102_000, false),
                     gap_us: distribution(251_000, false),
-                    ..Streams::default()
+                    ..StreamFigures::default()
                 },
                 ..LoadPhase::default()
             },
@@ -129,7 +129,7 @@ pub fn summary() -> Summary {
     }
 }
 
-fn class(path: &str, p99: u64, ok: u64) -> Requests {
+fn class(path: &str, p99: u64, ok: u64) -> RequestFigures {
     let response_us = Distribution {
         count: 500,
         min: Some(300),
@@ -142,7 +142,7 @@ fn class(path: &str, p99: u64, ok: u64) -> Requests {
         max_censored: true,
         ..Distribution::default()
     };
-    Requests {
+    RequestFigures {
         outcomes: Probe {
             due: 500,
             ok,

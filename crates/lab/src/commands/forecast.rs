@@ -37,12 +37,12 @@ pub(super) fn print_all<'a>(
     let cells: Vec<_> = cells.collect();
     for &(cell, before) in &cells {
         for variant in variants.iter().filter(|one| cell.has_variant(&one.name)) {
-            let rows = forecast(Question {
+            let question = Question {
                 cell,
-                variant,
                 seed: scenario.seed,
                 parse: calibration.parse(cell),
-            });
+            };
+            let rows = forecast(variant, question);
             if rows.is_empty() {
                 continue;
             }

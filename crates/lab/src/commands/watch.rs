@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::HeaderMap;
@@ -11,7 +11,7 @@ use reqwest::{Client, RequestBuilder, Url};
 use super::header;
 use crate::exit::{EXPECTATION, Usage};
 use crate::http::{Reach, bearer, headers, root_cause};
-use crate::measure::{Endpoint, Prober, Segments};
+use crate::measure::{CellClock, Endpoint, Prober, Results};
 use crate::reach::redacted_url;
 use crate::run::Interrupt;
 use crate::show::watch::Watched;
@@ -167,8 +167,8 @@ async fn watch(
             headers: headers.clone(),
         })
         .collect();
-    let (results, outcomes) = channel();
-    let segments = Segments::new(Instant::now());
+    let (results, outcomes) = Results::new();
+    let clock = CellClock::new(Instant::now());
     let rate = 1.0 / args.every.as_secs_f64();
     let mut prober = Prober::start(
         client,
@@ -176,7 +176,7 @@ async fn watch(
         rate,
         args.timeout,
         false,
-        segments.clone(),
+        clock.clone(),
         results,
     )?;
     let mut monitor = Monitor {
@@ -203,7 +203,7 @@ async fn watch(
         let mut end_us = None;
         while !(end_us.is_some() && prober.is_done()) {
             tokio::time::sleep(LOOK_EVERY).await;
-            let now_us = segments.now_us();
+            let now_us = clock.now_us();
             // Before the end: a check that is due at it would be sent before this is awake again.
             let soon_us = now_us + 2 * us(LOOK_EVERY);
             if let (None, Some(length)) = (end_us, length_us.filter(|&length| soon_us >= length)) {
@@ -219,7 +219,7 @@ async fn watch(
         ended = watching => ended,
         () = interrupt.requested() => Ok(None),
     };
-    let now_us = segments.now_us();
+    let now_us = clock.now_us();
     let end_us = prober.stop_at(ended.as_ref().map_or(now_us, |end| end.unwrap_or(now_us)));
     monitor.log.end_at(end_us);
     // What is answered at once would else look as if it had not been.
@@ -229,7 +229,7 @@ async fn watch(
     }
     if ended.is_ok() {
         // A reader who has gone by now misses the summary, and changes no exit code.
-        let _ = monitor.finish(segments.now_us());
+        let _ = monitor.finish(clock.now_us());
     }
     Ok(if monitor.alerts > 0 {
         ExitCode::from(EXPECTATION)

@@ -3,6 +3,8 @@ use std::thread::JoinHandle;
 use anyhow::Context;
 use tokio::sync::watch;
 
+use super::Driven;
+
 /// An OS thread with a runtime of its own, on which a load runs until it is told to end.
 #[derive(Debug)]
 pub(super) struct LoadThread {
@@ -16,6 +18,7 @@ impl LoadThread {
     /// # Errors
     /// If `load` fails, or the thread or its runtime cannot be made.
     pub(super) fn start<L>(
+        name: &str,
         load: impl FnOnce(watch::Receiver<bool>) -> anyhow::Result<L>,
     ) -> anyhow::Result<Self>
     where
@@ -24,20 +27,21 @@ impl LoadThread {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .context("cannot start the load's runtime")?;
+            .with_context(|| format!("cannot start the runtime of the {name}"))?;
         let (end, ended) = watch::channel(false);
         let load = load(ended)?;
         let thread = std::thread::Builder::new()
-            .name("load".into())
+            .name(name.to_owned())
             .spawn(move || runtime.block_on(load))?;
         Ok(Self {
             end,
             thread: Some(thread),
         })
     }
+}
 
-    /// Says that it is to end, and waits until it has.
-    pub(super) fn end(&mut self) {
+impl Driven for LoadThread {
+    fn end(&mut self) {
         self.end.send_replace(true);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -1,34 +1,24 @@
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use verdict::load::requests::RequestInterval;
-use verdict::load::streams::StreamRecorder;
-use verdict::record::{Event, Recorded, RecordedPids, Recorder};
+use verdict::load::Load;
+use verdict::record::{Event, Interval, Recorded, RecordedPids, timeline};
 use verdict::units::us;
 
-use super::interval_log::{self, Interval};
+use super::interval_log::{self, Entry};
 use super::timeline::Timeline;
-use super::{LivePid, Segments};
+use super::{CellClock, Pids, Results};
 
 /// Length of an interval of the log.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The process numbers to whom [`Resources`] belong.
-#[derive(Clone, Debug)]
-pub struct Pids {
-    /// The server under test, which a kubelet may restart.
-    pub server: LivePid,
-    /// The upstream, if it is the lab's own.
-    pub upstream: Option<u32>,
-}
-
 /// Records events on an OS thread of its own and logs every second what came.
 #[derive(Debug)]
 pub struct Collector {
-    events: Sender<Event>,
+    results: Results,
     recorded: Arc<Mutex<Recorded>>,
     failure: Arc<Mutex<Option<std::io::Error>>>,
     thread: Option<JoinHandle<()>>,
@@ -41,12 +31,12 @@ pub struct Setup {
     pub folder: PathBuf,
     /// Names of the endpoints, by position.
     pub endpoints: Vec<String>,
-    /// Names of the classes of requests, by position.
-    pub classes: Vec<String>,
+    /// What is asked of the server.
+    pub load: Load,
     /// Timeout of a check.
     pub timeout_us: u64,
     /// The cell's clock.
-    pub segments: Segments,
+    pub clock: CellClock,
     /// The processes of the run.
     pub pids: Pids,
 }
@@ -59,7 +49,8 @@ impl Collector {
     pub fn start(setup: Setup) -> std::io::Result<Self> {
         let recorded = Arc::new(Mutex::new(Recorded::new(
             setup.timeout_us,
-            setup.classes.len(),
+            setup.endpoints.len(),
+            &setup.load,
             RecordedPids {
                 server: setup.pids.server.get(),
                 upstream: setup.pids.upstream,
@@ -67,19 +58,22 @@ impl Collector {
             },
         )));
         let failure = Arc::new(Mutex::new(None));
-        let (events, received) = channel();
-        let timeline = Timeline::create(
-            &setup.folder.join("timeline.csv"),
+        let (results, received) = Results::new();
+        let interval = Interval::new(setup.timeout_us, &setup.load);
+        let start = (Duration::ZERO, setup.clock.times().at(0));
+        let first = timeline::row(
+            start,
             &setup.endpoints,
-            &setup.classes,
-        )?;
+            &setup.load,
+            &interval,
+            &lock(&recorded),
+        );
+        let timeline = Timeline::create(&setup.folder.join("timeline.csv"), &first)?;
         let log = setup.folder.join("latency.hlog");
         let worker = Worker {
-            interval: Recorder::new(setup.timeout_us),
-            interval_streams: StreamRecorder::default(),
-            interval_requests: RequestInterval::new(setup.classes.len()),
+            interval,
             pending: Vec::new(),
-            next_flush: setup.segments.origin() + INTERVAL,
+            next_flush: setup.clock.origin() + INTERVAL,
             interval_started: Duration::ZERO,
             finished: false,
             recorded: Arc::clone(&recorded),
@@ -92,7 +86,7 @@ impl Collector {
             .name("collector".into())
             .spawn(move || worker.run(&log, &reported))?;
         Ok(Self {
-            events,
+            results,
             recorded,
             failure,
             thread: Some(thread),
@@ -101,19 +95,13 @@ impl Collector {
 
     /// Where events go.
     #[must_use]
-    pub fn sender(&self) -> Sender<Event> {
-        self.events.clone()
+    pub fn results(&self) -> &Results {
+        &self.results
     }
 
     /// What was recorded so far.
     pub fn recorded(&self) -> MutexGuard<'_, Recorded> {
         lock(&self.recorded)
-    }
-
-    /// What was recorded so far, for a reader with a life of its own.
-    #[must_use]
-    pub fn shared(&self) -> Arc<Mutex<Recorded>> {
-        Arc::clone(&self.recorded)
     }
 
     /// The error that ended the logging, if one did. Recording goes on all the same.
@@ -124,7 +112,7 @@ impl Collector {
 
     /// Logs what is left and ends the thread.
     pub fn finish(&mut self) {
-        let _ = self.events.send(Event::Finish);
+        self.results.tell(Event::Finish);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -146,12 +134,10 @@ struct Worker {
     received: Receiver<Event>,
     recorded: Arc<Mutex<Recorded>>,
     timeline: Timeline,
-    interval: Recorder,
-    interval_streams: StreamRecorder,
-    interval_requests: RequestInterval,
+    interval: Interval,
     interval_started: Duration,
     next_flush: Instant,
-    pending: Vec<Interval>,
+    pending: Vec<Entry>,
     finished: bool,
 }
 
@@ -173,7 +159,7 @@ impl Worker {
 
     /// The next interval to log; waits until there is one. `None` at the end, or if the timeline
     /// cannot be written.
-    fn next(&mut self, error: &mut Option<std::io::Error>) -> Option<Interval> {
+    fn next(&mut self, error: &mut Option<std::io::Error>) -> Option<Entry> {
         loop {
             if let Some(interval) = self.pending.pop() {
                 return Some(interval);
@@ -201,64 +187,36 @@ impl Worker {
     }
 
     fn record(&mut self, event: Event) {
-        let segments = &self.setup.segments;
-        let now_us = segments.now_us();
-        let seen_us = match &event {
-            Event::Tick(tick) => tick.due_us,
-            Event::Gauges { at_us, .. } | Event::Upstream { at_us, .. } => *at_us,
-            _ => now_us,
-        };
-        let part = segments.at(seen_us);
-        match &event {
-            Event::Tick(tick) => self.interval.record(tick, part),
-            Event::FirstChunk { stream, ttft_us } => {
-                self.interval_streams.first_chunk(*stream, *ttft_us);
-            }
-            Event::Gap { gap_us } => self.interval_streams.gap(*gap_us),
-            Event::StreamEnded(record) => self.interval_streams.ended(record),
-            Event::RequestEnded(request) => self.interval_requests.record(request),
-            Event::Finish => self.finished = true,
-            _ => {}
-        }
-        lock(&self.recorded).record(event, part, now_us);
+        let when = self.setup.clock.when(&event);
+        self.interval.record(&event, when.part);
+        self.finished |= matches!(event, Event::Finish);
+        lock(&self.recorded).record(event, when);
     }
 
     /// Closes the interval: a row of the timeline now, its histograms as `pending`.
     fn flush(&mut self) -> std::io::Result<()> {
-        let now = self.setup.segments.origin().elapsed();
+        let setup = &self.setup;
+        let now = setup.clock.origin().elapsed();
         let start = self.interval_started;
-        let length = now.saturating_sub(start);
-        let interval = std::mem::replace(&mut self.interval, Recorder::new(self.setup.timeout_us));
-        let streams = std::mem::take(&mut self.interval_streams);
-        let requests = std::mem::replace(
-            &mut self.interval_requests,
-            RequestInterval::new(self.setup.classes.len()),
+        let empty = Interval::new(setup.timeout_us, &setup.load);
+        let interval = std::mem::replace(&mut self.interval, empty);
+        let end = (now, setup.clock.times().at(us(now)));
+        let row = timeline::row(
+            end,
+            &setup.endpoints,
+            &setup.load,
+            &interval,
+            &lock(&self.recorded),
         );
-        let part = self.setup.segments.at(us(now));
-        self.timeline
-            .row(now, part, &interval, &requests, &lock(&self.recorded))?;
-        let mut add = |tag: String, histogram: &hdrhistogram::Histogram<u64>| {
-            if !histogram.is_empty() {
-                self.pending.push(Interval {
-                    tag,
-                    start,
-                    length,
-                    histogram: histogram.clone(),
-                });
-            }
-        };
-        add("load.streams.ttft".into(), streams.ttft());
-        add("load.streams.gap".into(), streams.gaps());
-        for (name, (all, ok)) in self.setup.classes.iter().zip(requests.classes()) {
-            add(format!("load.requests.{name}.all"), all);
-            add(format!("load.requests.{name}.ok"), ok);
-        }
-        for (part, endpoint, series) in interval.all() {
-            let name = format!("{part}.{}", self.setup.endpoints[endpoint]);
-            add(format!("{name}.all"), &series.response);
-            add(format!("{name}.ok"), &series.response_ok);
-            add(format!("{name}.service"), &series.service);
-        }
+        self.timeline.row(&row)?;
+        let all = interval.tagged(&setup.endpoints, &setup.load).into_iter();
+        let entries = all.filter(|(_, times)| !times.is_empty());
+        self.pending.extend(entries.map(|(tag, times)| Entry {
+            tag,
+            start,
+            length: now.saturating_sub(start),
+            times: times.clone(),
+        }));
         self.interval_started = now;
         while self.next_flush <= Instant::now() {
             self.next_flush += INTERVAL;

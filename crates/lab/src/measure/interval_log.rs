@@ -3,22 +3,22 @@ use std::io::LineWriter;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2Serializer;
 use hdrhistogram::serialization::interval_log::{
     IntervalLogWriterBuilder, IntervalLogWriterError, Tag,
 };
+use verdict::record::Times;
 
-/// One histogram of one interval.
-pub struct Interval {
+/// One series of one interval.
+pub struct Entry {
     /// Name of the series, such as `hold.health_sync.all`.
     pub tag: String,
     /// Start, on the cell's clock.
     pub start: Duration,
     /// Length.
     pub length: Duration,
-    /// Microseconds.
-    pub histogram: Histogram<u64>,
+    /// What was recorded.
+    pub times: Times,
 }
 
 /// Writes intervals to the HdrHistogram interval log format, V2, until `next` has none left.
@@ -28,7 +28,7 @@ pub struct Interval {
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write(path: &Path, mut next: impl FnMut() -> Option<Interval>) -> std::io::Result<()> {
+pub fn write(path: &Path, mut next: impl FnMut() -> Option<Entry>) -> std::io::Result<()> {
     let mut file = LineWriter::new(File::create(path)?);
     let mut serializer = V2Serializer::new();
     let mut log = IntervalLogWriterBuilder::new()
@@ -38,7 +38,7 @@ pub fn write(path: &Path, mut next: impl FnMut() -> Option<Interval>) -> std::io
     while let Some(interval) = next() {
         // Names are checked when the scenario is read; a tag without comma or white space is valid.
         let tag = Tag::new(&interval.tag);
-        log.write_histogram(&interval.histogram, interval.start, interval.length, tag)
+        log.write_histogram(&interval.times, interval.start, interval.length, tag)
             .map_err(|error| match error {
                 IntervalLogWriterError::IoError(error) => error,
                 other => std::io::Error::other(format!("{other:?}")),

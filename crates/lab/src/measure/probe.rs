@@ -1,4 +1,4 @@
-use std::sync::mpsc::Sender;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use verdict::record::Plan;
 
 use super::metronome::Metronome;
 use super::priority::prefer_this_thread;
-use super::{Segments, is_local};
+use super::{CellClock, Results, is_local};
 use verdict::record::{Event, Outcome, Tick};
 
 /// One address that the probe asks.
@@ -38,17 +38,17 @@ pub struct Prober {
     thread: Option<JoinHandle<()>>,
 }
 
-struct Shared {
+struct Checks {
     client: reqwest::Client,
     endpoints: Vec<Endpoint>,
     timeout: Duration,
     keep_alive: bool,
-    segments: Segments,
-    results: Sender<Event>,
+    clock: CellClock,
+    results: Results,
 }
 
 impl Prober {
-    /// Starts to ask every endpoint `rate` times a second, by `client`, from the origin of `segments`
+    /// Starts to ask every endpoint `rate` times a second, by `client`, from the origin of `clock`
     /// on, and sends each outcome to `results`.
     ///
     /// # Errors
@@ -59,21 +59,21 @@ impl Prober {
         rate: f64,
         timeout: Duration,
         keep_alive: bool,
-        segments: Segments,
-        results: Sender<Event>,
+        clock: CellClock,
+        results: Results,
     ) -> anyhow::Result<Self> {
         let plan = Plan::new(rate, endpoints.len());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("cannot start the probe's runtime")?;
-        let origin = segments.origin();
-        let shared = std::sync::Arc::new(Shared {
+        let origin = clock.origin();
+        let asked = Arc::new(Checks {
             client,
             endpoints,
             timeout,
             keep_alive,
-            segments,
+            clock,
             results,
         });
         let (beats, mut due) = mpsc::unbounded_channel();
@@ -86,7 +86,7 @@ impl Prober {
                     let mut checks = JoinSet::new();
                     while let Some((n, due_us)) = due.recv().await {
                         let check = check(
-                            std::sync::Arc::clone(&shared),
+                            Arc::clone(&asked),
                             plan.endpoint(n),
                             due_us,
                             cut_seen.clone(),
@@ -146,24 +146,19 @@ impl Drop for Prober {
     }
 }
 
-async fn check(
-    shared: std::sync::Arc<Shared>,
-    endpoint: usize,
-    due_us: u64,
-    mut cut: watch::Receiver<bool>,
-) {
+async fn check(checks: Arc<Checks>, endpoint: usize, due_us: u64, mut cut: watch::Receiver<bool>) {
     let sent = Instant::now();
-    let due = shared.segments.origin() + Duration::from_micros(due_us);
-    let asked = &shared.endpoints[endpoint];
-    let request = shared.client.get(&asked.url).headers(asked.headers.clone());
+    let due = checks.clock.origin() + Duration::from_micros(due_us);
+    let asked = &checks.endpoints[endpoint];
+    let request = checks.client.get(&asked.url).headers(asked.headers.clone());
     let outcome = tokio::select! {
-        outcome = ask(request, shared.keep_alive) => outcome,
-        () = tokio::time::sleep_until((due + shared.timeout).into()) => Outcome::Timeout,
+        outcome = ask(request, checks.keep_alive) => outcome,
+        () = tokio::time::sleep_until((due + checks.timeout).into()) => Outcome::Timeout,
         _ = cut.wait_for(|cut| *cut) => Outcome::Aborted,
     };
     let done = Instant::now();
     // An answer that was there at the timeout but read after it came too late all the same.
-    let outcome = if outcome == Outcome::Ok && done > due + shared.timeout {
+    let outcome = if outcome == Outcome::Ok && done > due + checks.timeout {
         Outcome::Timeout
     } else {
         outcome
@@ -171,12 +166,11 @@ async fn check(
     let tick = Tick {
         endpoint,
         due_us,
-        sent_us: shared.segments.us(sent),
-        done_us: shared.segments.us(done),
+        sent_us: checks.clock.us(sent),
+        done_us: checks.clock.us(done),
         outcome,
     };
-    // Without a collector there is nobody to report to.
-    let _ = shared.results.send(Event::Tick(tick));
+    checks.results.tell(Event::Tick(tick));
 }
 
 /// Sends a check once, as a kubelet does: success is a status from 200 to 399 and a whole answer.

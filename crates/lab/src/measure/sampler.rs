@@ -1,16 +1,14 @@
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use verdict::record::{Event, ProcessSample, Resources, ServerGauges, UpstreamStats};
 
-use super::collector::Pids;
 use super::resources::{
     busy_and_total, core_wait_us, cpu_of_ended_children_us, descendants, rss_peak_bytes, sample,
 };
-use super::{Count, Segments};
+use super::{CellClock, Count, Pids, Results};
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_millis(250);
@@ -32,7 +30,7 @@ pub struct Sources {
     /// Base URL of the one behind it, if there is one.
     pub fallback: Option<String>,
     /// The cell's clock.
-    pub segments: Segments,
+    pub clock: CellClock,
     /// Made once: at every look it would cost more than the look.
     pub client: reqwest::Client,
     /// One look at a time, so that the lab keeps one connection to each and no more.
@@ -45,13 +43,12 @@ impl Sources {
     ///
     /// # Cancel safety
     /// Safe: a look that is under way is lost.
-    pub async fn sample_all(self, results: Sender<Event>) -> std::convert::Infallible {
+    pub async fn sample_all(self, results: Results) -> std::convert::Infallible {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             ticks.tick().await;
-            // Without a collector there is nobody to report to.
-            let _ = results.send(Event::Resources(Resources {
+            results.tell(Event::Resources(Resources {
                 server: self.pids.server.get().and_then(|pid| self.look(pid)),
                 upstream: self.pids.upstream.and_then(sample),
                 lab: sample(std::process::id()),
@@ -86,7 +83,7 @@ impl Sources {
     ///
     /// # Cancel safety
     /// Safe: what was not answered is lost.
-    pub async fn ask(&self, results: &Sender<Event>) {
+    pub async fn ask(&self, results: &Results) {
         let looking = self.looking.lock().await;
         let pid = self.pids.server.get();
         let gauges = async {
@@ -95,14 +92,14 @@ impl Sources {
         };
         let (gauges, stats) = tokio::join!(gauges, self.stats());
         drop(looking);
-        let at_us = self.segments.now_us();
+        let at_us = self.clock.now_us();
         // Gauges of which it is not known whose they are would be added to the wrong process.
         let same = pid.filter(|_| self.pids.server.get() == pid);
         if let Some((pid, gauges)) = same.zip(gauges) {
-            let _ = results.send(Event::Gauges { pid, at_us, gauges });
+            results.tell(Event::Gauges { pid, at_us, gauges });
         }
         if let Some(stats) = stats {
-            let _ = results.send(Event::Upstream { at_us, stats });
+            results.tell(Event::Upstream { at_us, stats });
         }
     }
 
@@ -127,13 +124,13 @@ impl Sources {
     }
 
     /// The server's gauges now; `None` if it does not answer.
-    pub(super) async fn gauges(&self) -> Option<ServerGauges> {
+    pub async fn gauges(&self) -> Option<ServerGauges> {
         let _looking = self.looking.lock().await;
         get(&self.client, format!("{}/gauges", self.gauges.as_ref()?)).await
     }
 
     /// What each of the lab's own upstreams says of itself; `None` if one of them does not answer.
-    pub(super) async fn stats_of_all(&self) -> Option<Vec<UpstreamStats>> {
+    pub async fn stats_of_all(&self) -> Option<Vec<UpstreamStats>> {
         let _looking = self.looking.lock().await;
         let mut all = Vec::new();
         for upstream in self.upstreams() {

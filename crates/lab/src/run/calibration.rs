@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use crate::load::json_body;
-use verdict::forecast::largest_body;
-use verdict::scenario::{BodyKind, Cell, Model};
+use verdict::forecast::{Model, PARSE_ON_WORKER, largest_body};
+use verdict::load::requests::BodyKind;
+use verdict::scenario::Cell;
 
 /// What forecasts need to know of this machine, measured before they are made.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +56,7 @@ impl Calibration {
     #[must_use]
     pub fn measure<'a>(cells: impl Iterator<Item = &'a Cell>, models: &[Model]) -> Self {
         let mut calibration = Self::default();
-        if !models.contains(&Model::ParseOnWorker) {
+        if !models.contains(&PARSE_ON_WORKER) {
             return calibration;
         }
         for work in cells.filter_map(Work::of) {
@@ -166,7 +167,7 @@ mod tests {
             cell("/ping", 8_000_000),
             cell("/pong", 8_000_000),
         ];
-        let calibration = Calibration::measure(cells.iter(), &[Model::ParseOnWorker]);
+        let calibration = Calibration::measure(cells.iter(), &[PARSE_ON_WORKER]);
         let [small, large, by_value] =
             [0, 1, 2].map(|n| calibration.parse(&cells[n]).expect("timed"));
         assert!(small > Duration::ZERO);
@@ -178,9 +179,9 @@ mod tests {
     #[test]
     fn nothing_is_timed_that_no_forecast_asks_for() {
         let cells = [cell("/ping", 8_000_000)];
-        let calibration = Calibration::measure(cells.iter(), &[Model::ParseOnPool, Model::None]);
+        let calibration = Calibration::measure(cells.iter(), &[Model::NONE]);
         assert_eq!(calibration.parse(&cells[0]), None);
-        let other = Calibration::measure(cells.iter(), &[Model::ParseOnWorker]);
+        let other = Calibration::measure(cells.iter(), &[PARSE_ON_WORKER]);
         assert_eq!(other.parse(&cell("/ping", 8_000_001)), None);
     }
 

@@ -1,60 +1,24 @@
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::HeaderMap;
 
 use super::processes::{Stage, start};
 use super::server::Gone;
-use super::summarise::Frame;
-use super::target;
-use super::{Interrupt, RunDirectory, hang_ups_csv};
-use crate::http::Reach;
-use crate::load::{self, Load, StreamLoad};
-use crate::measure::{
-    Collector, Endpoint, LEVELS_TAKE, Pids, Prober, Segments, Setup, Sources, read_ledgers,
-    read_levels,
-};
-use crate::show::progress::{Place, Progress, View};
+use super::task::Task;
+use super::times::{LEAD, LEAST_RECOVERY, SPARE};
+use super::{RunDirectory, target};
+use crate::load::{self, Load, Slots, Start};
+use crate::measure::{CellClock, Collector, Endpoint, Pids, Prober, Setup, Sources, host};
+use crate::show::progress::{Progress, View};
 use crate::stage::{Child, Records, StageError};
-use verdict::load::hang_ups::HangUpEvent;
-use verdict::record::{Event, Segment};
-use verdict::scenario::{Cell, HangUps, Scenario, Variant};
-use verdict::summary::{Forecast, State, Summary, probe_rank};
+use verdict::record::{Recorded, Segment};
+use verdict::summarise::{Course, Frame, SoFar};
+use verdict::summary::{State, Summary, probe_rank};
 use verdict::units::us;
-
-/// Time from the making of the clock to its start, for the probe to get ready.
-pub(super) const LEAD: Duration = Duration::from_millis(100);
 
 /// How often the phases look at what has been recorded.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// Least time in recovery, so that its figures mean something, unless its limit is shorter.
-pub(super) const LEAST_RECOVERY: Duration = Duration::from_secs(2);
-
-/// One cell of one variant.
-pub struct Task<'a> {
-    pub scenario: &'a Scenario,
-    pub variant: &'a Variant,
-    pub cell: &'a Cell,
-    pub repeat: u32,
-    pub repeats: u32,
-    pub command: &'a str,
-    pub forecast: Vec<Forecast>,
-    pub place: Place,
-    pub interrupt: &'a Interrupt,
-    /// Of a target.
-    pub reach: Reach,
-}
-
-impl Task<'_> {
-    /// Name of the cell's folder.
-    pub(super) fn folder(&self) -> String {
-        if self.repeats == 1 {
-            self.cell.name.clone()
-        } else {
-            format!("{}.{}", self.cell.name, self.repeat)
-        }
-    }
-}
 
 /// Why a phase was left before its end.
 pub(super) enum Stop {
@@ -67,7 +31,7 @@ pub(super) enum Stop {
 ///
 /// # Errors
 /// [`StageError`] if the environment fails; what was measured until then is saved if it can be.
-pub async fn run(
+pub(super) async fn run(
     task: &Task<'_>,
     directory: &mut RunDirectory,
     records: &Records,
@@ -87,89 +51,101 @@ pub async fn run(
         stage = start(task, &folder, records) => stage?,
         () = task.interrupt.requested() => return Err(StageError::Interrupted),
     };
+    let place = Folder {
+        directory,
+        name,
+        path: folder,
+    };
     let mut experiment =
-        Experiment::begin(task, &folder, stage, view).map_err(|error| StageError::NotReady {
+        Experiment::begin(task, place, stage, view).map_err(|error| StageError::NotReady {
             name: "the lab".to_owned(),
             reason: format!("{error:#}"),
         })?;
     let result = tokio::select! {
-        result = experiment.all_phases(directory, &name) => result,
+        result = experiment.all_phases() => result,
         () = task.interrupt.requested() => Err(Stop::Interrupted),
     };
-    experiment.end(result, directory, &name).await
+    experiment.end(result).await
 }
 
+/// Where the cell is written to.
+struct Folder<'a> {
+    directory: &'a mut RunDirectory,
+    name: String,
+    path: PathBuf,
+}
+
+impl Folder<'_> {
+    fn record(&mut self, summary: &Summary) -> Result<(), StageError> {
+        self.directory.record(&self.name, summary)
+    }
+
+    fn error(&self, source: std::io::Error) -> StageError {
+        StageError::Write {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+/// A cell under way.
 pub(super) struct Experiment<'a> {
+    pub task: &'a Task<'a>,
     pub frame: Frame<'a>,
+    pub course: Course,
+    pub clock: CellClock,
     pub stage: Stage,
     pub collector: Collector,
     prober: Prober,
     pub load: Option<Load>,
     /// The slots of a target.
-    pub slots: Vec<StreamLoad>,
+    pub slots: Vec<Slots>,
     pub sources: Sources,
     sampler: tokio::task::JoinHandle<std::convert::Infallible>,
     view: View,
+    folder: Folder<'a>,
 }
 
 impl<'a> Experiment<'a> {
     fn begin(
         task: &'a Task<'a>,
-        folder: &std::path::Path,
+        folder: Folder<'a>,
         mut stage: Stage,
         view: View,
     ) -> anyhow::Result<Self> {
         let cell = task.cell;
-        let segments = Segments::new(Instant::now() + LEAD);
-        let ramp_start = us(cell.phases.baseline);
-        let hold_start = ramp_start + us(cell.load.ramp());
+        let clock = CellClock::new(Instant::now() + LEAD);
         let is_stepped = !cell.steps.is_empty();
-        let has_pid = stage.pid(task).get().is_some();
         if !is_stepped {
-            segments.plan(Segment::Ramp, ramp_start);
-            segments.plan(Segment::Hold, hold_start);
-            segments.plan(Segment::Tail, hold_start + us(cell.phases.hold));
+            let hold = cell.phases.baseline + cell.load.ramp();
+            clock.plan(Segment::Ramp, us(cell.phases.baseline));
+            clock.plan(Segment::Hold, us(hold));
+            clock.plan(Segment::Tail, us(hold + cell.phases.hold));
         }
-
-        let base = stage.listening.clone();
-        let mut endpoints: Vec<_> = cell
-            .probe
-            .endpoints
-            .iter()
-            .map(|(name, path)| Endpoint {
-                name: name.clone(),
-                url: format!("{base}{path}"),
-                headers: HeaderMap::new(),
-            })
-            .collect();
-        endpoints.sort_by_key(|endpoint| probe_rank(&endpoint.name));
-        if let Some(target) = &cell.target {
-            endpoints = target::endpoints(target)?;
-        }
-        let names: Vec<_> = endpoints
-            .iter()
-            .map(|endpoint| endpoint.name.clone())
-            .collect();
+        let endpoints = endpoints(task, &stage.listening)?;
+        let names: Vec<_> = endpoints.iter().map(|one| one.name.clone()).collect();
         let pids = Pids {
             server: stage.pid(task),
             upstream: stage.upstream.as_ref().map(Child::pid),
         };
+        let has_pid = pids.server.get().is_some();
         let collector = Collector::start(Setup {
-            folder: folder.to_owned(),
+            folder: folder.path.clone(),
             endpoints: names.clone(),
-            classes: cell.load.requests.keys().cloned().collect(),
+            load: cell.load.clone(),
             timeout_us: us(cell.probe.timeout),
-            segments: segments.clone(),
+            clock: clock.clone(),
             pids: pids.clone(),
         })?;
+        let results = collector.results();
         let prober = Prober::start(
             task.reach.client(cell.probe.keep_alive)?,
             endpoints,
             cell.probe.rate,
             cell.probe.timeout,
             cell.probe.keep_alive,
-            segments.clone(),
-            collector.sender(),
+            clock.clone(),
+            results.clone(),
         )?;
         let sources = Sources {
             pids,
@@ -180,138 +156,159 @@ impl<'a> Experiment<'a> {
                 None => None,
             },
             fallback: stage.fallback.as_ref().map(|child| child.url("listening")),
-            segments: segments.clone(),
+            clock: clock.clone(),
             client: task.reach.client(true)?,
             looking: std::sync::Arc::default(),
         };
-        let asked = load::Target {
-            server: base.clone(),
-            upstreams: sources.upstreams(),
-        };
-        let load = if is_stepped {
-            None
-        } else {
-            Some(Load::start(
-                &cell.load,
-                &asked,
-                task.scenario.seed,
-                (cell.phases.baseline, 0),
-                &segments,
-                &collector.sender(),
-            )?)
-        };
         if let (Some(kubelet), Some(server)) = (&cell.kubelet, &mut stage.server) {
-            let results = collector.sender();
-            server.look_after(kubelet, &base, &segments, &results)?;
+            server.look_after(kubelet, &stage.listening, &clock, results)?;
         }
-        let sampler = tokio::spawn(sources.clone().sample_all(collector.sender()));
-        Ok(Self {
-            frame: Frame::new(task, segments, prober.plan(), names, has_pid),
+        let sampler = tokio::spawn(sources.clone().sample_all(results.clone()));
+        let told = |target| target::told(target, has_pid);
+        let mut experiment = Self {
+            task,
+            frame: Frame {
+                scenario: task.scenario,
+                variant: task.variant,
+                cell,
+                repeat: task.repeat,
+                command: task.command,
+                started_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+                lab: (env!("CARGO_PKG_VERSION"), env!("LAB_GIT_COMMIT")),
+                host: host(),
+                plan: prober.plan(),
+                endpoints: names,
+                forecast: &task.forecast,
+                attach: cell.target.as_ref().map(told),
+            },
+            course: Course::default(),
+            clock,
             stage,
             collector,
             prober,
-            load,
+            load: None,
             slots: Vec::new(),
             sources,
             sampler,
             view,
-        })
+            folder,
+        };
+        if !is_stepped {
+            let start = experiment.start(cell.phases.baseline, 0);
+            experiment.load = Some(Load::start(&cell.load, &start)?);
+        }
+        Ok(experiment)
     }
 
-    async fn all_phases(&mut self, directory: &mut RunDirectory, name: &str) -> Result<(), Stop> {
-        if let Some(target) = &self.frame.task.cell.target {
-            self.climb(target, directory, name).await
-        } else if self.frame.task.cell.steps.is_empty() {
-            self.phases(directory, name).await
-        } else {
-            self.steps(directory, name).await
+    /// A start of a load at `at` on the cell's clock, whose streams are numbered from `first_stream` on.
+    pub(super) fn start(&self, at: Duration, first_stream: u64) -> Start {
+        Start {
+            server: self.stage.listening.clone(),
+            upstreams: self.sources.upstreams(),
+            seed: self.task.scenario.seed,
+            at,
+            first_stream,
+            clock: self.clock.clone(),
+            results: self.collector.results().clone(),
         }
     }
 
-    async fn phases(&mut self, directory: &mut RunDirectory, name: &str) -> Result<(), Stop> {
-        let cell = self.frame.task.cell;
+    async fn all_phases(&mut self) -> Result<(), Stop> {
+        if let Some(target) = &self.task.cell.target {
+            self.climb(target).await
+        } else if self.task.cell.steps.is_empty() {
+            self.phases().await
+        } else {
+            self.steps().await
+        }
+    }
+
+    async fn phases(&mut self) -> Result<(), Stop> {
+        let cell = self.task.cell;
         let baseline_end = cell.phases.baseline;
         let ramp_end = baseline_end + cell.load.ramp();
         let hold_end = ramp_end + cell.phases.hold;
-        if cell.load.hang_ups.is_some() {
-            let end = baseline_end.saturating_sub(LEVELS_TAKE);
-            self.pass("baseline", end, directory, name, |_| false)
-                .await?;
-            if self.collector.recorded().hang_ups.is_warm() {
-                let levels = read_levels(&self.sources).await;
-                self.tell(HangUpEvent::Before(levels));
+        if let Some(takes) = load::look_takes(&cell.load) {
+            let end = baseline_end.saturating_sub(takes);
+            self.pass("baseline", end).await?;
+            if self.collector.recorded().load.is_warm() {
+                let results = self.collector.results();
+                load::look_before(&cell.load, &self.sources, results).await;
             }
         }
-        self.pass("baseline", baseline_end, directory, name, |_| false)
-            .await?;
-        self.pass("ramp", ramp_end, directory, name, |_| false)
-            .await?;
-        self.pass("hold", hold_end, directory, name, |_| false)
-            .await?;
-        // A check that is due last in the hold is decided a timeout later; the scheduler may add to it.
-        let row_end = |hang_ups: &HangUps| baseline_end + hang_ups.within;
-        let tail_end = (hold_end + cell.probe.timeout + Duration::from_secs(1))
-            .max(cell.load.hang_ups.as_ref().map_or(Duration::ZERO, row_end));
-        self.pass("tail", tail_end, directory, name, |this| {
-            let now = this.frame.segments.now_us();
-            let recorded = this.collector.recorded();
-            let is_asked = cell.load.hang_ups.is_none() || recorded.hang_ups.is_over();
-            is_asked && this.frame.is_hold_decided(&recorded, None, now)
+        self.pass("baseline", baseline_end).await?;
+        self.pass("ramp", ramp_end).await?;
+        self.pass("hold", hold_end).await?;
+        // A check that is due last in the hold is decided a timeout later.
+        let checks_end = hold_end + cell.probe.timeout + SPARE;
+        let tail_end = checks_end.max(baseline_end + cell.load.within());
+        self.pass_until("tail", tail_end, |this| {
+            let so_far = &this.collector.recorded();
+            so_far.load.is_over(&cell.load) && this.so_far(so_far).is_hold_decided(None)
         })
         .await?;
-        self.sources.ask(&self.collector.sender()).await;
-        let load_end_us = self.frame.segments.begin(Segment::Recovery);
-        self.end_load().await;
+        let load_end_us = self.end_load_at(Segment::Recovery).await;
         let load_end = Duration::from_micros(load_end_us);
-        let usual = LEAST_RECOVERY.min(cell.phases.recovery);
-        let least = load_end + usual.max(self.settle(load_end));
+        let settled = self.collector.recorded().load.settled(&cell.load);
+        let least = (load_end + LEAST_RECOVERY.min(cell.phases.recovery)).max(settled);
         let limit = least.max(load_end + cell.phases.recovery);
-        self.pass("recovery", limit, directory, name, |this| {
-            let now = this.frame.segments.now_us();
-            let recorded = this.collector.recorded();
-            Duration::from_micros(now) >= least
-                && Frame::has_drained(&recorded)
-                && this.frame.has_recovered(&recorded, load_end_us)
-        })
-        .await?;
-        if cell.load.hang_ups.is_some() {
-            let levels = read_levels(&self.sources).await;
-            let ledger = read_ledgers(&self.sources.client, &self.sources.upstreams()).await;
-            self.tell(HangUpEvent::After(levels, ledger));
-        }
+        self.recover("recovery", load_end_us, (least, limit))
+            .await?;
+        load::look_after(&cell.load, &self.sources, self.collector.results()).await;
         Ok(())
     }
 
-    /// How long after the end of the load what hang-ups leave over must not be counted yet.
-    fn settle(&self, load_end: Duration) -> Duration {
-        let Some(hang_ups) = &self.frame.task.cell.load.hang_ups else {
-            return Duration::ZERO;
-        };
-        let last = self.collector.recorded().hang_ups.last_left_us();
-        let last = Duration::from_micros(last.unwrap_or(0));
-        (last + hang_ups.settle).saturating_sub(load_end)
+    /// A last look at the server under load, whose end is where `part` begins.
+    pub(super) async fn end_load_at(&mut self, part: impl Into<verdict::record::Part>) -> u64 {
+        self.sources.ask(self.collector.results()).await;
+        let load_end_us = self.clock.begin(part);
+        self.end_load().await;
+        load_end_us
     }
 
-    fn tell(&self, event: HangUpEvent) {
-        self.send(Event::HangUp(event));
+    /// Waits until health is back and no background task is pending, after `least` on the cell's clock
+    /// and by `limit`.
+    pub(super) async fn recover(
+        &mut self,
+        phase: &str,
+        load_end_us: u64,
+        (least, limit): (Duration, Duration),
+    ) -> Result<(), Stop> {
+        self.pass_until(phase, limit, |this| {
+            let recorded = &this.collector.recorded();
+            let so_far = this.so_far(recorded);
+            Duration::from_micros(so_far.end_us) >= least
+                && so_far.has_drained()
+                && so_far.has_recovered(load_end_us)
+        })
+        .await
     }
 
-    pub(super) fn send(&self, event: Event) {
-        // The collector outlives every phase.
-        let _ = self.collector.sender().send(event);
+    /// What is known now.
+    pub(super) fn so_far<'s>(&'s self, recorded: &'s Recorded) -> SoFar<'s> {
+        SoFar {
+            frame: &self.frame,
+            recorded,
+            times: self.clock.times(),
+            course: &self.course,
+            end_us: self.clock.now_us(),
+        }
+    }
+
+    /// Waits until `end` on the cell's clock.
+    pub(super) async fn pass(&mut self, phase: &str, end: Duration) -> Result<(), Stop> {
+        self.pass_until(phase, end, |_| false).await
     }
 
     /// Waits until `end` on the cell's clock, or until `is_over`, and writes down every second what
     /// has been recorded.
-    pub(super) async fn pass(
+    pub(super) async fn pass_until(
         &mut self,
         phase: &str,
         end: Duration,
-        directory: &mut RunDirectory,
-        name: &str,
         is_over: impl Fn(&Self) -> bool,
     ) -> Result<(), Stop> {
-        let end = self.frame.segments.origin() + end;
+        let end = self.clock.origin() + end;
         self.view.phase(phase, Some(end));
         let mut next_save = Instant::now() + Duration::from_secs(1);
         loop {
@@ -320,20 +317,17 @@ impl<'a> Experiment<'a> {
                 return Ok(());
             }
             tokio::time::sleep_until(end.min(now + LOOK).into()).await;
-            let now_us = self.frame.segments.now_us();
+            let now_us = self.clock.now_us();
             self.view
                 .update(&self.collector.recorded(), &self.frame.endpoints, now_us);
             self.look_at_processes(phase).await?;
             if let Some(source) = self.collector.failure() {
-                let path = directory.path().join("cells").join(name);
-                return Err(Stop::Environment(StageError::Write { path, source }));
+                return Err(Stop::Environment(self.folder.error(source)));
             }
             if Instant::now() >= next_save {
                 next_save += Duration::from_secs(1);
-                let summary = self.summarise(State::Running, None);
-                directory
-                    .record(name, &summary)
-                    .map_err(Stop::Environment)?;
+                let summary = self.summarise();
+                self.folder.record(&summary).map_err(Stop::Environment)?;
             }
         }
     }
@@ -364,13 +358,14 @@ impl<'a> Experiment<'a> {
         }
     }
 
-    pub(super) fn summarise(&self, state: State, failure: Option<String>) -> Summary {
-        let recorded = self.collector.recorded();
-        let end_us = self.frame.segments.now_us();
-        self.frame.summarise(&recorded, end_us, state, failure)
+    /// What is known now, of a cell that runs.
+    pub(super) fn summarise(&self) -> Summary {
+        let recorded = &self.collector.recorded();
+        self.so_far(recorded).summarise(State::Running, None)
     }
 
-    /// Ends the streams off this thread: each reports how it ended, which takes a moment for thousands.
+    /// Ends the load off this thread: each request reports how it ended, which takes a moment for
+    /// thousands.
     pub(super) async fn end_load(&mut self) {
         let slots = std::mem::take(&mut self.slots);
         if !slots.is_empty() {
@@ -387,18 +382,12 @@ impl<'a> Experiment<'a> {
     }
 
     /// Ends everything in order, judges, and saves.
-    async fn end(
-        mut self,
-        result: Result<(), Stop>,
-        directory: &mut RunDirectory,
-        name: &str,
-    ) -> Result<Summary, StageError> {
+    async fn end(mut self, result: Result<(), Stop>) -> Result<Summary, StageError> {
         self.view.phase("finish", None);
-        let end_us = self.prober.stop_at(self.frame.segments.now_us());
+        let end_us = self.prober.stop_at(self.clock.now_us());
         if result.is_ok() {
             // The last checks may take as long as any.
-            let deadline =
-                Instant::now() + self.frame.task.cell.probe.timeout + Duration::from_secs(1);
+            let deadline = Instant::now() + self.task.cell.probe.timeout + SPARE;
             while !self.prober.is_done() && Instant::now() < deadline {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -413,9 +402,7 @@ impl<'a> Experiment<'a> {
         }
         self.end_load().await;
         self.sampler.abort();
-        let sender = self.collector.sender();
-        self.sources.ask(&sender).await;
-        drop(sender);
+        self.sources.ask(self.collector.results()).await;
         self.stage.stop().await;
         self.collector.finish();
         let (state, failure, error) = match result {
@@ -426,21 +413,41 @@ impl<'a> Experiment<'a> {
                 (State::Failed, Some(with_causes(&error)), Some(error))
             }
         };
-        let summary = self
-            .frame
-            .summarise(&self.collector.recorded(), end_us, state, failure);
-        let mut saved = directory.record(name, &summary);
-        if self.frame.task.cell.load.hang_ups.is_some() && saved.is_ok() {
-            let path = directory.path().join("cells").join(name);
-            let path = path.join("hang_ups.csv");
-            saved = hang_ups_csv::write(&path, &self.collector.recorded().hang_ups)
-                .map_err(|source| StageError::Write { path, source });
-        }
+        let recorded = &self.collector.recorded();
+        let so_far = SoFar {
+            frame: &self.frame,
+            recorded,
+            times: self.clock.times(),
+            course: &self.course,
+            end_us,
+        };
+        let summary = so_far.summarise(state, failure);
+        let saved = self.folder.record(&summary).and_then(|()| {
+            let written = load::write_files(&self.task.cell.load, recorded, &self.folder.path);
+            written.map_err(|source| self.folder.error(source))
+        });
         match error {
             Some(error) => Err(error),
             None => saved.map(|()| summary),
         }
     }
+}
+
+/// The health checks of a cell, in the order in which they are shown.
+fn endpoints(task: &Task<'_>, base: &str) -> anyhow::Result<Vec<Endpoint>> {
+    if let Some(target) = &task.cell.target {
+        return Ok(target::endpoints(target)?);
+    }
+    let paths = task.cell.probe.endpoints.iter();
+    let mut endpoints: Vec<_> = paths
+        .map(|(name, path)| Endpoint {
+            name: name.clone(),
+            url: format!("{base}{path}"),
+            headers: HeaderMap::new(),
+        })
+        .collect();
+    endpoints.sort_by_key(|endpoint| probe_rank(&endpoint.name));
+    Ok(endpoints)
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

@@ -1,14 +1,14 @@
 use std::time::{Duration, Instant};
 
-use super::RunDirectory;
-use super::cell::{Experiment, LEAD, Stop};
+use super::cell::{Experiment, Stop};
 use super::target;
-use crate::load::{Pace, StreamLoad, StreamPlan};
+use super::times::LEAD;
+use crate::load::{Pace, Slots, StreamPlan};
 use crate::stage::StageError;
 use verdict::judge::capacity;
 use verdict::record::{Event, Part, Segment};
 use verdict::scenario::Target;
-use verdict::summary::{State, Summary};
+use verdict::summary::Summary;
 use verdict::units::us;
 
 /// How long the first stream of all may take until its first byte.
@@ -27,25 +27,13 @@ impl Experiment<'_> {
     /// Drives a target: the baseline; streams that become more from step to step, none of which is
     /// hung up on before the last step is over, because what hangs up may still hold its thread; the
     /// hang-up of all; and whether as many are served afresh.
-    pub(super) async fn climb(
-        &mut self,
-        target: &Target,
-        directory: &mut RunDirectory,
-        name: &str,
-    ) -> Result<(), Stop> {
-        let task = self.frame.task;
+    pub(super) async fn climb(&mut self, target: &Target) -> Result<(), Stop> {
+        let task = self.task;
         let plan = target::plan(target, &task.reach).map_err(Stop::Environment)?;
-        self.pass(
-            "baseline",
-            task.cell.phases.baseline,
-            directory,
-            name,
-            |_| false,
-        )
-        .await?;
+        self.pass("baseline", task.cell.phases.baseline).await?;
         self.look().await;
-        let before = self.collector.recorded().step().upstream_open;
-        self.frame.upstream_open_before.set(before);
+        let before = self.collector.recorded().upstream_open();
+        self.course.upstream_open_before = before;
         let over_at = Instant::now() + target.max_time;
         let after_steps = target.time_after_steps(task.cell.probe.timeout);
         let time_left = || over_at.saturating_duration_since(Instant::now());
@@ -57,14 +45,13 @@ impl Experiment<'_> {
             let again = ramp_of(count, target.max_rate);
             let left = time_left().saturating_sub(after_steps + again);
             if n > 0 && left < ramp_of(count - open, target.max_rate) + hold {
-                self.frame.not_begun.set(Some(count));
+                self.course.not_begun = Some(count);
                 break;
             }
             self.rise(
                 (n, open..count),
                 &plan,
-                directory,
-                (name, hold.min(left), self.first_byte_within(target)),
+                (hold.min(left), self.first_byte_within(target)),
             )
             .await?;
             (last, open) = (n, count);
@@ -72,7 +59,7 @@ impl Experiment<'_> {
                 hold = hold.max(self.first_stream(target)? * HOLD_PER_TTFT);
             }
             let is_found = target.find_capacity
-                && capacity::of(&self.summarise(State::Running, None))
+                && capacity::of(&self.summarise())
                     .is_some_and(|capacity| capacity.seen_in >= SURE_AFTER);
             if is_found {
                 break;
@@ -81,36 +68,30 @@ impl Experiment<'_> {
         let waited = plan.slots.as_ref().map_or(0, Pace::held_up);
         // Slots that begin together wait for one another; what waits beyond that was asked for less
         // often than it could have been.
-        self.frame
-            .held_up
-            .set(waited.saturating_sub(u64::from(open)));
-        self.tail(last, target, directory, name).await?;
-        let summary = self.summarise(State::Running, None);
+        self.course.held_up = waited.saturating_sub(u64::from(open));
+        self.tail(last, target).await?;
+        let summary = self.summarise();
         let served = match (capacity::of(&summary), summary.steps.last()) {
             (Some(capacity), _) => capacity.streams,
             (None, Some(step)) if !capacity::is_told_by_ends(&summary, step) => step.served_at_once,
             (None, _) => u64::from(open),
         };
-        self.hang_up((last, "hang-up"), target, directory, name)
-            .await?;
+        self.hang_up((last, "hang-up"), target).await?;
         if target.hang_up && served > 0 {
             let count = u32::try_from(served).unwrap_or(open).min(open);
             let most = self.time_for_afresh(target, &summary);
             if ramp_of(count, target.max_rate) + LEAD + most > time_left() {
-                self.frame.not_afresh.set(true);
+                self.course.is_not_afresh = true;
                 return Ok(());
             }
-            self.frame
-                .after_hang_up
-                .set(Some((last + 1, u64::from(count))));
-            self.afresh((last + 1, count, most), &plan, (target, directory, name))
-                .await?;
+            self.course.after_hang_up = Some((last + 1, u64::from(count)));
+            self.afresh((last + 1, count, most), &plan, target).await?;
         }
         Ok(())
     }
 
     fn first_byte_within(&self, target: &Target) -> Duration {
-        let after = target.time_after_steps(self.frame.task.cell.probe.timeout);
+        let after = target.time_after_steps(self.task.cell.probe.timeout);
         FIRST_BYTE_WITHIN.min(target.max_time.saturating_sub(after))
     }
 
@@ -127,29 +108,21 @@ impl Experiment<'_> {
         &mut self,
         (n, slots): (usize, std::ops::Range<u32>),
         plan: &StreamPlan,
-        directory: &mut RunDirectory,
-        (name, hold, first_byte_within): (&str, Duration, Duration),
+        (hold, first_byte_within): (Duration, Duration),
     ) -> Result<(), Stop> {
         let label = slots.end;
         let ramp = self.join(n, slots, plan)?;
-        self.pass(
-            &format!("{label} streams: ramp"),
-            ramp,
-            directory,
-            name,
-            |_| false,
-        )
-        .await?;
+        self.pass(&format!("{label} streams: ramp"), ramp).await?;
         let end = ramp + hold;
         let most = if n == 0 {
             end.max(ramp + first_byte_within)
         } else {
             end
         };
-        self.pass(&format!("{label} streams"), most, directory, name, |this| {
-            let now = Duration::from_micros(this.frame.segments.now_us());
+        self.pass_until(&format!("{label} streams"), most, |this| {
+            let now = Duration::from_micros(this.clock.now_us());
             let recorded = this.collector.recorded();
-            now >= end && (recorded.streams.has_served() || recorded.streams.has_ended())
+            now >= end && (recorded.load.streams.has_served() || recorded.load.streams.has_ended())
         })
         .await
     }
@@ -162,41 +135,32 @@ impl Experiment<'_> {
         plan: &StreamPlan,
     ) -> Result<Duration, Stop> {
         let part = |segment| Part::of(Some(n), segment);
-        self.send(Event::StepBegins);
-        let segments = &self.frame.segments;
-        let start = Duration::from_micros(segments.begin(part(Segment::Ramp))) + LEAD / 2;
-        let rate = self
-            .frame
-            .task
-            .cell
-            .target
-            .as_ref()
-            .map_or(1, |target| target.max_rate);
+        self.collector.results().tell(Event::StepBegins);
+        let clock = &self.clock;
+        let start = Duration::from_micros(clock.begin(part(Segment::Ramp))) + LEAD / 2;
+        let target = self.task.cell.target.as_ref();
+        let rate = target.map_or(1, |target| target.max_rate);
         let ramp = start + ramp_of(slots.end - slots.start, rate);
-        segments.plan(part(Segment::Hold), us(ramp));
+        clock.plan(part(Segment::Hold), us(ramp));
         let plan = StreamPlan {
             numbers: u64::from(slots.start)..u64::from(slots.end),
             ..plan.clone()
         };
-        let load = StreamLoad::start(
-            plan,
-            segments.origin() + start,
-            segments,
-            self.collector.sender(),
-        );
+        let first = clock.origin() + start;
+        let started = Slots::start(plan, first, clock, self.collector.results());
         self.slots
-            .push(load.map_err(|error| Stop::Failed(format!("{error:#}")))?);
+            .push(started.map_err(|error| Stop::Failed(format!("{error:#}")))?);
         Ok(ramp)
     }
 
     /// What the first stream of all came to; errors are not measured, they are said.
     fn first_stream(&self, target: &Target) -> Result<Duration, Stop> {
         let recorded = self.collector.recorded();
-        let figures = recorded.streams.figures(None, 0);
+        let figures = recorded.load.streams.figures(None, 0);
         if let Some(ttft) = figures
             .ttft_us
             .min
-            .filter(|_| recorded.streams.has_served())
+            .filter(|_| recorded.load.streams.has_served())
         {
             return Ok(Duration::from_micros(ttft));
         }
@@ -223,23 +187,14 @@ impl Experiment<'_> {
     }
 
     /// The load goes on until every check that was due in a hold has its outcome.
-    async fn tail(
-        &mut self,
-        last: usize,
-        target: &Target,
-        directory: &mut RunDirectory,
-        name: &str,
-    ) -> Result<(), Stop> {
-        let begun = self
-            .frame
-            .segments
-            .begin(Part::of(Some(last), Segment::Tail));
-        let tail = target.tail(self.frame.task.cell.probe.timeout);
+    async fn tail(&mut self, last: usize, target: &Target) -> Result<(), Stop> {
+        let begun = self.clock.begin(Part::of(Some(last), Segment::Tail));
+        let tail = target.tail(self.task.cell.probe.timeout);
         let end = Duration::from_micros(begun) + tail;
-        self.pass("tail", end, directory, name, |this| {
-            let now = this.frame.segments.now_us();
-            let recorded = this.collector.recorded();
-            (0..=last).all(|step| this.frame.is_hold_decided(&recorded, Some(step), now))
+        self.pass_until("tail", end, |this| {
+            let recorded = &this.collector.recorded();
+            let so_far = this.so_far(recorded);
+            (0..=last).all(|step| so_far.is_hold_decided(Some(step)))
         })
         .await?;
         self.look().await;
@@ -247,28 +202,19 @@ impl Experiment<'_> {
     }
 
     /// Hangs up on all streams, and waits until health is back and the upstream has let go.
-    async fn hang_up(
-        &mut self,
-        (n, phase): (usize, &str),
-        target: &Target,
-        directory: &mut RunDirectory,
-        name: &str,
-    ) -> Result<(), Stop> {
-        let load_end_us = self
-            .frame
-            .segments
-            .begin(Part::of(Some(n), Segment::Recovery));
+    async fn hang_up(&mut self, (n, phase): (usize, &str), target: &Target) -> Result<(), Stop> {
+        let load_end_us = self.clock.begin(Part::of(Some(n), Segment::Recovery));
         self.end_load().await;
         let load_end = Duration::from_micros(load_end_us);
         let least = load_end + LEAST_LOOK.min(target.settle);
-        let before = self.frame.upstream_open_before.get();
-        self.pass(phase, load_end + target.settle, directory, name, |this| {
-            let now = Duration::from_micros(this.frame.segments.now_us());
-            let recorded = this.collector.recorded();
-            let open = recorded.step().upstream_open;
+        let before = self.course.upstream_open_before;
+        self.pass_until(phase, load_end + target.settle, |this| {
+            let now = Duration::from_micros(this.clock.now_us());
+            let recorded = &this.collector.recorded();
+            let open = recorded.upstream_open();
             now >= least
                 && open.is_none_or(|open| open <= before.unwrap_or(0))
-                && this.frame.has_recovered(&recorded, load_end_us)
+                && this.so_far(recorded).has_recovered(load_end_us)
         })
         .await?;
         self.look().await;
@@ -281,32 +227,32 @@ impl Experiment<'_> {
         &mut self,
         (n, count, most): (usize, u32, Duration),
         plan: &StreamPlan,
-        (target, directory, name): (&Target, &mut RunDirectory, &str),
+        target: &Target,
     ) -> Result<(), Stop> {
         let ramp = self.join(n, 0..count, plan)?;
         let least = ramp + Duration::from_millis(500);
-        let summary = self.summarise(State::Running, None);
+        let summary = self.summarise();
         let is_told_by_ends = summary
             .steps
             .last()
             .is_some_and(|step| capacity::is_told_by_ends(&summary, step));
         let count = u64::from(count);
-        self.pass("afresh", ramp + most, directory, name, |this| {
-            let now = Duration::from_micros(this.frame.segments.now_us());
-            let streams = &this.collector.recorded().streams;
+        self.pass_until("afresh", ramp + most, |this| {
+            let now = Duration::from_micros(this.clock.now_us());
+            let streams = &this.collector.recorded().load.streams;
             let served = if is_told_by_ends {
                 streams.completed()
             } else {
-                streams.receiving_peak()
+                streams.receptions().peak()
             };
             now >= least && served >= count
         })
         .await?;
-        self.hang_up((n, "recovery"), target, directory, name).await
+        self.hang_up((n, "recovery"), target).await
     }
 
     async fn look(&self) {
-        self.sources.ask(&self.collector.sender()).await;
+        self.sources.ask(self.collector.results()).await;
         // What was sent is recorded before anything that is sent later; wait for it.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

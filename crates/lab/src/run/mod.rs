@@ -5,15 +5,14 @@ mod calibration;
 mod cell;
 mod climb;
 mod directory;
-mod hang_ups_csv;
 mod interrupt;
 mod processes;
 mod schedule;
 mod server;
 mod steps;
-mod summarise;
-mod summarise_steps;
 mod target;
+mod task;
+mod times;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -29,6 +28,7 @@ pub use calibration::Calibration;
 pub use directory::{Run, RunDirectory, newest};
 pub use interrupt::Interrupt;
 use schedule::Schedule;
+use task::Task;
 
 /// What is to be run, and how often.
 #[derive(Clone, Debug)]
@@ -102,19 +102,21 @@ pub async fn run(
         let (number, of) = schedule.begin();
         let begun = Instant::now();
         let (variant, directory) = (&plan.variants[turn.variant], &mut directories[turn.variant]);
-        let task = cell::Task {
+        let task = Task {
             scenario: &plan.scenario,
             variant,
             cell: turn.cell,
             repeat: turn.repeat,
             repeats: plan.repeats,
             command: &plan.command,
-            forecast: forecast(Question {
-                cell: turn.cell,
+            forecast: forecast(
                 variant,
-                seed: plan.scenario.seed,
-                parse: plan.calibration.parse(turn.cell),
-            }),
+                Question {
+                    cell: turn.cell,
+                    seed: plan.scenario.seed,
+                    parse: plan.calibration.parse(turn.cell),
+                },
+            ),
             place: Place {
                 number,
                 of,
@@ -157,7 +159,7 @@ pub async fn run(
 /// Runs a cell, and again while it is invalid. Such a run claims nothing; that it was made is said, and
 /// what it measured is kept.
 async fn measure(
-    task: cell::Task<'_>,
+    task: Task<'_>,
     retries: u32,
     directory: &mut RunDirectory,
     records: &Records,

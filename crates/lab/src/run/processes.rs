@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 
-use super::cell::Task;
 use super::server::Server;
 use super::target::first_look;
+use super::task::Task;
 use crate::measure::LivePid;
 use crate::stage::{Child, Guarded, Pod, Port, Records, Spec, StageError};
 use verdict::scenario::Target;

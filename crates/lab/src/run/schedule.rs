@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use super::cell::LEAST_RECOVERY;
-use verdict::scenario::{Cell, Load};
+use super::times::LEAST_RECOVERY;
+use verdict::load::Load;
+use verdict::scenario::Cell;
 
 /// Starting the processes of a cell and ending them.
 const STAGE: Duration = Duration::from_millis(800);

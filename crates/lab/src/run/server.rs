@@ -1,10 +1,7 @@
-use std::sync::mpsc::Sender;
-
 use crate::load::Kubelet;
-use crate::measure::{LivePid, Segments};
+use crate::measure::{CellClock, LivePid, Results};
 use crate::stage::{Pod, StageError};
-use verdict::record::Event;
-use verdict::scenario;
+use verdict::load::kubelet::KubeletSpec;
 
 /// The server under test: alone, or with a kubelet that restarts it when it ends.
 #[derive(Debug)]
@@ -50,13 +47,13 @@ impl Server {
     /// If the kubelet cannot start; the server has ended then.
     pub(super) fn look_after(
         &mut self,
-        spec: &scenario::Kubelet,
+        spec: &KubeletSpec,
         base: &str,
-        segments: &Segments,
-        results: &Sender<Event>,
+        clock: &CellClock,
+        results: &Results,
     ) -> anyhow::Result<()> {
         if let Some(pod) = self.pod.take() {
-            self.kubelet = Some(Kubelet::start(spec, pod, base, segments, results)?);
+            self.kubelet = Some(Kubelet::start(spec, pod, base, clock, results)?);
         }
         Ok(())
     }

@@ -160,25 +160,7 @@ impl View {
                 format!("{name} {}", health_now(recorded, endpoint, now_us))
             })
             .collect();
-        let streams = &recorded.streams;
-        let mut load = Vec::new();
-        if streams.open() > 0 {
-            load.push(format!("served {}/{}", streams.receiving(), streams.open()));
-        }
-        load.extend(recorded.requests.iter().map(|class| {
-            format!(
-                "{} answered, {} in flight",
-                class.answered(),
-                class.in_flight()
-            )
-        }));
-        let row = &recorded.hang_ups;
-        if row.started() > 0 {
-            load.push(format!("{} hang-ups", row.started() - row.in_flight()));
-        }
-        if let Some(kubelet) = &recorded.kubelet {
-            load.push(format!("{} restarts", kubelet.restarts()));
-        }
+        let mut load = recorded.load.now();
         load.push(health.join(" "));
         format!(
             "{} · {}{left} · {}",
@@ -191,12 +173,7 @@ impl View {
 
 /// The time of the last answer, for how long there has been none, or that it failed.
 fn health_now(recorded: &Recorded, endpoint: usize, now_us: u64) -> String {
-    let Some(tick) = recorded
-        .ticks
-        .iter()
-        .rev()
-        .find(|tick| tick.endpoint == endpoint)
-    else {
+    let Some(tick) = recorded.last_check(endpoint) else {
         return "–".to_owned();
     };
     let silent = Duration::from_micros(now_us.saturating_sub(tick.done_us));

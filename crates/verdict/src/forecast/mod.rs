@@ -1,136 +1,50 @@
-//! What theory says of a cell, before it is run, and how far off it was. One file for each kind of load.
+//! What theory says of a cell, before it is run, and how far off it was. The laws stand with the kinds of
+//! load that they speak of.
 
-use std::time::Duration;
-
-use crate::load::hang_ups::forecast as disconnect;
-pub use crate::load::requests::forecast::bodies::largest_body;
-use crate::load::requests::forecast::{bodies, liveness, routes};
-use crate::load::streams::forecast::{chunks, lookups, rollout, streams};
+mod model;
+pub(crate) mod pool_queue;
+mod question;
+pub(crate) mod row;
 
 use crate::judge::metric::number;
-use crate::scenario::{Cell, Model, Step, Variant};
+use crate::scenario::{Cell, Step, Variant};
 use crate::summary::{Bound, Forecast, Summary, Unit, Verdict};
 
-/// What a forecast is asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
-    /// The cell.
-    pub cell: &'a Cell,
-    /// The variant: what a request holds in it decides.
-    pub variant: &'a Variant,
-    /// Of the scenario: think times depend on it.
-    pub seed: u64,
-    /// How long the lab took to parse the largest body of the cell, if it was asked to.
-    pub parse: Option<Duration>,
-}
+pub use crate::load::requests::forecast::{PARSE_ON_WORKER, largest_body};
+pub use model::Model;
+pub use question::Question;
 
-/// The forecast of one cell of a variant; empty if the cell has no load that the model speaks of. Of a
+/// The forecast of one cell of a variant; empty if the cell has no load that its model speaks of. Of a
 /// cell with steps, that of each step as if it were alone: health is back between two. What the scenario
 /// says that it has no forecast is not in it.
 #[must_use]
-pub fn forecast(question: Question<'_>) -> Vec<Forecast> {
-    let unforecast = question.variant.unforecast(question.cell);
-    let mut rows = of_all_loads(question);
+pub fn forecast(variant: &Variant, question: Question<'_>) -> Vec<Forecast> {
+    let unforecast = variant.unforecast(question.cell);
+    let mut rows = of_all_loads(variant.model, question);
     rows.retain(|row| !unforecast.contains(&row.name));
     rows
 }
 
-fn of_all_loads(question: Question<'_>) -> Vec<Forecast> {
+fn of_all_loads(model: Model, question: Question<'_>) -> Vec<Forecast> {
+    let steps = &question.cell.steps;
+    if steps.is_empty() {
+        return model.forecast(question);
+    }
     let of_step = |step: &Step| {
-        let cell = Cell {
+        let cell = &Cell {
             load: question.cell.load_of(step),
             steps: Vec::new(),
             ..question.cell.clone()
         };
-        let cell = &cell;
-        let rows = of_one_load(Question { cell, ..question }).into_iter();
+        let rows = model.forecast(Question { cell, ..question });
         let named = |row: Forecast| Forecast {
             name: format!("{}.{}", step.name, row.name),
             metric: format!("steps.{}.{}", step.name, row.metric),
             ..row
         };
-        rows.map(named).collect::<Vec<_>>()
+        rows.into_iter().map(named).collect::<Vec<_>>()
     };
-    match question.cell.steps.as_slice() {
-        [] => of_one_load(question),
-        _ if question.variant.model == Model::Rollout => {
-            rollout::rollout(question.cell, question.seed)
-        }
-        steps => steps.iter().flat_map(of_step).collect(),
-    }
-}
-
-fn of_one_load(question: Question<'_>) -> Vec<Forecast> {
-    let cell = question.cell;
-    let model = question.variant.model;
-    let streams = cell.load.streams.as_ref();
-    let predictions = || liveness::Setting::of(cell);
-    match model {
-        Model::ThreadPerStream => streams.map(|streams| streams::thread_per_stream(cell, streams)),
-        Model::ThreadPerChunk => streams.map(|streams| chunks::thread_per_chunk(cell, streams)),
-        Model::ParseOnWorker => question.parse.map(|parse| bodies::on_worker(cell, parse)),
-        Model::ParseOnPool => Some(bodies::on_cpu_pool(cell)),
-        Model::ClientPerRequest => streams.map(streams::client_per_request),
-        Model::NameLookup => streams.and_then(|streams| lookups::name_lookup(cell, streams)),
-        Model::CappedClient => streams.map(|streams| streams::capped_client(cell, streams)),
-        Model::Async => streams.map(streams::event_loop),
-        Model::DetachedPump
-        | Model::NoOpClose
-        | Model::MissedDisconnect
-        | Model::BlockingZombie
-        | Model::NoTimeout
-        | Model::Releasing => {
-            let hang_ups = cell.load.hang_ups.as_ref();
-            hang_ups.map(|load| disconnect::disconnect(cell, load, model))
-        }
-        // A rollout has steps; without any there is no percentage to speak of.
-        Model::None | Model::Rollout => None,
-        Model::SharedPool => predictions().map(|setting| liveness::shared_pool(&setting)),
-        Model::OnLoop => predictions().map(|setting| liveness::on_loop(&setting)),
-        Model::DedicatedThread => predictions().map(|setting| liveness::dedicated_thread(&setting)),
-        Model::Bulkhead => predictions().map(|setting| liveness::bulkhead(&setting)),
-        Model::Routes => Some(routes::broken(question)),
-        Model::RoutesCured => Some(routes::cured(question)),
-    }
-    .unwrap_or_default()
-}
-
-/// A prediction of `metric`, exact until [`bounded`] says otherwise.
-pub(crate) fn row(
-    name: &str,
-    metric: &str,
-    unit: Unit,
-    predicted: f64,
-    formula: String,
-) -> Forecast {
-    Forecast {
-        name: name.to_owned(),
-        metric: metric.to_owned(),
-        formula,
-        unit,
-        predicted,
-        limit: None,
-        bound: Bound::Exact,
-        measured: None,
-        measured_censored: false,
-        error_percent: None,
-        verdict: None,
-    }
-}
-
-pub(crate) fn bounded(bound: Bound, row: Forecast) -> Forecast {
-    Forecast { bound, ..row }
-}
-
-/// The event loop has nothing to do but to hand things on.
-pub(crate) fn async_never_waits() -> Forecast {
-    row(
-        "health_async_unanswered",
-        "health_async.unanswered",
-        Unit::Percent,
-        0.0,
-        "the event loop is free: an async check never waits".to_owned(),
-    )
+    steps.iter().flat_map(of_step).collect()
 }
 
 /// Fills in what was measured and by how much the prediction was off.
@@ -187,6 +101,7 @@ fn verdict(row: &Forecast, measured: f64, measured_censored: bool) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use super::row::micros;
     use super::*;
 
     #[test]
@@ -194,7 +109,7 @@ mod tests {
         let refuted = |bound, predicted, measured, censored| {
             let row = Forecast {
                 bound,
-                ..row("x", "x.p50", Unit::Us, predicted, String::new())
+                ..micros("x", "x.p50", predicted)
             };
             verdict(&row, measured, censored) == Verdict::Refuted
         };
@@ -218,7 +133,6 @@ mod tests {
                 for variant in variants.filter(|one| cell.has_variant(&one.name)) {
                     let question = Question {
                         cell,
-                        variant,
                         seed: scenario.seed,
                         parse: None,
                     };
@@ -242,7 +156,7 @@ mod tests {
             let rows = if asked.is_empty() {
                 Vec::new()
             } else {
-                forecast(question)
+                forecast(variant, question)
             };
             for row in asked {
                 assert!(
@@ -265,8 +179,8 @@ mod tests {
             if unforecast.is_empty() {
                 return;
             }
-            let left = forecast(question);
-            let all = of_all_loads(question);
+            let left = forecast(variant, question);
+            let all = of_all_loads(variant.model, question);
             taken_away.set(taken_away.get() + all.len() - left.len());
             for row in unforecast {
                 assert!(left.iter().all(|one| one.name != row), "{name}: {row}");
@@ -285,7 +199,8 @@ mod tests {
         let refuted = |bound, unit, predicted, measured| {
             let row = Forecast {
                 bound,
-                ..row("x", "x", unit, predicted, String::new())
+                unit,
+                ..micros("x", "x", predicted)
             };
             verdict(&row, measured, false) == Verdict::Refuted
         };

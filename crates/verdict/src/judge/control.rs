@@ -229,7 +229,7 @@ mod tests {
 
     use super::*;
     use crate::sample::{fast, hurt, summary};
-    use crate::summary::{Loop, Requests};
+    use crate::summary::{Loop, RequestFigures};
 
     fn judged<'a>(summary: &'a Summary, expectations: &[&str]) -> Judged<'a> {
         Judged {
@@ -279,7 +279,7 @@ mod tests {
     fn answered(variant: &str, cell: &str, max: u64) -> Summary {
         let mut run = valid(variant);
         cell.clone_into(&mut run.cell);
-        let mut class = Requests {
+        let mut class = RequestFigures {
             outcomes: fast(),
             unanswered: 0,
             arrivals: Loop::Open,

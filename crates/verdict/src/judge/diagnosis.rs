@@ -14,7 +14,7 @@
 use super::flat;
 use super::leak::{self, Leak, leak};
 use super::outside;
-use crate::summary::{Candidate, Diagnosis, Kind, Loop, Probe, Requests, State, Summary};
+use crate::summary::{Candidate, Diagnosis, Kind, Loop, Probe, RequestFigures, State, Summary};
 use crate::units::time;
 
 /// Above this share of the machine's cores, in percent, the CPU itself is what is short.
@@ -268,7 +268,7 @@ impl<'a> Facts<'a> {
 
     /// A class of requests that waits until it times out, or that is answered ever later: most of what
     /// was due had no answer when the load ended.
-    fn waiting_class(&self) -> Option<(&'a str, &'a Requests)> {
+    fn waiting_class(&self) -> Option<(&'a str, &'a RequestFigures)> {
         let classes = self.summary.phases.load.requests.iter();
         classes
             .map(|(name, class)| (name.as_str(), class))
@@ -280,7 +280,7 @@ impl<'a> Facts<'a> {
     }
 
     /// One class waits while everything else is fast: what it runs on is full and queues.
-    fn bulkhead(self, name: &str, class: &Requests) -> Diagnosis {
+    fn bulkhead(self, name: &str, class: &RequestFigures) -> Diagnosis {
         let ledger = self.summary.upstream.ledger.as_ref();
         let reason = format!(
             "{name} waits: {} timed out and {} had no answer at the end, of {} due, while every health check is fast",
@@ -444,7 +444,7 @@ impl<'a> Facts<'a> {
 
 /// How many requests are worked on at once: throughput times the shortest time that one takes, by
 /// Little's law. `None` if none was answered.
-fn busy_servers(class: &Requests) -> Option<u64> {
+fn busy_servers(class: &RequestFigures) -> Option<u64> {
     let service = class.outcomes.response_ok_us.min? as f64 / 1e6;
     Some((class.throughput_per_second? * service).round().max(1.0) as u64)
 }
@@ -464,7 +464,7 @@ fn restarts(summary: &Summary) -> Option<String> {
     ))
 }
 
-fn describe_class((name, class): (&String, &Requests)) -> String {
+fn describe_class((name, class): (&String, &RequestFigures)) -> String {
     let outcomes = &class.outcomes;
     let shown = |us: Option<u64>, censored: bool| {
         let bound = if censored { "≥ " } else { "" };
@@ -549,7 +549,7 @@ mod tests {
         ]
         .into();
         summary.server.pool = None;
-        summary.kubelet = Some(crate::summary::Kubelet {
+        summary.kubelet = Some(crate::summary::KubeletFigures {
             restarts: 2,
             ..Default::default()
         });

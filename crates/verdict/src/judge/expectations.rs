@@ -83,7 +83,7 @@ fn compare(measured: &Value, expected: &Value, summary: &Summary) -> Option<Orde
 mod tests {
     use super::*;
     use crate::sample::{hurt, summary};
-    use crate::summary::Streams;
+    use crate::summary::StreamFigures;
 
     fn judged(text: &str, summary: &Summary) -> Outcome {
         judge_one(&text.parse().expect("an expectation"), summary)
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn what_was_not_measured_does_not_hold() {
         let mut summary = summary();
-        summary.phases.load.streams = Streams::default();
+        summary.phases.load.streams = StreamFigures::default();
         summary.phases.load.probes.clear();
         summary.server.pool = None;
         for text in [

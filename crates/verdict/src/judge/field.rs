@@ -4,7 +4,7 @@
 
 use super::metric::{as_number, metric, number};
 use crate::scenario::{FieldReport, Value};
-use crate::summary::{Claim, ClaimVerdict, Requests, Summary};
+use crate::summary::{Claim, ClaimVerdict, RequestFigures, Summary};
 use crate::units::{bytes, count, per_second, percent, time};
 
 /// Figures that differ by no more than this agree.
@@ -37,7 +37,7 @@ struct Row<'a> {
     all: &'a [FieldReport],
     summary: &'a Summary,
     /// Of `requests.<class>.<field>`.
-    class: Option<(&'a str, &'a Requests)>,
+    class: Option<(&'a str, &'a RequestFigures)>,
     field: &'a str,
     /// What the metric tends to in the long run.
     limit: Option<f64>,
@@ -201,7 +201,12 @@ impl<'a> Row<'a> {
     }
 
     /// A throughput that is right leaves users N/X − Z to wait; a report of less leaves out who waits.
-    fn breaks_littles_law(&self, reported: f64, name: &str, class: &Requests) -> Option<String> {
+    fn breaks_littles_law(
+        &self,
+        reported: f64,
+        name: &str,
+        class: &RequestFigures,
+    ) -> Option<String> {
         let little = class.little.as_ref()?;
         let metric = format!("requests.{name}.throughput");
         let throughput = self.all.iter().find(|report| report.metric == metric)?;

@@ -1,6 +1,6 @@
 //! Whether clients that hung up left something behind that others then waited for.
 
-use crate::summary::{HangUps, Kind, Leftovers, Summary};
+use crate::summary::{HangUpFigures, Kind, Leftovers, Summary};
 use crate::units::time;
 
 /// What a row of hang-ups says of the server, if it says anything.
@@ -92,7 +92,7 @@ pub(super) fn leak(summary: &Summary, sync_seen: bool) -> Option<Leak> {
 }
 
 /// What holds requests up while health is fast and nothing was seen to be left over.
-fn suspects(row: &HangUps, left: &Leftovers, sync_seen: bool) -> Vec<(Kind, &'static str)> {
+fn suspects(row: &HangUpFigures, left: &Leftovers, sync_seen: bool) -> Vec<(Kind, &'static str)> {
     let mut suspects = Vec::new();
     if left.upstream_streams.is_none() {
         suspects.push((
@@ -127,7 +127,7 @@ fn suspects(row: &HangUps, left: &Leftovers, sync_seen: bool) -> Vec<(Kind, &'st
 
 /// Whether the upstream's ledger was read and has no stream but those of requests that were served: it
 /// saw none of those that hung. A stream more, such as one of a fallback, leaves it open.
-fn never_reached_upstream(row: &HangUps) -> bool {
+fn never_reached_upstream(row: &HangUpFigures) -> bool {
     let Some(unknown) = row.unknown_to_upstream else {
         return false;
     };
@@ -138,7 +138,7 @@ fn never_reached_upstream(row: &HangUps) -> bool {
 }
 
 /// The row in a sentence.
-pub(super) fn describe(row: &HangUps, left: Option<&Leftovers>) -> String {
+pub(super) fn describe(row: &HangUpFigures, left: Option<&Leftovers>) -> String {
     let shown = |count: Option<u64>| count.map_or("n/a".to_owned(), |count| count.to_string());
     let release = row.release_us.as_ref().and_then(|release| {
         let bound = if release.p99_censored { "≥ " } else { "" };
@@ -170,9 +170,9 @@ mod tests {
     /// Two of five requests hung up, and from the third on all hung.
     fn leaking() -> Summary {
         let mut summary = summary();
-        summary.phases.load.streams = crate::summary::Streams::default();
+        summary.phases.load.streams = crate::summary::StreamFigures::default();
         summary.parameters.clear();
-        summary.phases.load.hang_ups = Some(HangUps {
+        summary.phases.load.hang_ups = Some(HangUpFigures {
             planned: 12,
             sent: 5,
             reached: 2,
@@ -181,7 +181,7 @@ mod tests {
                 .map(|(name, count)| (name.to_owned(), count))
                 .into(),
             first_hanging: Some(3),
-            ..HangUps::default()
+            ..HangUpFigures::default()
         });
         summary
     }
@@ -210,10 +210,10 @@ mod tests {
     #[test]
     fn a_leak_that_hurts_nobody_yet_has_no_known_limit() {
         let mut summary = with(Some(2), Some(2));
-        summary.phases.load.hang_ups = Some(HangUps {
+        summary.phases.load.hang_ups = Some(HangUpFigures {
             sent: 2,
             reached: 2,
-            ..HangUps::default()
+            ..HangUpFigures::default()
         });
         let diagnosis = diagnose(&summary);
         assert_eq!(
@@ -296,11 +296,11 @@ mod tests {
     #[test]
     fn hang_ups_that_leave_nothing_are_healthy_and_errors_are_not() {
         let mut fine = with(Some(0), Some(0));
-        let row = |ending: &str| HangUps {
+        let row = |ending: &str| HangUpFigures {
             sent: 5,
             reached: 5,
             endings: [(ending.to_owned(), 5)].into(),
-            ..HangUps::default()
+            ..HangUpFigures::default()
         };
         fine.phases.load.hang_ups = Some(row("hung_up"));
         assert_eq!(diagnose(&fine).kind, Kind::Healthy);

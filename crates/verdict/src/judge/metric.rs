@@ -3,7 +3,8 @@ mod kubelet;
 use super::{flat, steps};
 use crate::scenario::{Cell, Value};
 use crate::summary::{
-    Background, Distribution, HangUps, Leftovers, Probe, Requests, Streams, Summary,
+    Background, Distribution, HangUpFigures, Leftovers, Probe, RequestFigures, StreamFigures,
+    Summary,
 };
 
 /// A measured value.
@@ -368,12 +369,12 @@ fn streams(field: &str, summary: &Summary) -> Option<Measured> {
 }
 
 /// Of a cohort that no stream is in, where others are, every count is 0.
-fn cohort(name: &str, field: &str, streams: &Streams) -> Option<Measured> {
+fn cohort(name: &str, field: &str, streams: &StreamFigures) -> Option<Measured> {
     if streams.cohorts.is_empty() {
         return None;
     }
     let cohort = streams.cohorts.get(name);
-    let count = |of: fn(&Streams) -> u64| Some(Measured::number(cohort.map_or(0, of)));
+    let count = |of: fn(&StreamFigures) -> u64| Some(Measured::number(cohort.map_or(0, of)));
     match field {
         "started" => count(|cohort| cohort.started),
         "served" => count(|cohort| cohort.started - cohort.unserved - cohort.refused),
@@ -396,7 +397,7 @@ fn probe(field: &str, hold: &Probe, baseline: Option<&Probe>) -> Option<Measured
     }
 }
 
-fn requests(field: &str, class: &Requests) -> Option<Measured> {
+fn requests(field: &str, class: &RequestFigures) -> Option<Measured> {
     let outcomes = &class.outcomes;
     if outcomes.due == 0 {
         // Of no request every count is 0, which would satisfy most expectations.
@@ -463,7 +464,7 @@ fn background(field: &str, background: &Background) -> Option<Measured> {
     Some(Measured::number(count))
 }
 
-fn hang_ups(field: &str, row: &HangUps) -> Option<Measured> {
+fn hang_ups(field: &str, row: &HangUpFigures) -> Option<Measured> {
     let release = |field| distribution(field, row.release_us.as_ref()?);
     let count = match field {
         "count" => row.sent,
@@ -541,8 +542,8 @@ mod tests {
     }
 
     /// Seven requests of two users.
-    fn class() -> Requests {
-        Requests {
+    fn class() -> RequestFigures {
+        RequestFigures {
             outcomes: Probe {
                 due: 7,
                 ..Probe::default()
@@ -584,7 +585,7 @@ mod tests {
         }
         let mut class = class();
         class.statuses = [("413".to_owned(), 5), ("500".to_owned(), 2)].into();
-        let count = |class: &Requests, code: &str| requests(&format!("status.{code}"), class);
+        let count = |class: &RequestFigures, code: &str| requests(&format!("status.{code}"), class);
         for (code, answers) in [("413", 5), ("500", 2), ("200", 0)] {
             assert_eq!(
                 count(&class, code),
@@ -601,7 +602,7 @@ mod tests {
         let mut class = class();
         let outcomes = &mut class.outcomes;
         (outcomes.timeout, outcomes.connect_failure, outcomes.aborted) = (4, 2, 1);
-        let count = |class: &Requests, field: &str| requests(field, class);
+        let count = |class: &RequestFigures, field: &str| requests(field, class);
         assert_eq!(count(&class, "lost"), Some(Measured::number(7)));
         assert_eq!(count(&class, "cut_off"), Some(Measured::number(3)));
         (class.outcomes.connect_failure, class.outcomes.aborted) = (0, 0);
@@ -612,7 +613,7 @@ mod tests {
 
     #[test]
     fn of_two_users_one_of_whom_always_waits_half_are_busy() {
-        let class = Requests {
+        let class = RequestFigures {
             little: Some(Little {
                 throughput_per_second: 1.0,
                 response_us: 1_000_000,

@@ -1,7 +1,6 @@
 //! Concludes: forecast, quality, diagnosis, expectations, comparison. Pure: numbers in, verdict out.
 
 pub mod capacity;
-pub mod closed_loop;
 pub mod comparison;
 pub mod control;
 pub mod diagnosis;
@@ -11,7 +10,6 @@ pub mod flat;
 mod leak;
 pub(crate) mod metric;
 mod outside;
-pub(crate) mod pool_queue;
 pub mod quality;
 pub mod recovery;
 pub mod steps;

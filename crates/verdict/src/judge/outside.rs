@@ -4,7 +4,7 @@
 use super::capacity::{self, is_short, is_told_by_ends, typical_us};
 use super::diagnosis::{CPU_SATURATED_PERCENT, IDLE_PERCENT, describe};
 use super::flat;
-use crate::summary::{Attach, Candidate, Diagnosis, Kind, Probe, Step, Streams, Summary};
+use crate::summary::{Attach, Candidate, Diagnosis, Kind, Probe, Step, StreamFigures, Summary};
 use crate::units::time;
 
 /// A server that waits for a core more than this share of the time it wants to run, in percent, is
@@ -510,7 +510,7 @@ impl Outside<'_> {
     }
 }
 
-fn statuses(streams: &Streams) -> String {
+fn statuses(streams: &StreamFigures) -> String {
     let each = streams
         .statuses
         .iter()

@@ -1,9 +1,8 @@
 //! Whether a measurement can be trusted, and why not.
 
 use super::flat;
-use crate::scenario::Streams;
-use crate::summary::{HangUps, Loop, Quality, Requests, State, Summary};
-use crate::units::{time, us};
+use crate::load::{Delivery, KINDS, NOT_SENT_PERCENT, shown};
+use crate::summary::{Quality, State};
 
 /// The probe may always be this late, in microseconds.
 const DISPATCH_FLOOR_US: u64 = 2_000;
@@ -11,27 +10,13 @@ const DISPATCH_FLOOR_US: u64 = 2_000;
 /// The same of a service that is seen from outside: what is concluded of it begins at ten times that.
 const ATTACHED_DISPATCH_FLOOR_US: u64 = 10_000;
 
-/// Above this excess over the upstream's own time, in microseconds, something is blamed on the server.
-const BLAME_FLOOR_US: u64 = 50_000;
-
-/// The load may always be this late, in microseconds: it is sent by an async timer, which rounds to
-/// milliseconds.
-const LOAD_DISPATCH_FLOOR_US: u64 = 20_000;
-
-/// Share of the checks that may go unsent, in percent.
-const NOT_SENT_PERCENT: f64 = 1.0;
-
 /// Adds the verdict to what was measured of the lab itself.
 ///
 /// `unaccounted` names the phases in which the outcomes do not sum to what was due.
 #[must_use]
-pub fn judge(
-    mut quality: Quality,
-    summary: &Summary,
-    streams: Option<&Streams>,
-    not_started: u64,
-    unaccounted: &[String],
-) -> Quality {
+pub fn judge(delivery: Delivery<'_>, unaccounted: &[String]) -> Quality {
+    let summary = delivery.summary;
+    let mut quality = delivery.quality.clone();
     let mut reasons = Vec::new();
     for phase in unaccounted {
         reasons.push(format!("the checks of {phase} are not all accounted for"));
@@ -86,23 +71,9 @@ pub fn judge(
     {
         reasons.push("the upstream's ledger could not be read".to_owned());
     }
-    if not_started > 0 {
-        reasons.push(format!(
-            "{not_started} streams could not be started by the lab: no port or no file left; raise `ulimit -n`"
-        ));
+    for kind in KINDS {
+        reasons.extend((kind.doubts)(delivery));
     }
-    reasons.extend(streams.map_or(Vec::new(), |streams| {
-        others_to_blame(&quality, summary, streams)
-    }));
-    for (name, class) in &summary.phases.load.requests {
-        reasons.extend(not_delivered(name, class, &quality));
-    }
-    if let Some(row) = summary.phases.load.hang_ups.as_ref()
-        && summary.state == State::Complete
-    {
-        reasons.extend(row_not_delivered(row, summary.leftovers.is_some()));
-    }
-    reasons.extend(late_kubelet(summary));
     if let Some(cpu) = quality.host_cpu_percent.filter(|&cpu| cpu > 90.0) {
         quality
             .remarks
@@ -113,140 +84,17 @@ pub fn judge(
     quality
 }
 
-/// Whether the kubelet itself was late for its plan, which is what the time to a kill depends on.
-fn late_kubelet(summary: &Summary) -> Option<String> {
-    let kubelet = summary.kubelet.as_ref()?;
-    let late = kubelet.liveness.late_us_max;
-    let timeout = summary.parameters.get("liveness_timeout_us")?;
-    let allowed = LOAD_DISPATCH_FLOOR_US.max(timeout / 10);
-    (late > allowed).then(|| {
-        format!(
-            "the kubelet sent a liveness probe {} late, more than the {} allowed: the machine was \
-             too busy; close other programs",
-            shown(late),
-            shown(allowed)
-        )
-    })
-}
-
-/// Whether the lab did not send what it was told to: what is not asked for proves nothing.
-fn not_delivered(name: &str, class: &Requests, quality: &Quality) -> Vec<String> {
-    let mut reasons = Vec::new();
-    let outcomes = &class.outcomes;
-    if outcomes.due == 0 {
-        return vec![format!("not one request of {name} was sent")];
-    }
-    let not_sent = 100.0 * outcomes.not_sent as f64 / outcomes.due as f64;
-    if not_sent > NOT_SENT_PERCENT {
-        reasons.push(format!(
-            "{not_sent:.1} % of the requests of {name} could not be sent: no port or no file left; raise `ulimit -n`"
-        ));
-    }
-    if class.arrivals == Loop::Open {
-        let late = quality
-            .requests_dispatch_us
-            .get(name)
-            .map_or(0, |late| late.p99);
-        let p99 = outcomes.response_us.p99.unwrap_or(0);
-        let allowed = LOAD_DISPATCH_FLOOR_US.max(p99 / 10);
-        if late > allowed {
-            reasons.push(format!(
-                "the lab sent the requests of {name} up to {} late (p99), more than the {} allowed: \
-                 the machine was too busy; close other programs or ask for fewer",
-                shown(late),
-                shown(allowed)
-            ));
-        }
-    }
-    reasons
-}
-
-/// Whether clients did not hang up as they were told to, or it is not known what became of them.
-fn row_not_delivered(row: &HangUps, has_levels: bool) -> Vec<String> {
-    let count = |ending: &str| row.endings.get(ending).copied().unwrap_or(0);
-    let mut reasons = Vec::new();
-    if !row.is_over {
-        reasons.push(format!(
-            "the row of hang-ups was not over in time: {} of {} requests had their turn; ask for fewer, or raise `within`",
-            row.sent, row.planned
-        ));
-    }
-    if row.sent == 0 {
-        reasons.push("not one client that is to hang up was sent".to_owned());
-    }
-    if count("not_sent") > 0 {
-        reasons.push(format!(
-            "{} clients that are to hang up could not be sent: no port or no file left; raise `ulimit -n`",
-            count("not_sent")
-        ));
-    }
-    if count("missed") > 0 {
-        reasons.push(format!(
-            "{} clients could not leave where they were to, because their answers were over first, in every attempt",
-            count("missed")
-        ));
-    }
-    if !has_levels {
-        reasons.push(
-            "what the server held before the load was not read: it was not warm in time; make the baseline longer"
-                .to_owned(),
-        );
-    }
-    match row.unknown_to_upstream {
-        None => reasons.push(
-            "the upstream's ledger of streams could not be read: nothing is known of releases"
-                .to_owned(),
-        ),
-        Some(unknown) if unknown > 0 => reasons.push(format!(
-            "the upstream's ledger lacks {unknown} requests that were served: raise its `--history`"
-        )),
-        Some(_) => {}
-    }
-    reasons
-}
-
-/// If streams were slower than planned, was it the upstream, or the lab itself, that was late?
-fn others_to_blame(quality: &Quality, summary: &Summary, streams: &Streams) -> Vec<String> {
-    let figures = &summary.phases.load.streams;
-    let excess = |measured: Option<u64>, planned: std::time::Duration| {
-        measured.map_or(0, |measured| measured.saturating_sub(us(planned)))
-    };
-    let gap = excess(figures.gap_us.p99, streams.interval);
-    let ttft = excess(figures.ttft_us.p99, streams.ttft);
-    let upstream = summary
-        .upstream
-        .ledger
-        .as_ref()
-        .map_or(0, |ledger| ledger.lateness_us.p99);
-    let lab = quality.load_dispatch_us.p99;
-    [
-        ("the upstream sent its chunks", upstream, "the gaps", gap),
-        ("the upstream sent its chunks", upstream, "TTFT", ttft),
-        ("the lab started its streams", lab, "TTFT", ttft),
-    ]
-    .into_iter()
-    .filter(|&(_, late, _, excess)| excess > BLAME_FLOOR_US && late >= excess / 2)
-    .map(|(who, late, what, excess)| {
-        format!(
-            "{who} up to {} late (p99), which would explain the {} by which {what} exceeds its plan",
-            shown(late),
-            shown(excess)
-        )
-    })
-    .collect()
-}
-
-fn shown(us: u64) -> String {
-    time(us as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::load::hang_ups::HangUpFigures;
+    use crate::load::requests::{Loop, RequestFigures};
+    use crate::load::streams::StreamSpec;
+    use crate::load::{LATE_FLOOR_US, Load, LoadRecorder};
     use crate::sample::{fast, hurt, summary};
-    use crate::summary::{Lateness, Ledger, Leftovers};
+    use crate::summary::{Lateness, Ledger, Leftovers, Summary};
 
     fn late(p99: u64) -> Lateness {
         Lateness {
@@ -257,8 +105,8 @@ mod tests {
         }
     }
 
-    fn streams() -> Streams {
-        Streams {
+    fn streams() -> StreamSpec {
+        StreamSpec {
             count: 100,
             path: "/chat/stream".into(),
             ramp: Duration::from_secs(1),
@@ -274,7 +122,20 @@ mod tests {
     }
 
     fn judged(quality: Quality, summary: &Summary) -> Quality {
-        judge(quality, summary, Some(&streams()), 0, &[])
+        judged_with(quality, summary, &[])
+    }
+
+    fn judged_with(quality: Quality, summary: &Summary, unaccounted: &[String]) -> Quality {
+        let delivery = Delivery {
+            summary,
+            quality: &quality,
+            asked: &Load {
+                streams: Some(streams()),
+                ..Load::default()
+            },
+            recorded: &LoadRecorder::default(),
+        };
+        judge(delivery, unaccounted)
     }
 
     #[test]
@@ -340,7 +201,7 @@ mod tests {
             },
             ..crate::summary::Probe::default()
         };
-        let class = Requests {
+        let class = RequestFigures {
             outcomes,
             unanswered: 0,
             arrivals,
@@ -379,8 +240,7 @@ mod tests {
     fn requests_of_a_plan_that_were_sent_late_are_invalid_unless_they_took_much_longer() {
         let valid = |arrivals, p99_us| {
             let quality = Quality {
-                requests_dispatch_us: [("small".to_owned(), late(LOAD_DISPATCH_FLOOR_US + 1))]
-                    .into(),
+                requests_dispatch_us: [("small".to_owned(), late(LATE_FLOOR_US + 1))].into(),
                 ..Quality::default()
             };
             judged(quality, &with_class(arrivals, 0, p99_us)).valid
@@ -418,18 +278,18 @@ mod tests {
     #[test]
     fn a_check_that_is_not_accounted_for_makes_the_run_invalid() {
         let wrong = ["health in the hold (599 of 600)".to_owned()];
-        assert!(!judge(Quality::default(), &summary(), Some(&streams()), 0, &wrong).valid);
+        assert!(!judged_with(Quality::default(), &summary(), &wrong).valid);
     }
 
     #[test]
     fn clients_that_did_not_hang_up_as_planned_prove_nothing() {
-        let row = || HangUps {
+        let row = || HangUpFigures {
             planned: 5,
             sent: 5,
             reached: 5,
             is_over: true,
             unknown_to_upstream: Some(0),
-            ..HangUps::default()
+            ..HangUpFigures::default()
         };
         let valid = |row| {
             let mut summary = summary();
@@ -437,18 +297,18 @@ mod tests {
             summary.leftovers = Some(Leftovers::default());
             judged(Quality::default(), &summary).valid
         };
-        let with = |ending: &str| HangUps {
+        let with = |ending: &str| HangUpFigures {
             endings: [(ending.to_owned(), 1)].into(),
             ..row()
         };
         assert!(valid(row()) && valid(with("hanging")) && valid(with("refused")));
         assert!(!valid(with("missed")) && !valid(with("not_sent")));
         let is_over = false;
-        assert!(!valid(HangUps { is_over, ..row() }));
+        assert!(!valid(HangUpFigures { is_over, ..row() }));
         let sent = 0;
-        assert!(!valid(HangUps { sent, ..row() }));
+        assert!(!valid(HangUpFigures { sent, ..row() }));
         for unknown_to_upstream in [None, Some(1)] {
-            assert!(!valid(HangUps {
+            assert!(!valid(HangUpFigures {
                 unknown_to_upstream,
                 ..row()
             }));
@@ -461,7 +321,7 @@ mod tests {
         let parameter = ("liveness_timeout_us".to_owned(), 500_000);
         summary.parameters.extend([parameter]);
         for (late_us_max, valid) in [(49_000, true), (51_000, false)] {
-            let mut kubelet = crate::summary::Kubelet::default();
+            let mut kubelet = crate::summary::KubeletFigures::default();
             kubelet.liveness.late_us_max = late_us_max;
             summary.kubelet = Some(kubelet);
             assert_eq!(judged(Quality::default(), &summary).valid, valid);

@@ -22,25 +22,66 @@ pub enum Censored<'a> {
     },
 }
 
-/// An empty histogram as the lab uses it: microseconds, 3 significant digits, resizing itself.
-#[must_use]
-pub fn histogram() -> Histogram<u64> {
-    // Three digits are always valid.
-    let mut histogram =
-        Histogram::new(3).unwrap_or_else(|_| unreachable!("3 significant digits are valid"));
-    histogram.auto(true);
-    histogram
+/// Times in microseconds, as a histogram with 3 significant digits that takes every value.
+#[derive(Clone, Debug)]
+pub struct Times(Histogram<u64>);
+
+impl Default for Times {
+    fn default() -> Self {
+        // Three digits are always valid.
+        let mut histogram =
+            Histogram::new(3).unwrap_or_else(|_| unreachable!("3 significant digits are valid"));
+        histogram.auto(true);
+        Self(histogram)
+    }
 }
 
-/// Records `value`, however large: the histogram grows.
-pub fn record(histogram: &mut Histogram<u64>, value: u64) {
-    // Fails only where memory for a larger histogram could not even be addressed.
-    let _ = histogram.record(value);
+impl std::ops::Deref for Times {
+    type Target = Histogram<u64>;
+
+    fn deref(&self) -> &Histogram<u64> {
+        &self.0
+    }
 }
 
-/// The figures of `histogram`, with what is censored marked.
-#[must_use]
-pub fn distribution(histogram: &Histogram<u64>, censored: Censored<'_>) -> Distribution {
+impl Times {
+    /// Adds one, however long: the histogram grows.
+    pub fn add(&mut self, us: u64) {
+        // Fails only where memory for a larger histogram could not even be addressed.
+        let _ = self.0.record(us);
+    }
+
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        // Fails only where memory for a larger histogram could not even be addressed.
+        let _ = self.0.add(&other.0);
+    }
+
+    /// The figures, none of which is a lower bound.
+    #[must_use]
+    pub fn figures(&self) -> Distribution {
+        self.censored(Censored::Nothing)
+    }
+
+    /// The figures of times that say how late something was.
+    #[must_use]
+    pub fn lateness(&self) -> Lateness {
+        Lateness {
+            count: self.len(),
+            p50: self.value_at_quantile(0.50),
+            p99: self.value_at_quantile(0.99),
+            max: self.max(),
+        }
+    }
+
+    /// The figures, with what is censored marked.
+    #[must_use]
+    pub fn censored(&self, censored: Censored<'_>) -> Distribution {
+        distribution(&self.0, censored)
+    }
+}
+
+fn distribution(histogram: &Histogram<u64>, censored: Censored<'_>) -> Distribution {
     let count = histogram.len();
     if count == 0 {
         return Distribution::default();
@@ -88,27 +129,17 @@ fn value_at_rank(histogram: &Histogram<u64>, rank: u64) -> u64 {
     histogram.value_at_quantile(rank as f64 / histogram.len().max(1) as f64)
 }
 
-/// Figures of a histogram of how late something was.
-#[must_use]
-pub fn lateness(histogram: &Histogram<u64>) -> Lateness {
-    Lateness {
-        count: histogram.len(),
-        p50: histogram.value_at_quantile(0.50),
-        p99: histogram.value_at_quantile(0.99),
-        max: histogram.max(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_percentile_in_the_failed_mass_is_censored_and_one_below_is_not() {
-        let mut all = histogram();
-        all.record_n(1_000, 90).expect("recorded");
-        all.record_n(5_000_000, 10).expect("recorded");
-        let figures = distribution(&all, Censored::AboveRank(90));
+        let mut all = Times::default();
+        for n in 0..100 {
+            all.add(if n < 90 { 1_000 } else { 5_000_000 });
+        }
+        let figures = all.censored(Censored::AboveRank(90));
         assert_eq!((figures.p50_censored, figures.p90_censored), (false, false));
         assert_eq!(
             (
@@ -124,7 +155,7 @@ mod tests {
 
     #[test]
     fn nothing_measured_is_not_zero() {
-        let figures = distribution(&histogram(), Censored::Nothing);
+        let figures = Times::default().figures();
         assert_eq!((figures.count, figures.p99, figures.max), (0, None, None));
     }
 }

@@ -1,10 +1,7 @@
 use super::Tick;
 use super::gauges::{ServerGauges, UpstreamStats};
 use super::usage::ProcessSample;
-use crate::load::hang_ups::HangUpEvent;
-use crate::load::kubelet::KubeletEvent;
-use crate::load::requests::RequestRecord;
-use crate::load::streams::{StreamRecord, StreamStart};
+use crate::load::LoadEvent;
 
 /// Something that was measured.
 #[derive(Debug)]
@@ -13,42 +10,8 @@ pub enum Event {
     Tick(Tick),
     /// A step of the cell begins.
     StepBegins,
-    /// A stream was started.
-    StreamStarted(StreamStart),
-    /// A stream received the head of its answer, this long after it was due.
-    Head {
-        /// Microseconds.
-        ttfb_us: u64,
-    },
-    /// A stream received its first chunk, this long after it was due.
-    FirstChunk {
-        /// Which stream.
-        stream: u64,
-        /// Microseconds.
-        ttft_us: u64,
-    },
-    /// A stream received a further chunk, this long after the one before.
-    Gap {
-        /// Microseconds.
-        gap_us: u64,
-    },
-    /// A stream ended.
-    StreamEnded(StreamRecord),
-    /// A stream could not be started for want of a port or a file on this side.
-    StreamNotSent,
-    /// A request of the load was sent.
-    RequestStarted {
-        /// Its class, by position.
-        class: usize,
-        /// When it was due, in microseconds on the cell's clock.
-        due_us: u64,
-        /// How much later it was sent, in microseconds.
-        late_us: u64,
-    },
-    /// A request of the load has its outcome.
-    RequestEnded(RequestRecord),
-    /// Something happened to clients that hang up.
-    HangUp(HangUpEvent),
+    /// Something happened to the load.
+    Load(LoadEvent),
     /// A look at the processes and the machine.
     Resources(Resources),
     /// A look at the server's gauges.
@@ -67,10 +30,21 @@ pub enum Event {
         /// What it said.
         stats: UpstreamStats,
     },
-    /// The kubelet did or saw something.
-    Kubelet(KubeletEvent),
     /// Nothing comes any more.
     Finish,
+}
+
+impl Event {
+    /// When it belongs to, on the cell's clock: for a check when it was due, for everything else when
+    /// it was seen, which is `now_us` if it does not say.
+    #[must_use]
+    pub fn seen_us(&self, now_us: u64) -> u64 {
+        match self {
+            Self::Tick(tick) => tick.due_us,
+            Self::Gauges { at_us, .. } | Self::Upstream { at_us, .. } => *at_us,
+            _ => now_us,
+        }
+    }
 }
 
 /// A look at the processes of a run and at the machine.

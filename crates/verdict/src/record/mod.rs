@@ -1,37 +1,39 @@
-//! What was measured of a cell, put together without a clock: checks, streams, requests, processes. Events
-//! go in, with the time at which each was seen; figures come out.
+//! What was measured of a cell, put together without a clock: checks, load, processes. Events go in, with
+//! the time at which each was seen; figures come out.
 
 mod accumulated;
 mod backlog;
 mod bulkhead;
+mod closed_loop;
+mod columns;
 mod distribution;
 mod event;
 mod gauge_usage;
 mod gauges;
-mod ledger;
-mod levels;
+mod interval;
 mod plan;
 mod recorded;
 mod recorder;
 mod segment;
 mod tick;
+pub mod timeline;
 mod usage;
 mod watch;
 
 pub use backlog::{LATER, LEAST_WATCH};
-pub use distribution::{Censored, distribution, histogram, lateness, record};
+pub use columns::Columns;
+pub use distribution::{Censored, Times};
 pub use event::{Event, Resources};
 pub use gauge_usage::GaugeUsage;
 pub use gauges::{
     BackgroundGauges, BulkheadGauges, LoopGauges, PoolGauges, RelayGauges, ServerGauges,
     UpstreamLateness, UpstreamStats,
 };
-pub use ledger::{LedgerLook, LedgerStream};
-pub use levels::Levels;
+pub use interval::Interval;
 pub use plan::Plan;
-pub use recorded::{Recorded, RecordedPids, StepRecord};
+pub use recorded::{Recorded, RecordedPids, StepRecord, When};
 pub use recorder::{Recorder, Series};
-pub use segment::{Part, Segment};
+pub use segment::{Part, Segment, Timetable, Window};
 pub use tick::{Outcome, Tick};
 pub use usage::{HostCpu, ProcessSample, ProcessUsage};
 pub use watch::{Figures, Look, Pair, WatchLog};

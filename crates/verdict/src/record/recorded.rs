@@ -1,11 +1,10 @@
+use super::closed_loop::ClosedLoopProbe;
 use super::gauge_usage::GaugeUsage;
 use super::gauges::UpstreamStats;
 use super::usage::{HostCpu, ProcessUsage};
-use super::{Event, Part, Recorder, Segment, Tick};
-use crate::load::hang_ups::HangUpRecorder;
-use crate::load::kubelet::KubeletRecorder;
-use crate::load::requests::ClassRecorder;
-use crate::load::streams::StreamRecorder;
+use super::{Censored, Event, Part, Recorder, Segment, Tick, Window};
+use crate::load::{Load, LoadRecorder};
+use crate::summary::ClosedLoop;
 
 /// The processes of a run, as far as they are known when it begins.
 #[derive(Clone, Copy, Debug)]
@@ -18,19 +17,15 @@ pub struct RecordedPids {
     pub lab: u32,
 }
 
-/// Everything that was recorded of a cell so far.
+/// Everything that was recorded of a cell so far. What it needs does not grow with the length of a hold.
 #[derive(Debug)]
 pub struct Recorded {
     /// The checks.
     pub recorder: Recorder,
-    /// Each check, for what must be seen in order.
-    pub ticks: Vec<Tick>,
-    /// The streams.
-    pub streams: StreamRecorder,
-    /// The requests of the load, by class.
-    pub requests: Vec<ClassRecorder>,
-    /// The clients that hang up.
-    pub hang_ups: HangUpRecorder,
+    /// By position of the endpoint.
+    endpoints: Vec<EndpointRecord>,
+    /// The load; of a cell with steps, that of the one under way.
+    pub load: LoadRecorder,
     /// The server under test.
     pub server: ProcessUsage,
     /// Its gauges.
@@ -46,21 +41,26 @@ pub struct Recorded {
     pub lab: ProcessUsage,
     /// The machine.
     pub host_cpu: HostCpu,
-    /// The kubelet, if it did or saw anything.
-    pub kubelet: Option<KubeletRecorder>,
     /// Steps that are over. What is recorded of the one under way stands in the fields above.
     steps: Vec<StepRecord>,
     is_stepped: bool,
     upstream_open_peak: Option<u64>,
 }
 
+/// What must be seen of the checks of one endpoint in their order.
+#[derive(Clone, Debug)]
+struct EndpointRecord {
+    last: Option<Tick>,
+    closed_loop: ClosedLoopProbe,
+    /// Those that were due when there was no load any more.
+    after_load: Vec<Tick>,
+}
+
 /// What was recorded of one step of a cell and belongs to no other.
 #[derive(Clone, Debug)]
 pub struct StepRecord {
-    /// The streams.
-    pub streams: StreamRecorder,
-    /// The requests of the load, by class.
-    pub requests: Vec<ClassRecorder>,
+    /// The load.
+    pub load: LoadRecorder,
     /// The server under test; its CPU in the hold is that of this step's hold.
     pub server: ProcessUsage,
     /// The machine, likewise.
@@ -71,16 +71,30 @@ pub struct StepRecord {
     pub upstream_open: Option<u64>,
 }
 
+/// When something was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct When {
+    /// The part of the cell that it belongs to: for a check that in which it was due.
+    pub part: Part,
+    /// The window of the load that is under way.
+    pub window: Window,
+    /// On the cell's clock.
+    pub now_us: u64,
+}
+
 impl Recorded {
-    /// Nothing yet, of a cell with so many classes of requests.
+    /// Nothing yet, of a cell with so many endpoints that asks for this load.
     #[must_use]
-    pub fn new(timeout_us: u64, classes: usize, pids: RecordedPids) -> Self {
+    pub fn new(timeout_us: u64, endpoints: usize, asked: &Load, pids: RecordedPids) -> Self {
+        let endpoint = EndpointRecord {
+            last: None,
+            closed_loop: ClosedLoopProbe::new(timeout_us),
+            after_load: Vec::new(),
+        };
         Self {
             recorder: Recorder::new(timeout_us),
-            ticks: Vec::new(),
-            streams: StreamRecorder::default(),
-            requests: vec![ClassRecorder::default(); classes],
-            hang_ups: HangUpRecorder::default(),
+            endpoints: vec![endpoint; endpoints],
+            load: LoadRecorder::new(asked),
             server: ProcessUsage::new(pids.server),
             gauges: GaugeUsage::default(),
             upstream: ProcessUsage::new(pids.upstream),
@@ -88,45 +102,30 @@ impl Recorded {
             served_peak: None,
             lab: ProcessUsage::new(Some(pids.lab)),
             host_cpu: HostCpu::default(),
-            kubelet: None,
             steps: Vec::new(),
             is_stepped: false,
             upstream_open_peak: None,
         }
     }
 
-    /// Takes in what was measured in `part` of the cell: for a check, the part in which it was due; for
-    /// everything else, the part in which it was seen, at `now_us` on the cell's clock.
-    pub fn record(&mut self, event: Event, part: Part, now_us: u64) {
+    /// Takes in what was measured.
+    pub fn record(&mut self, event: Event, when: When) {
+        let When { part, now_us, .. } = when;
         let in_hold = part.segment == Segment::Hold;
         let under_load = (Segment::Ramp..Segment::Recovery).contains(&part.segment);
         match event {
             Event::Tick(tick) => {
                 self.recorder.record(&tick, part);
-                self.ticks.push(tick);
+                if let Some(endpoint) = self.endpoints.get_mut(tick.endpoint) {
+                    endpoint.last = Some(tick);
+                    endpoint.closed_loop.add(tick);
+                    if part.segment == Segment::Recovery {
+                        endpoint.after_load.push(tick);
+                    }
+                }
             }
             Event::StepBegins => self.begin_step(),
-            Event::StreamStarted(start) => self.streams.started(start),
-            Event::Head { ttfb_us } => self.streams.head(ttfb_us),
-            Event::FirstChunk { stream, ttft_us } => self.streams.first_chunk(stream, ttft_us),
-            Event::Gap { gap_us } => self.streams.gap(gap_us),
-            Event::StreamEnded(record) => self.streams.ended(&record),
-            Event::StreamNotSent => self.streams.not_sent(),
-            Event::RequestStarted {
-                class,
-                due_us,
-                late_us,
-            } => {
-                if let Some(class) = self.requests.get_mut(class) {
-                    class.started(due_us, late_us);
-                }
-            }
-            Event::RequestEnded(request) => {
-                if let Some(class) = self.requests.get_mut(request.class) {
-                    class.ended(request);
-                }
-            }
-            Event::HangUp(event) => self.hang_ups.add(event),
+            Event::Load(event) => self.load.add(event, when.window),
             Event::Resources(resources) => {
                 for (usage, sample) in [
                     (&mut self.server, resources.server),
@@ -151,7 +150,6 @@ impl Recorded {
                 }
                 self.upstream_stats = Some(stats);
             }
-            Event::Kubelet(event) => self.kubelet.get_or_insert_default().add(event),
             Event::Finish => {}
         }
     }
@@ -164,25 +162,26 @@ impl Recorded {
             self.steps.push(step);
         }
         self.is_stepped = true;
-        self.streams = self.streams.go_on();
-        for class in &mut self.requests {
-            *class = ClassRecorder::default();
-        }
+        self.load = self.load.go_on();
         self.server.begin_hold();
         self.host_cpu = HostCpu::default();
         self.upstream_open_peak = None;
     }
 
-    /// The step that is under way.
+    /// Streams that the upstream was last seen to have open.
     #[must_use]
-    pub fn step(&self) -> StepRecord {
+    pub fn upstream_open(&self) -> Option<u64> {
+        self.upstream_stats.as_ref().map(|stats| stats.open)
+    }
+
+    /// The step that is under way.
+    fn step(&self) -> StepRecord {
         StepRecord {
-            streams: self.streams.clone(),
-            requests: self.requests.clone(),
+            load: self.load.clone(),
             server: self.server.clone(),
             host_cpu: self.host_cpu.clone(),
             upstream_open_peak: self.upstream_open_peak,
-            upstream_open: self.upstream_stats.as_ref().map(|stats| stats.open),
+            upstream_open: self.upstream_open(),
         }
     }
 
@@ -191,5 +190,38 @@ impl Recorded {
     pub fn all_steps(&self) -> Vec<StepRecord> {
         let now = self.is_stepped.then(|| self.step());
         self.steps.iter().cloned().chain(now).collect()
+    }
+
+    /// How many steps have begun.
+    pub(crate) fn steps_begun(&self) -> usize {
+        self.steps.len() + usize::from(self.is_stepped)
+    }
+
+    /// The last check of an endpoint that has its outcome.
+    #[must_use]
+    pub fn last_check(&self, endpoint: usize) -> Option<&Tick> {
+        self.endpoints.get(endpoint)?.last.as_ref()
+    }
+
+    /// The checks of an endpoint that were due when there was no load, in the order of their outcomes.
+    #[must_use]
+    pub fn after_load(&self, endpoint: usize) -> &[Tick] {
+        let endpoint = self.endpoints.get(endpoint);
+        endpoint.map_or(&[], |endpoint| &endpoint.after_load)
+    }
+
+    /// What a closed-loop probe would have reported of an endpoint.
+    #[must_use]
+    pub fn closed_loop(&self, endpoint: usize) -> ClosedLoop {
+        let Some(record) = self.endpoints.get(endpoint) else {
+            return ClosedLoop::default();
+        };
+        let (open_loop, ok) = self.recorder.whole(endpoint);
+        let due = open_loop.len();
+        ClosedLoop {
+            open_loop_us: open_loop.censored(Censored::AboveRank(ok)),
+            open_loop_unanswered_percent: (due > 0).then(|| 100.0 * (due - ok) as f64 / due as f64),
+            ..record.closed_loop.figures()
+        }
     }
 }

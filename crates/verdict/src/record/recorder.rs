@@ -1,43 +1,29 @@
 use std::collections::BTreeMap;
 
-use hdrhistogram::Histogram;
-
-use super::distribution::{Censored, distribution, histogram, record};
+use super::distribution::{Censored, Times};
 use super::{Outcome, Part, Tick};
 use crate::summary::Probe;
 
 /// What is recorded of one endpoint in one segment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Series {
     outcomes: [u64; Outcome::ALL.len()],
     /// Response time, all outcomes.
-    pub response: Histogram<u64>,
+    pub response: Times,
     /// Response time, ok only.
-    pub response_ok: Histogram<u64>,
+    pub response_ok: Times,
     /// Service time, all outcomes.
-    pub service: Histogram<u64>,
-}
-
-impl Default for Series {
-    fn default() -> Self {
-        Self {
-            outcomes: [0; Outcome::ALL.len()],
-            response: histogram(),
-            response_ok: histogram(),
-            service: histogram(),
-        }
-    }
+    pub service: Times,
 }
 
 impl Series {
     /// Takes in a check that has its outcome.
     pub fn record(&mut self, tick: &Tick, timeout_us: u64) {
         self.outcomes[tick.outcome as usize] += 1;
-        // An auto-resizing histogram takes every value.
-        record(&mut self.response, tick.response_us(timeout_us));
-        record(&mut self.service, tick.service_us(timeout_us));
+        self.response.add(tick.response_us(timeout_us));
+        self.service.add(tick.service_us(timeout_us));
         if tick.outcome == Outcome::Ok {
-            record(&mut self.response_ok, tick.response_us(timeout_us));
+            self.response_ok.add(tick.response_us(timeout_us));
         }
     }
 
@@ -66,9 +52,9 @@ impl Series {
             aborted: self.count(Outcome::Aborted),
             not_sent: self.count(Outcome::NotSent),
             timeout_us,
-            response_us: distribution(&self.response, Censored::AboveRank(ok)),
-            response_ok_us: distribution(&self.response_ok, Censored::Nothing),
-            service_us: distribution(&self.service, Censored::AboveRank(ok)),
+            response_us: self.response.censored(Censored::AboveRank(ok)),
+            response_ok_us: self.response_ok.figures(),
+            service_us: self.service.censored(Censored::AboveRank(ok)),
         }
     }
 }
@@ -78,7 +64,7 @@ impl Series {
 pub struct Recorder {
     timeout_us: u64,
     series: BTreeMap<(Part, usize), Series>,
-    dispatch: BTreeMap<Part, Histogram<u64>>,
+    dispatch: BTreeMap<Part, Times>,
 }
 
 impl Recorder {
@@ -99,8 +85,10 @@ impl Recorder {
             .entry((part, tick.endpoint))
             .or_default()
             .record(tick, self.timeout_us);
-        let dispatch = self.dispatch.entry(part).or_insert_with(histogram);
-        record(dispatch, tick.dispatch_us());
+        self.dispatch
+            .entry(part)
+            .or_default()
+            .add(tick.dispatch_us());
     }
 
     /// What was recorded of `endpoint` in `part`.
@@ -134,21 +122,18 @@ impl Recorder {
     /// How late the checks of `part` were sent. Pooled over all parts, many late checks of a short one
     /// would disappear among the others.
     #[must_use]
-    pub fn dispatch(&self, part: impl Into<Part>) -> Histogram<u64> {
-        self.dispatch
-            .get(&part.into())
-            .cloned()
-            .unwrap_or_else(histogram)
+    pub fn dispatch(&self, part: impl Into<Part>) -> Times {
+        let times = self.dispatch.get(&part.into());
+        times.cloned().unwrap_or_default()
     }
 
     /// All parts of `endpoint` together: response times, and how many are ok.
     #[must_use]
-    pub fn whole(&self, endpoint: usize) -> (Histogram<u64>, u64) {
-        let mut all = histogram();
+    pub fn whole(&self, endpoint: usize) -> (Times, u64) {
+        let mut all = Times::default();
         let mut ok = 0;
         for (_, _, series) in self.all().filter(|&(_, this, _)| this == endpoint) {
-            // Both resize themselves, so one takes the other.
-            let _ = all.add(&series.response);
+            all.merge(&series.response);
             ok += series.count(Outcome::Ok);
         }
         (all, ok)

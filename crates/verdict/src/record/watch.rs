@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hdrhistogram::Histogram;
-
-use super::{Censored, Outcome, Plan, Tick, distribution, histogram, record};
+use super::{Censored, Outcome, Plan, Tick, Times};
 use crate::summary::Distribution;
 use crate::units::time;
 
@@ -81,7 +79,7 @@ pub struct WatchLog {
 pub struct Figures {
     /// How many checks ended in which way.
     pub outcomes: BTreeMap<&'static str, u64>,
-    times: Histogram<u64>,
+    times: Times,
     smallest_bound_us: u64,
 }
 
@@ -234,7 +232,7 @@ impl Figures {
     fn new() -> Self {
         Self {
             outcomes: BTreeMap::new(),
-            times: histogram(),
+            times: Times::default(),
             smallest_bound_us: u64::MAX,
         }
     }
@@ -245,13 +243,14 @@ impl Figures {
         if look.is_bound() {
             self.smallest_bound_us = self.smallest_bound_us.min(look.us);
         }
-        record(&mut self.times, look.us);
+        self.times.add(look.us);
     }
 
     /// Times from when a check was due, all outcomes.
     #[must_use]
     pub fn response(&self) -> Distribution {
-        distribution(&self.times, Censored::FromValue(self.smallest_bound_us))
+        self.times
+            .censored(Censored::FromValue(self.smallest_bound_us))
     }
 }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::duration::time;
-use super::ranges::{HOUR, Range, range};
-use super::{Arrivals, HangUps, Kubelet, Requests, Step, Streams, Target};
-use crate::units::us;
+use super::ranges::{HOUR, Range, Ranges, is_series_name, ms};
+use super::{Step, Target};
+use crate::load::kubelet::KubeletSpec;
+use crate::load::{Load, Parameters, Table};
 
 /// One setting of the experiment: the file's tables with the cell's own laid over them.
 #[derive(Clone, Debug, Deserialize)]
@@ -35,11 +36,11 @@ pub struct Cell {
     #[serde(default)]
     pub load: Load,
     /// The health checks.
-    pub probe: Probe,
+    pub probe: ProbeSpec,
     /// How long each phase takes.
-    pub phases: Phases,
+    pub phases: PhaseLengths,
     /// What probes and restarts the server; nothing if absent.
-    pub kubelet: Option<Kubelet>,
+    pub kubelet: Option<KubeletSpec>,
     /// Loads one after the other in the same processes; one load if there are none.
     #[serde(default)]
     pub steps: Vec<Step>,
@@ -71,6 +72,21 @@ pub struct ServerParameters {
     /// Further flags.
     #[serde(default)]
     pub args: Vec<String>,
+}
+
+impl ServerParameters {
+    /// The value of this flag among the further ones, empty if nothing follows it; `None` if it is not
+    /// there.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> Option<&str> {
+        self.args.iter().enumerate().find_map(|(n, arg)| {
+            let rest = arg.strip_prefix(name)?;
+            match rest {
+                "" => Some(self.args.get(n + 1).map_or("", String::as_str)),
+                _ => rest.strip_prefix('='),
+            }
+        })
+    }
 }
 
 /// What a worker is.
@@ -105,38 +121,6 @@ pub struct UpstreamParameters {
     pub fallback: Option<Vec<String>>,
 }
 
-/// What is asked of the server.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Load {
-    /// Slow streams.
-    pub streams: Option<Streams>,
-    /// Requests, by class.
-    #[serde(default)]
-    pub requests: BTreeMap<String, Requests>,
-    /// Clients that hang up.
-    pub hang_ups: Option<HangUps>,
-}
-
-impl Load {
-    /// Until the whole load is there.
-    #[must_use]
-    pub fn ramp(&self) -> Duration {
-        let streams = self.streams.iter().map(|streams| streams.ramp);
-        let requests = self.requests.values().map(Requests::ramp);
-        streams.chain(requests).max().unwrap_or_default()
-    }
-
-    /// Most connections that it can have open at once.
-    #[must_use]
-    pub fn at_once(&self) -> u64 {
-        let streams = self.streams.iter().map(|streams| u64::from(streams.count));
-        let requests = self.requests.values().map(Requests::at_once);
-        let hang_ups = self.hang_ups.iter().map(HangUps::at_once);
-        streams.chain(requests).chain(hang_ups).sum()
-    }
-}
-
 /// Checks that a hold must have before its p99 says anything, and with it whether health stayed flat:
 /// five beyond the percentile.
 pub const LEAST_CHECKS: u64 = 500;
@@ -144,7 +128,7 @@ pub const LEAST_CHECKS: u64 = 500;
 /// The health checks, open loop.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Probe {
+pub struct ProbeSpec {
     /// Checks a second, for each endpoint.
     pub rate: f64,
     /// Counted from the instant a check was due.
@@ -161,7 +145,7 @@ pub struct Probe {
 /// How long each phase takes.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Phases {
+pub struct PhaseLengths {
     /// Probe only, before the load.
     #[serde(deserialize_with = "time")]
     pub baseline: Duration,
@@ -194,12 +178,9 @@ impl Cell {
     /// What is asked in a step.
     #[must_use]
     pub fn load_of(&self, step: &Step) -> Load {
-        let mut load = self.load.clone();
-        if let Some(streams) = &mut load.streams {
-            streams.count = step.streams.unwrap_or(streams.count);
-            streams.assignment = self.assignment(step);
-        }
-        load
+        let last = self.steps.iter().position(|one| one.name == step.name);
+        self.load
+            .in_step(&self.steps[..last.map_or(0, |last| last + 1)])
     }
 
     /// Most connections that it can have open at once.
@@ -222,60 +203,32 @@ impl Cell {
     /// The parameters by name: what expectations may refer to and what the summary lists.
     #[must_use]
     pub fn parameters(&self) -> BTreeMap<String, u64> {
-        let mut parameters = BTreeMap::new();
-        let mut add = |name: &str, value: u64| parameters.insert(name.to_owned(), value);
+        let mut parameters = Parameters::default();
         if self.target.is_none() {
-            add("pool_threads", u64::from(self.server.pool_threads));
+            parameters.count("pool_threads", self.server.pool_threads);
         }
         if let Some(workers) = self.server.worker_threads {
-            add("worker_threads", u64::from(workers));
+            parameters.count("worker_threads", workers);
         }
         if let Some(limit) = self.server.max_upstream {
-            add("max_upstream", u64::from(limit));
-            add("first_past_limit", u64::from(limit) + 1);
+            parameters.count("max_upstream", limit);
+            parameters.count("first_past_limit", u64::from(limit) + 1);
         }
-        add("probe_timeout_us", us(self.probe.timeout));
-        add("probe_interval_us", (1e6 / self.probe.rate).round() as u64);
-        add("baseline_us", us(self.phases.baseline));
-        add("ramp_us", us(self.load.ramp()));
-        add("hold_us", us(self.phases.hold));
-        if let Some(streams) = &self.load.streams {
-            add("streams", u64::from(streams.count));
-            add("ttft_us", us(streams.ttft));
-            add("interval_us", us(streams.interval));
-            add("stream_us", us(streams.service_time()));
-            add("bytes", u64::from(streams.bytes));
-            add("stall_after_us", us(streams.stall_after));
+        parameters.time("probe_timeout_us", self.probe.timeout);
+        parameters.count("probe_interval_us", (1e6 / self.probe.rate).round() as u64);
+        parameters.time("baseline_us", self.phases.baseline);
+        parameters.time("ramp_us", self.load.ramp());
+        parameters.time("hold_us", self.phases.hold);
+        for table in self.tables() {
+            table.name(&mut parameters);
         }
-        if let Some(hang_ups) = &self.load.hang_ups {
-            add("hang_ups", u64::from(hang_ups.count));
-            add("at_once", u64::from(hang_ups.concurrency));
-            add("patience_us", us(hang_ups.patience));
-            add("interval_us", us(hang_ups.interval));
-        }
-        for (class, requests) in &self.load.requests {
-            match requests.arrivals() {
-                Arrivals::Users(users) => add(&format!("{class}_users"), u64::from(users)),
-                Arrivals::Rate(rate) => add(&format!("{class}_per_second"), rate.round() as u64),
-            };
-            add(&format!("{class}_timeout_us"), us(requests.timeout));
-            for name in requests.query.keys() {
-                if let Some(time) = requests.query_time(name) {
-                    add(&format!("{class}_{name}_us"), us(time));
-                }
-            }
-            if let Some(bytes) = requests.body_bytes {
-                add(&format!("{class}_body_bytes"), bytes);
-            }
-        }
-        let kubelet = self.kubelet.as_ref();
-        if let Some((kubelet, liveness)) = kubelet.zip(kubelet.and_then(Kubelet::liveness)) {
-            add("liveness_period_us", us(liveness.period));
-            add("liveness_timeout_us", us(liveness.timeout));
-            add("liveness_failures", u64::from(liveness.failure_threshold));
-            add("grace_us", us(kubelet.grace()));
-        }
-        parameters
+        parameters.0
+    }
+
+    /// What the kinds of load have of it.
+    fn tables(&self) -> impl Iterator<Item = &dyn Table> {
+        let kubelet: &dyn Table = &self.kubelet;
+        self.load.tables().into_iter().chain([kubelet])
     }
 
     /// The names of its health checks.
@@ -287,134 +240,58 @@ impl Cell {
         }
     }
 
-    fn ranges_of_target(&self, target: &Target) -> Vec<Range> {
-        let counts: Vec<_> = self.steps.iter().filter_map(|step| step.streams).collect();
-        vec![
-            range(
-                "steps",
-                !self.steps.is_empty()
-                    && counts.len() == self.steps.len()
-                    && counts.is_sorted_by(|a, b| a < b),
-                "steps with a number of streams each, more in each than in the one before",
-            ),
-            range(
-                "steps",
-                self.steps.iter().all(|step| step.action.is_none()),
-                "no actions at a target",
-            ),
-            range(
-                "target.max_time",
-                target.max_time
-                    >= Duration::from_secs(1) + target.time_after_steps(self.probe.timeout),
-                "2s, the checks' timeout and, unless `hang_up` is off, twice `settle` at least",
-            ),
-            range(
-                "steps.streams",
-                counts.iter().all(|&count| count <= target.max_streams),
-                "at most target.max_streams",
-            ),
-            range(
-                "load",
-                self.load.at_once() == 0 && self.kubelet.is_none(),
-                "no [load] and no [kubelet] beside a [target]",
-            ),
-        ]
-    }
-
-    /// Loads are bounded in count and in time, whatever a file says.
+    /// What its values may be.
     pub(super) fn ranges(&self) -> Vec<Range> {
-        let mut ranges = vec![
-            range(
-                "server.pool_threads",
-                self.target.is_some() || (1..=10_000).contains(&self.server.pool_threads),
-                "1 to 10000",
-            ),
-            range(
-                "server.worker_threads",
-                self.server
-                    .worker_threads
-                    .is_none_or(|workers| (1..=1024).contains(&workers)),
-                "1 to 1024",
-            ),
-            range(
-                "probe.rate",
-                (0.1..=1000.0).contains(&self.probe.rate),
-                "0.1 to 1000",
-            ),
-            range(
-                "probe.timeout",
-                (Duration::from_millis(10)..=Duration::from_secs(120))
-                    .contains(&self.probe.timeout),
-                "10ms to 2m",
-            ),
-            range(
-                "probe.endpoints",
-                (!self.probe.endpoints.is_empty() || self.target.is_some())
-                    && self
-                        .probe
-                        .endpoints
-                        .values()
-                        .all(|path| path.starts_with('/'))
-                    && self.probe.endpoints.keys().all(|name| is_series_name(name)),
-                "at least one, each a name of a-z, 0-9 and _ and a path that starts with /",
-            ),
-            range(
-                "phases.baseline",
-                (Duration::from_millis(500)..=HOUR).contains(&self.phases.baseline),
-                "500ms to 1h",
-            ),
-            range(
-                "phases.hold",
-                (Duration::from_millis(500)..=HOUR).contains(&self.phases.hold),
-                "500ms to 1h",
-            ),
-            range(
-                "phases.recovery",
-                self.phases.recovery <= HOUR,
-                "at most 1h",
-            ),
-            range(
-                "load",
-                self.target.is_some()
-                    || self.load.streams.is_some()
-                    || self.load.hang_ups.is_some()
-                    || !self.load.requests.is_empty(),
-                "something that is asked: [load.streams], [load.hang_ups] or [load.requests.<class>]",
-            ),
-            range(
-                "load.requests",
-                self.load.requests.keys().all(|name| is_series_name(name)),
-                "classes with names of a-z, 0-9 and _",
-            ),
-            range(
-                "load",
+        let is_own = self.target.is_none();
+        let endpoints = &self.probe.endpoints;
+        let is_endpoint =
+            |(name, path): (&String, &String)| is_series_name(name) && path.starts_with('/');
+        let pool_threads = is_own.then_some(self.server.pool_threads);
+        let load = Ranges::of("load");
+        let own = [
+            Ranges::of("server")
+                .within("pool_threads", pool_threads, 1..=10_000)
+                .within("worker_threads", self.server.worker_threads, 1..=1024),
+            Ranges::of("probe")
+                .within("rate", self.probe.rate, 0.1..=1000.0)
+                .within("timeout", self.probe.timeout, ms(10)..=ms(120_000))
+                .must(
+                    "endpoints",
+                    !(endpoints.is_empty() && is_own) && endpoints.iter().all(is_endpoint),
+                    "at least one, each a name of a-z, 0-9 and _ and a path that starts with /",
+                ),
+            Ranges::of("phases")
+                .within("baseline", self.phases.baseline, ms(500)..=HOUR)
+                .within("hold", self.phases.hold, ms(500)..=HOUR)
+                .at_most("recovery", self.phases.recovery, HOUR),
+            if is_own {
+                load.must(
+                    "",
+                    self.load.tables().into_iter().any(Table::is_there),
+                    Load::TABLES,
+                )
+            } else {
+                load.must(
+                    "",
+                    self.load.at_once() == 0 && self.kubelet.is_none(),
+                    "no [load] and no [kubelet] beside a [target]",
+                )
+            }
+            .must(
+                "",
                 self.load.at_once() <= 20_000,
                 "at most 20000 requests at once",
             ),
         ];
-        ranges.extend(self.load.streams.iter().flat_map(Streams::ranges));
-        ranges.extend(self.load.hang_ups.iter().flat_map(HangUps::ranges));
-        for (name, requests) in &self.load.requests {
-            ranges.extend(requests.ranges(name));
-        }
-        ranges.extend(self.kubelet.iter().flat_map(Kubelet::ranges));
+        let mut ranges: Vec<_> = own.into_iter().flat_map(Ranges::into_vec).collect();
+        ranges.extend(self.tables().flat_map(Table::ranges));
         ranges.extend(Step::ranges(&self.steps));
-        ranges.extend(self.target.iter().flat_map(|target| {
-            let mut ranges = target.ranges();
-            ranges.extend(self.ranges_of_target(target));
-            ranges
-        }));
-        ranges.push(range(
-            "steps",
-            self.steps.is_empty() || self.load.hang_ups.is_none(),
-            "no steps beside [load.hang_ups], whose row is one",
-        ));
+        if let Some(target) = &self.target {
+            ranges.extend(target.ranges(&self.steps, self.probe.timeout));
+        }
+        let one_row = self.tables().filter_map(Table::without_steps);
+        let no_steps = one_row.map(|why| Ranges::of("steps").must("", self.steps.is_empty(), why));
+        ranges.extend(no_steps.flat_map(Ranges::into_vec));
         ranges
     }
-}
-
-/// Names of endpoints and classes become tags of the interval log and columns of the timeline.
-fn is_series_name(name: &str) -> bool {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    !name.is_empty() && name.chars().all(fits)
 }

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use toml::Table;
 
-use super::{Expectation, Form, Model, Value};
+use super::{Expectation, Form, Value};
 
 /// A scenario file, as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -68,8 +68,8 @@ pub(super) struct Variant {
     /// Further flags of the server.
     #[serde(default)]
     pub args: Vec<String>,
-    /// Which forecast it has.
-    pub model: Model,
+    /// Name of the forecast that it has.
+    pub model: String,
     /// Whether it has the routes that the actions of steps ask for; without them it has the same steps
     /// and nobody changes anything.
     #[serde(default = "yes")]

@@ -4,7 +4,9 @@ use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
 use super::file::{self, File};
-use super::{Arrivals, Cell, Expectation, Form, LEAST_CHECKS, Model, Step, Target, Value};
+use super::{Cell, Expectation, Form, LEAST_CHECKS, Step, Target, Value};
+use crate::forecast::Model;
+use crate::load;
 
 /// A validated scenario: every cell has every value, and every name that is used exists.
 #[derive(Clone, Debug)]
@@ -101,7 +103,7 @@ impl Variant {
             server: String::new(),
             args: Vec::new(),
             actions: true,
-            model: Model::None,
+            model: Model::NONE,
             expectations: Vec::new(),
             field_reports: Vec::new(),
             unforecast: Vec::new(),
@@ -143,9 +145,33 @@ fn of_cell<T: Clone>(all: &[OfCells<T>], cell: &Cell) -> Vec<T> {
 }
 
 impl Scope {
+    /// What `[[table]]` names, all of which must be there.
+    fn of(
+        table: &str,
+        names: Option<&Vec<String>>,
+        form: Option<Form>,
+        cells: &[Cell],
+    ) -> Result<Self, Invalid> {
+        for name in names.into_iter().flatten() {
+            if !cells.iter().any(|cell| &cell.name == name) {
+                return invalid(
+                    format!("\"{name}\""),
+                    format!("[[{table}]] names a cell \"{name}\" that is not in the file"),
+                );
+            }
+        }
+        let cells = names.map(|names| names.iter().cloned().collect());
+        Ok(Self { cells, form })
+    }
+
     fn has(&self, cell: &Cell) -> bool {
-        let is_named = |names: &BTreeSet<String>| names.contains(&cell.name);
-        self.cells.as_ref().is_none_or(is_named) && self.form.is_none_or(|form| form == cell.form())
+        self.names(cell) && self.form.is_none_or(|form| form == cell.form())
+    }
+
+    /// Whether it has the cell in whichever form.
+    fn names(&self, cell: &Cell) -> bool {
+        let cells = self.cells.as_ref();
+        cells.is_none_or(|names| names.contains(&cell.name))
     }
 }
 
@@ -211,10 +237,7 @@ pub(super) fn resolve(file: &File, text: String) -> Result<Scenario, Invalid> {
         no_forecast.push(NoForecast {
             what: one.what.clone(),
             because: one.because.clone(),
-            scope: Scope {
-                cells: known_cells("no_forecast", one.cells.as_ref(), &cells)?,
-                form: one.form,
-            },
+            scope: Scope::of("no_forecast", one.cells.as_ref(), one.form, &cells)?,
         });
     }
     Ok(Scenario {
@@ -270,21 +293,19 @@ fn shortened(cell: Cell) -> Cell {
 /// Reads a cell from the file's tables with `own` laid over them in turn.
 fn resolve_cell(file: &File, own: &[&Table]) -> Result<Cell, Invalid> {
     let mut merged = Table::new();
-    if let Some(target) = &file.target {
-        merged.insert("target".to_owned(), Toml::Table(target.clone()));
-    } else {
-        merged.insert("server".to_owned(), Toml::Table(file.server.clone()));
-    }
+    let server = file.target.is_none().then_some(&file.server);
     for (name, common) in [
-        ("upstream", &file.upstream),
-        ("load", &file.load),
-        ("probe", &file.probe),
-        ("phases", &file.phases),
+        ("target", file.target.as_ref()),
+        ("server", server),
+        ("upstream", Some(&file.upstream)),
+        ("load", Some(&file.load)),
+        ("probe", Some(&file.probe)),
+        ("phases", Some(&file.phases)),
+        ("kubelet", file.kubelet.as_ref()),
     ] {
-        merged.insert(name.to_owned(), Toml::Table(common.clone()));
-    }
-    if let Some(kubelet) = &file.kubelet {
-        merged.insert("kubelet".to_owned(), Toml::Table(kubelet.clone()));
+        if let Some(common) = common {
+            merged.insert(name.to_owned(), Toml::Table(common.clone()));
+        }
     }
     for &table in own {
         lay_over(&mut merged, table);
@@ -407,25 +428,18 @@ fn resolve_variants(file: &File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid
             );
         }
         variants.push(Variant {
-            name: variant.name.clone(),
             server: variant.server.clone(),
             args: variant.args.clone(),
             actions: variant.actions,
-            model: variant.model,
-            expectations: Vec::new(),
-            field_reports: Vec::new(),
-            unforecast: Vec::new(),
+            model: model(&variant.model)?,
+            ..Variant::of_target(&variant.name)
         });
     }
     for expect in &file.expect {
-        let names = known_cells("expect", expect.cells.as_ref(), cells)?;
+        let scope = Scope::of("expect", expect.cells.as_ref(), expect.form, cells)?;
         for expectation in &expect.that {
-            check_words(expectation, cells, names.as_ref())?;
+            check_words(expectation, cells, &scope)?;
         }
-        let scope = Scope {
-            cells: names,
-            form: expect.form,
-        };
         for variant in named("expect", &expect.variant, &mut variants)? {
             for expectation in &expect.that {
                 variant.expectations.push(OfCells {
@@ -436,20 +450,17 @@ fn resolve_variants(file: &File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid
         }
     }
     for condition in &file.fail_if {
-        check_words(condition, cells, None)?;
+        check_words(condition, cells, &Scope::default())?;
         for variant in &mut variants {
             variant.fail_if(condition);
         }
     }
     for report in &file.field_report {
-        let names = known_cells("field_report", report.cells.as_ref(), cells)?;
-        check_closed_loop(report, cells, names.as_ref())?;
+        let scope = Scope::of("field_report", report.cells.as_ref(), None, cells)?;
+        check_closed_loop(report, cells, &scope)?;
         for variant in named("field_report", &report.variant, &mut variants)? {
             variant.field_reports.push(OfCells {
-                scope: Scope {
-                    cells: names.clone(),
-                    form: None,
-                },
+                scope: scope.clone(),
                 what: FieldReport {
                     metric: report.metric.clone(),
                     reported: report.reported.clone(),
@@ -459,10 +470,7 @@ fn resolve_variants(file: &File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid
         }
     }
     for one in file.no_forecast.iter().filter(|one| !one.rows.is_empty()) {
-        let scope = Scope {
-            cells: known_cells("no_forecast", one.cells.as_ref(), cells)?,
-            form: one.form,
-        };
+        let scope = Scope::of("no_forecast", one.cells.as_ref(), one.form, cells)?;
         let concerned = match &one.variant {
             Some(variants_named) => named("no_forecast", variants_named, &mut variants)?,
             None => variants.iter_mut().collect(),
@@ -475,6 +483,23 @@ fn resolve_variants(file: &File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid
         }
     }
     Ok(variants)
+}
+
+/// The model of this name.
+fn model(name: &str) -> Result<Model, Invalid> {
+    if let Some(model) = load::model(name) {
+        return Ok(model);
+    }
+    let known: Vec<_> = load::models()
+        .map(|one| format!("`{}`", one.name()))
+        .collect();
+    invalid(
+        format!("\"{name}\""),
+        format!(
+            "unknown variant `{name}`, expected one of {}",
+            known.join(", ")
+        ),
+    )
 }
 
 /// The variants that `names` has, all of which must be there.
@@ -495,22 +520,6 @@ fn named<'a>(
         .iter_mut()
         .filter(|variant| names.iter().any(|name| *name == variant.name))
         .collect())
-}
-
-fn known_cells(
-    table: &str,
-    names: Option<&Vec<String>>,
-    cells: &[Cell],
-) -> Result<Option<BTreeSet<String>>, Invalid> {
-    for name in names.into_iter().flatten() {
-        if !cells.iter().any(|cell| &cell.name == name) {
-            return invalid(
-                format!("\"{name}\""),
-                format!("[[{table}]] names a cell \"{name}\" that is not in the file"),
-            );
-        }
-    }
-    Ok(names.map(|names| names.iter().cloned().collect()))
 }
 
 /// What can never be measured would never hold: whether health stayed flat, of too few checks, and the
@@ -554,18 +563,16 @@ fn check_can_be_judged(
 fn check_closed_loop(
     report: &file::FieldReport,
     cells: &[Cell],
-    names: Option<&BTreeSet<String>>,
+    scope: &Scope,
 ) -> Result<(), Invalid> {
     let Some(class) = &report.closed_loop else {
         return Ok(());
     };
     let waits = |cell: &&Cell| {
         let class = cell.load.requests.get(class);
-        class.is_some_and(|class| matches!(class.arrivals(), Arrivals::Users(_)))
+        class.is_some_and(|class| class.users.is_some())
     };
-    let mut concerned = cells
-        .iter()
-        .filter(|cell| names.is_none_or(|names| names.contains(&cell.name)));
+    let mut concerned = cells.iter().filter(|cell| scope.names(cell));
     match concerned.find(|cell| !waits(cell)) {
         None => Ok(()),
         Some(cell) => invalid(
@@ -579,22 +586,14 @@ fn check_closed_loop(
 }
 
 /// A word is a diagnosis, which `judge` knows, or a parameter: a misspelt one would never hold.
-fn check_words(
-    expectation: &Expectation,
-    cells: &[Cell],
-    names: Option<&BTreeSet<String>>,
-) -> Result<(), Invalid> {
+fn check_words(expectation: &Expectation, cells: &[Cell], scope: &Scope) -> Result<(), Invalid> {
     let Value::Word(word) = &expectation.value else {
         return Ok(());
     };
     if expectation.is_of_diagnosis() {
         return Ok(());
     }
-    let concerned = || {
-        cells
-            .iter()
-            .filter(|cell| names.is_none_or(|names| names.contains(&cell.name)))
-    };
+    let concerned = || cells.iter().filter(|cell| scope.names(cell));
     if concerned().all(|cell| cell.parameters().contains_key(word)) {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer};
 
 use super::Method;
-use super::ranges::{Range, range};
+use super::ranges::{Range, Ranges};
 
 /// One of several loads that a cell has one after the other, in the same processes.
 #[derive(Clone, Debug, Deserialize)]
@@ -72,34 +72,29 @@ impl Step {
         }
     }
 
+    /// What the steps of a cell may be.
     pub(super) fn ranges(steps: &[Self]) -> Vec<Range> {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let mut names: Vec<_> = steps.iter().map(|step| step.name.as_str()).collect();
+        let is_name = |name: &&str| !name.is_empty() && name.chars().all(fits);
+        let are_names = names.iter().all(is_name);
         names.sort_unstable();
         names.dedup();
-        vec![
-            range(
-                "steps.name",
-                steps
-                    .iter()
-                    .all(|step| !step.name.is_empty() && step.name.chars().all(fits)),
-                "a-z, 0-9 and -",
-            ),
-            range(
-                "steps.name",
+        let mut counts = steps.iter().filter_map(|step| step.streams);
+        Ranges::of("steps")
+            .must("name", are_names, "a-z, 0-9 and -")
+            .must(
+                "name",
                 names.len() == steps.len(),
                 "a name of its own for each step",
-            ),
-            range(
-                "steps.streams",
-                steps.iter().all(|step| {
-                    step.streams
-                        .is_none_or(|count| (1..=20_000).contains(&count))
-                }),
+            )
+            .must(
+                "streams",
+                counts.all(|count| (1..=20_000).contains(&count)),
                 "1 to 20000",
-            ),
-            range("steps", steps.len() <= 100, "at most 100 steps"),
-        ]
+            )
+            .must("", steps.len() <= 100, "at most 100 steps")
+            .into_vec()
     }
 }
 

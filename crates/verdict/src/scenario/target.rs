@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Method;
 use super::duration::time;
-use super::ranges::{HOUR, Range, range};
+use super::ranges::{HOUR, Range, Ranges, ms};
+use super::{Method, Step};
 
 /// A service of somebody else's that is driven from outside: by its URLs alone, and whatever else is
 /// given. Its load is slots: each holds one stream, and asks for the next when that one ends.
@@ -166,52 +166,63 @@ impl Target {
         PLAIN_HEADERS.contains(&name.to_ascii_lowercase().as_str())
     }
 
-    pub(super) fn ranges(&self) -> Vec<Range> {
+    /// What its values may be, and those of the steps in which it is loaded.
+    pub(super) fn ranges(&self, steps: &[Step], probe_timeout: Duration) -> Vec<Range> {
         let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
-        vec![
-            range(
-                "target.stream",
+        let is_secret = |name: &String| {
+            let name = name.to_ascii_lowercase();
+            ["authorization", "proxy-authorization", "cookie"].contains(&name.as_str())
+        };
+        let counts: Vec<_> = steps.iter().filter_map(|step| step.streams).collect();
+        let rises = !steps.is_empty() && counts.len() == steps.len();
+        let own = Ranges::of("target")
+            .must(
+                "stream",
                 self.urls().iter().all(is_url),
                 "URLs that start with http:// or https://",
-            ),
-            range(
-                "target.health",
+            )
+            .must(
+                "health",
                 !self.endpoints().is_empty(),
                 "at least one of health, sync_health and async_health",
-            ),
-            range(
-                "target.headers",
-                self.headers.keys().all(|name| {
-                    let name = name.to_ascii_lowercase();
-                    name != "authorization" && name != "proxy-authorization" && name != "cookie"
-                }),
+            )
+            .must(
+                "headers",
+                !self.headers.keys().any(is_secret),
                 "no secrets, which would be saved with the file: name an environment variable in bearer_env",
-            ),
-            range(
-                "target.command",
-                self.command
-                    .as_ref()
-                    .is_none_or(|command| !command.is_empty()),
+            )
+            .must(
+                "command",
+                self.command.as_ref().is_none_or(|command| !command.is_empty()),
                 "a program and its arguments",
-            ),
-            range(
-                "target.ready_within",
-                self.ready_within <= HOUR,
-                "at most 1h",
-            ),
-            range("target.settle", self.settle <= HOUR, "at most 1h"),
-            range(
-                "target.max_streams",
-                (1..=4096).contains(&self.max_streams),
-                "1 to 4096",
-            ),
-            range(
-                "target.max_rate",
-                (1..=2000).contains(&self.max_rate),
-                "1 to 2000",
-            ),
-            range("target.max_time", self.max_time <= 2 * HOUR, "at most 2h"),
-        ]
+            )
+            .at_most("ready_within", self.ready_within, HOUR)
+            .at_most("settle", self.settle, HOUR)
+            .within("max_streams", self.max_streams, 1..=4096)
+            .within("max_rate", self.max_rate, 1..=2000)
+            .at_most("max_time", self.max_time, 2 * HOUR)
+            .must(
+                "max_time",
+                self.max_time >= ms(1_000) + self.time_after_steps(probe_timeout),
+                "2s, the checks' timeout and, unless `hang_up` is off, twice `settle` at least",
+            );
+        let steps = Ranges::of("steps")
+            .must(
+                "",
+                rises && counts.is_sorted_by(|a, b| a < b),
+                "steps with a number of streams each, more in each than in the one before",
+            )
+            .must(
+                "",
+                steps.iter().all(|step| step.action.is_none()),
+                "no actions at a target",
+            )
+            .must(
+                "streams",
+                counts.iter().all(|&count| count <= self.max_streams),
+                "at most target.max_streams",
+            );
+        own.into_vec().into_iter().chain(steps.into_vec()).collect()
     }
 }
 

@@ -12,7 +12,7 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use verdict::scenario::Leave;
+use verdict::load::hang_ups::Leave;
 
 /// A client with one request on a connection of its own, which it owns down to the socket: it decides
 /// when that is closed, and how.

@@ -3,15 +3,14 @@ use std::time::Instant;
 use hyper::StatusCode;
 
 use super::client::{Client, never};
-use super::{Shared, lock};
+use super::{HangUpTasks, lock};
 use crate::load::{Chunk, SseReader, read_chunk};
 use crate::measure::is_local_io;
-use verdict::load::hang_ups::HangUpEnding;
-use verdict::scenario::{HangUpStage, Leave};
+use verdict::load::hang_ups::{HangUpEnding, HangUpStage, Leave};
 
 /// One request, up to where its client leaves.
 pub(super) struct Exchange<'a> {
-    shared: &'a Shared,
+    tasks: &'a HangUpTasks,
     stage: HangUpStage,
     client: Option<Client>,
     seen: Seen,
@@ -36,9 +35,9 @@ pub(super) struct Seen {
 }
 
 impl<'a> Exchange<'a> {
-    pub(super) fn new(shared: &'a Shared, stage: HangUpStage, id: String) -> Self {
+    pub(super) fn new(tasks: &'a HangUpTasks, stage: HangUpStage, id: String) -> Self {
         Self {
-            shared,
+            tasks,
             stage,
             client: None,
             seen: Seen {
@@ -56,7 +55,7 @@ impl<'a> Exchange<'a> {
 
     /// As [`run`](Self::run), cut short by the end of the load.
     pub(super) async fn run_until_ended(&mut self) -> HangUpEnding {
-        let mut ended = self.shared.ended.clone();
+        let mut ended = self.tasks.ended.clone();
         tokio::select! {
             ending = self.exchange() => ending,
             _ = ended.wait_for(|ended| *ended) => HangUpEnding::Cut,
@@ -72,7 +71,7 @@ impl<'a> Exchange<'a> {
     /// The client leaves, if it is there.
     pub(super) fn leave(self, leave: Leave) -> Seen {
         let socket = self.client.and_then(|client| client.leave(leave));
-        lock(&self.shared.vanished).extend(socket);
+        lock(&self.tasks.vanished).extend(socket);
         self.seen
     }
 
@@ -87,7 +86,7 @@ impl<'a> Exchange<'a> {
             HangUpStage::BeforeFirstToken => HangUpEnding::HungUp,
             HangUpStage::Complete => self.read_until(|_| false).await,
             _ => {
-                let enough = self.shared.spec.tokens;
+                let enough = self.tasks.spec.tokens;
                 self.read_until(|chunks| chunks >= enough).await
             }
         }
@@ -96,24 +95,24 @@ impl<'a> Exchange<'a> {
     /// Connects, sends, and waits for the head, or where the client is to leave before that, until an
     /// upstream has the request.
     async fn open(&mut self) -> Result<(), HangUpEnding> {
-        let shared = self.shared;
-        let leave = shared.spec.leave;
+        let tasks = self.tasks;
+        let leave = tasks.spec.leave;
         let client =
-            Client::connect(shared.server, leave)
+            Client::connect(tasks.server, leave)
                 .await
                 .map_err(|error| match is_local_io(&error) {
                     true => HangUpEnding::NotSent,
                     false => HangUpEnding::Failed,
                 })?;
         let client = self.client.insert(client);
-        let request = self.shared.request(self.stage, &self.seen.id);
+        let request = self.tasks.request(self.stage, &self.seen.id);
         let sent = Instant::now();
         self.seen.sent = Some(sent);
         let id = &self.seen.id;
         let is_early = self.stage == HangUpStage::BeforeHeaders;
         let reaches_upstream = async {
             match is_early {
-                true => shared.witness.sees(id).await,
+                true => tasks.witness.sees(id).await,
                 false => never().await,
             }
         };
@@ -123,7 +122,7 @@ impl<'a> Exchange<'a> {
                 self.seen.reached = Some(HangUpStage::BeforeHeaders);
                 return Ok(());
             }
-            () = tokio::time::sleep_until((sent + shared.spec.patience).into()) => {
+            () = tokio::time::sleep_until((sent + tasks.spec.patience).into()) => {
                 return Err(HangUpEnding::Hanging);
             }
         };
@@ -178,9 +177,7 @@ impl<'a> Exchange<'a> {
         Some(match self.chunks {
             _ if self.is_done => HangUpStage::Complete,
             0 => HangUpStage::BeforeFirstToken,
-            chunks if is_short && chunks >= self.shared.spec.tokens => {
-                HangUpStage::AfterLastContent
-            }
+            chunks if is_short && chunks >= self.tasks.spec.tokens => HangUpStage::AfterLastContent,
             _ => HangUpStage::MidStream,
         })
     }

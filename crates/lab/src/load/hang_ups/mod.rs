@@ -1,15 +1,17 @@
 //! Clients that hang up on the server, each at a stage that it has verifiably reached.
 
 mod client;
+mod csv;
 mod exchange;
+mod ledger;
+mod levels;
 mod row;
 mod witness;
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -20,20 +22,27 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::exchange::Exchange;
-use self::row::Row;
+use self::row::HangUpRow;
 use self::witness::Witness;
 use super::load_thread::LoadThread;
-use crate::measure::{Segments, unix_us};
-use verdict::load::hang_ups::{HangUp, HangUpEnding, HangUpEvent, ROW_ID};
+use super::{Driven, Start};
+use crate::measure::{CellClock, Results, Sources};
+use verdict::load::LoadEvent;
+use verdict::load::hang_ups::{
+    HangUp, HangUpEnding, HangUpEvent, HangUpSpec, HangUpStage, Leave, ROW_ID,
+};
 use verdict::record::Event;
-use verdict::scenario::{HangUpStage, HangUps, Leave, Method};
+use verdict::scenario::Method;
+
+pub(super) use self::csv::write;
+pub(super) use self::levels::LEVELS_TAKE;
 
 /// How often a request is tried whose answer is over before its client can leave.
 const ATTEMPTS: u32 = 10;
 
 /// A load of clients that hang up, on an OS thread and a runtime of its own.
 #[derive(Debug)]
-pub struct HangUpLoad {
+pub(super) struct HangUpLoad {
     thread: LoadThread,
     /// The sockets of clients that have vanished: closed with this value, after the thread.
     _vanished: Vanished,
@@ -41,33 +50,27 @@ pub struct HangUpLoad {
 
 type Vanished = Arc<Mutex<Vec<TcpStream>>>;
 
-struct Shared {
-    spec: HangUps,
+struct HangUpTasks {
+    spec: HangUpSpec,
     server: SocketAddr,
     /// What is sent, by stage.
     requests: BTreeMap<HangUpStage, Request<Full<Bytes>>>,
     witness: Witness,
-    row: Mutex<Row>,
+    row: Mutex<HangUpRow>,
     vanished: Vanished,
-    segments: Segments,
+    clock: CellClock,
     ended: watch::Receiver<bool>,
-    results: Sender<Event>,
+    results: Results,
 }
 
 impl HangUpLoad {
-    /// Warms up at once and starts the row at `start` on the cell's clock; what becomes of each
-    /// request goes to `results`. The ledgers of `upstreams` are the witnesses of who reached them.
+    /// Warms up at once and starts the row when the load starts. The ledgers of the upstreams are the
+    /// witnesses of who reached them.
     ///
     /// # Errors
-    /// If the thread or a client cannot be made, `base` is no address, or the path no path.
-    pub fn start(
-        spec: &HangUps,
-        base: &str,
-        upstreams: Vec<String>,
-        start: Duration,
-        segments: &Segments,
-        results: Sender<Event>,
-    ) -> anyhow::Result<Self> {
+    /// If the thread or a client cannot be made, the server has no address, or the path is no path.
+    pub(super) fn start(spec: &HangUpSpec, start: &Start) -> anyhow::Result<Self> {
+        let base = &start.server;
         let url: reqwest::Url = base
             .parse()
             .with_context(|| format!("`{base}` is no URL"))?;
@@ -77,38 +80,58 @@ impl HangUpLoad {
             .and_then(|addresses| addresses.first().copied())
             .with_context(|| format!("`{base}` is no address"))?;
         let vanished = Vanished::default();
-        let start = segments.origin() + start;
-        let thread = LoadThread::start(|ended| {
-            let shared = Arc::new(Shared {
+        let first = start.clock.origin() + start.at;
+        let thread = LoadThread::start("load", |ended| {
+            let row = HangUpRow::new(spec.count.into(), spec.after_hanging.into());
+            let tasks = Arc::new(HangUpTasks {
                 server,
                 requests: requests(spec, server)?,
-                witness: Witness::new(upstreams)
+                witness: Witness::new(start.upstreams.clone())
                     .context("cannot make the witness's HTTP client")?,
-                row: Mutex::new(Row::new(spec.count.into(), spec.after_hanging.into())),
+                row: Mutex::new(row),
                 vanished: Arc::clone(&vanished),
-                segments: segments.clone(),
+                clock: start.clock.clone(),
                 ended,
-                results,
+                results: start.results.clone(),
                 spec: spec.clone(),
             });
-            Ok(run(shared, start))
+            Ok(run(tasks, first))
         })?;
         Ok(Self {
             thread,
             _vanished: vanished,
         })
     }
+}
 
+impl Driven for HangUpLoad {
     /// Sends nothing more, gives up what is under way, and waits until all of it is reported. Clients
     /// that have vanished stay so.
-    pub fn end(&mut self) {
+    fn end(&mut self) {
         self.thread.end();
     }
 }
 
+/// Reads what the server holds before the row. It counts only if nothing is warmed up any more.
+pub(super) async fn look_before(sources: &Sources, results: &Results) {
+    let levels = levels::read_levels(sources).await;
+    tell(results, HangUpEvent::Before(levels));
+}
+
+/// Reads what the server holds after the row, and what the upstreams know of it.
+pub(super) async fn look_after(sources: &Sources, results: &Results) {
+    let levels = levels::read_levels(sources).await;
+    let ledger = ledger::read_ledgers(&sources.client, &sources.upstreams()).await;
+    tell(results, HangUpEvent::After(levels, ledger));
+}
+
+fn tell(results: &Results, event: HangUpEvent) {
+    results.tell(Event::Load(LoadEvent::HangUps(event)));
+}
+
 /// The request for each stage, but for its id.
 fn requests(
-    spec: &HangUps,
+    spec: &HangUpSpec,
     server: SocketAddr,
 ) -> anyhow::Result<BTreeMap<HangUpStage, Request<Full<Bytes>>>> {
     let body = body(spec);
@@ -135,7 +158,7 @@ fn requests(
 }
 
 /// A chat request of the size that is asked for, which any OpenAI API understands.
-fn body(spec: &HangUps) -> Bytes {
+fn body(spec: &HangUpSpec) -> Bytes {
     if spec.method == Method::Get && spec.body_bytes.is_none() {
         return Bytes::new();
     }
@@ -148,52 +171,52 @@ fn body(spec: &HangUps) -> Bytes {
     chat(&"x".repeat(size.saturating_sub(chat("").len()))).into()
 }
 
-async fn run(shared: Arc<Shared>, start: Instant) {
+async fn run(tasks: Arc<HangUpTasks>, start: Instant) {
     let mut warm_up = JoinSet::new();
-    for n in 0..shared.spec.warm_up {
-        let shared = Arc::clone(&shared);
+    for n in 0..tasks.spec.warm_up {
+        let tasks = Arc::clone(&tasks);
         warm_up.spawn(async move {
-            let exchange = Exchange::new(&shared, HangUpStage::Complete, format!("warm-up-{n}"));
+            let exchange = Exchange::new(&tasks, HangUpStage::Complete, format!("warm-up-{n}"));
             exchange.run().await;
         });
     }
     while warm_up.join_next().await.is_some() {}
-    shared.tell(HangUpEvent::WarmedUp);
-    let mut ended = shared.ended.clone();
+    tasks.tell(HangUpEvent::WarmedUp);
+    let mut ended = tasks.ended.clone();
     tokio::select! {
         biased;
         _ = ended.wait_for(|ended| *ended) => return,
         () = tokio::time::sleep_until(start.into()) => {}
     }
     let mut workers = JoinSet::new();
-    for _ in 0..shared.spec.concurrency {
-        workers.spawn(work(Arc::clone(&shared)));
+    for _ in 0..tasks.spec.concurrency {
+        workers.spawn(work(Arc::clone(&tasks)));
     }
     while workers.join_next().await.is_some() {}
     if !*ended.borrow() {
-        shared.tell(HangUpEvent::Over);
+        tasks.tell(HangUpEvent::Over);
     }
 }
 
 /// Sends one request after the other until the row is over.
-async fn work(shared: Arc<Shared>) {
-    while !*shared.ended.borrow() {
-        let next = lock(&shared.row).next();
+async fn work(tasks: Arc<HangUpTasks>) {
+    while !*tasks.ended.borrow() {
+        let next = lock(&tasks.row).next();
         let Some(number) = next else {
             return;
         };
-        shared.tell(HangUpEvent::Started);
-        let one = request(&shared, number).await;
+        tasks.tell(HangUpEvent::Started);
+        let one = request(&tasks, number).await;
         if one.ending == HangUpEnding::Hanging {
-            lock(&shared.row).hangs();
+            lock(&tasks.row).hangs();
         }
-        shared.tell(HangUpEvent::Ended(one));
+        tasks.tell(HangUpEvent::Ended(one));
     }
 }
 
 /// One request of the row: again, if its answer was over before its client could leave.
-async fn request(shared: &Shared, number: u64) -> HangUp {
-    let stage = shared.spec.stage(number);
+async fn request(tasks: &HangUpTasks, number: u64) -> HangUp {
+    let stage = tasks.spec.stage(number);
     let mut attempt = 1;
     loop {
         let id = match attempt {
@@ -201,21 +224,21 @@ async fn request(shared: &Shared, number: u64) -> HangUp {
             _ => format!("{ROW_ID}{number}-{attempt}"),
         };
         let due = Instant::now();
-        let mut exchange = Exchange::new(shared, stage, id);
+        let mut exchange = Exchange::new(tasks, stage, id);
         let ending = exchange.run_until_ended().await;
         if ending == HangUpEnding::Missed && attempt < ATTEMPTS {
             attempt += 1;
-            shared.tell(HangUpEvent::TriedAgain);
+            tasks.tell(HangUpEvent::TriedAgain);
             continue;
         }
         // The clocks are read right before the socket is closed.
-        let (left, left_unix_us) = (Instant::now(), unix_us());
+        let (left, left_unix_us) = (Instant::now(), ledger::unix_us());
         let leave = match ending {
-            HangUpEnding::HungUp => shared.spec.leave,
+            HangUpEnding::HungUp => tasks.spec.leave,
             _ => Leave::Fin,
         };
         let seen = exchange.leave(leave);
-        let on_clock = |instant| shared.segments.us(instant);
+        let on_clock = |instant| tasks.clock.us(instant);
         return HangUp {
             number,
             id: seen.id,
@@ -232,7 +255,7 @@ async fn request(shared: &Shared, number: u64) -> HangUp {
     }
 }
 
-impl Shared {
+impl HangUpTasks {
     fn request(&self, stage: HangUpStage, id: &str) -> Request<Full<Bytes>> {
         let mut request = self.requests[&stage].clone();
         if let Ok(id) = HeaderValue::from_str(id) {
@@ -242,8 +265,7 @@ impl Shared {
     }
 
     fn tell(&self, event: HangUpEvent) {
-        // Without a collector there is nobody to report to.
-        let _ = self.results.send(Event::HangUp(event));
+        tell(&self.results, event);
     }
 }
 

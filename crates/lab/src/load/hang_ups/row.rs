@@ -1,7 +1,7 @@
 /// Which requests of a row are sent: all of them, or a few more after the first that hangs, to see
 /// whether anybody is still served.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct HangUpRow {
     count: u64,
     after_hanging: u64,
     next: u64,
@@ -9,7 +9,7 @@ pub(super) struct Row {
     sent_since: u64,
 }
 
-impl Row {
+impl HangUpRow {
     pub(super) fn new(count: u64, after_hanging: u64) -> Self {
         Self {
             count,
@@ -42,14 +42,14 @@ mod tests {
 
     #[test]
     fn a_row_without_a_hanging_request_is_sent_to_its_end() {
-        let mut row = Row::new(3, 0);
+        let mut row = HangUpRow::new(3, 0);
         let numbers: Vec<_> = std::iter::from_fn(|| row.next()).collect();
         assert_eq!(numbers, [1, 2, 3]);
     }
 
     #[test]
     fn after_the_first_that_hangs_a_few_more_are_sent() {
-        let mut row = Row::new(10, 2);
+        let mut row = HangUpRow::new(10, 2);
         assert_eq!((row.next(), row.next()), (Some(1), Some(2)));
         row.hangs();
         assert_eq!(row.next(), Some(3));

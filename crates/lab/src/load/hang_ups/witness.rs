@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use crate::measure::open_streams;
+use super::ledger::open_streams;
 
 /// How old what was seen of the upstreams may be.
 const FRESH: Duration = Duration::from_millis(10);
@@ -14,11 +14,11 @@ const FRESH: Duration = Duration::from_millis(10);
 pub(super) struct Witness {
     client: reqwest::Client,
     upstreams: Vec<String>,
-    seen: Mutex<Seen>,
+    seen: Mutex<LastLook>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct LastLook {
     at: Option<Instant>,
     open: HashSet<String>,
 }

@@ -1,10 +1,10 @@
-use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
-use crate::measure::Segments;
+use crate::measure::{CellClock, Results};
 use crate::stage::{Pod, StageError};
+use verdict::load::LoadEvent;
 use verdict::load::kubelet::KubeletEvent;
 use verdict::load::kubelet::rules::{BackOff, Container};
 use verdict::record::Event;
@@ -15,18 +15,19 @@ pub(super) struct Keeper {
     pub pod: Pod,
     pub back_off: BackOff,
     pub grace: Duration,
-    pub segments: Segments,
+    pub clock: CellClock,
     /// Where the probes learn which container runs.
     pub container: watch::Sender<Option<Container>>,
     /// The numbers of containers that have to be restarted.
     pub restart: mpsc::UnboundedReceiver<u32>,
-    pub ended: watch::Receiver<bool>,
-    pub results: Sender<Event>,
+    pub results: Results,
 }
 
 /// Keeps the process running until `ended`, and gives the pod back as it is then.
-pub(super) async fn keep(mut keeper: Keeper) -> (Pod, Result<(), StageError>) {
-    let mut ended = keeper.ended.clone();
+pub(super) async fn keep(
+    mut keeper: Keeper,
+    mut ended: watch::Receiver<bool>,
+) -> (Pod, Result<(), StageError>) {
     let result = tokio::select! {
         biased;
         _ = ended.wait_for(|ended| *ended) => Ok(()),
@@ -51,36 +52,35 @@ impl Keeper {
                     (EndCause::Liveness, how.forced)
                 }
             };
-            let now = self.segments.origin().elapsed();
+            let now = self.clock.origin().elapsed();
             self.container.send_replace(None);
             let restart_at = self.back_off.restart_at(now);
             self.tell(KubeletEvent::Ended {
-                at_us: self.segments.now_us(),
+                at_us: self.clock.now_us(),
                 cause,
                 forced,
                 back_off: restart_at.saturating_sub(now),
             });
-            let restart_at = self.segments.origin() + restart_at;
+            let restart_at = self.clock.origin() + restart_at;
             tokio::time::sleep_until(restart_at.into()).await;
             let started = Instant::now();
             if let Err(error) = self.pod.restart().await {
                 return error;
             }
             self.tell(KubeletEvent::Started {
-                at_us: self.segments.now_us(),
+                at_us: self.clock.now_us(),
                 pid: self.pod.pid().get().unwrap_or_default(),
             });
             self.container.send_replace(Some(Container {
                 number: number + 1,
-                started: started.saturating_duration_since(self.segments.origin()),
+                started: started.saturating_duration_since(self.clock.origin()),
             }));
         }
         unreachable!("a server is not restarted four billion times")
     }
 
     fn tell(&self, event: KubeletEvent) {
-        // Without a collector there is nobody to report to.
-        let _ = self.results.send(Event::Kubelet(event));
+        self.results.tell(Event::Load(LoadEvent::Kubelet(event)));
     }
 }
 

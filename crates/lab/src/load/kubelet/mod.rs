@@ -4,20 +4,19 @@
 mod keeper;
 mod probes;
 
-use std::sync::mpsc::Sender;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 
-use crate::measure::Segments;
+use super::Driven;
+use super::load_thread::LoadThread;
+use crate::measure::{CellClock, Results};
 use crate::stage::{Pod, StageError};
 use keeper::{Keeper, keep};
-use probes::Prober;
+use probes::KubeletProber;
+use verdict::load::kubelet::KubeletSpec;
 use verdict::load::kubelet::rules::{BackOff, Container};
-use verdict::record::Event;
-use verdict::scenario;
 
 /// A kubelet at work. It has the pod until [`Kubelet::end`] gives it back.
 ///
@@ -25,9 +24,8 @@ use verdict::scenario;
 /// own work makes one late; the process is ended and started on the runtime that made this.
 #[derive(Debug)]
 pub struct Kubelet {
-    end: watch::Sender<bool>,
     keeper: tokio::task::JoinHandle<(Pod, Result<(), StageError>)>,
-    thread: Option<JoinHandle<()>>,
+    probes: LoadThread,
 }
 
 /// The lab's own task that ends and starts the process has panicked, or its runtime has ended.
@@ -43,44 +41,47 @@ impl Kubelet {
     /// # Panics
     /// If called outside a Tokio runtime.
     pub fn start(
-        spec: &scenario::Kubelet,
+        spec: &KubeletSpec,
         pod: Pod,
         base: &str,
-        segments: &Segments,
-        results: &Sender<Event>,
+        clock: &CellClock,
+        results: &Results,
     ) -> anyhow::Result<Self> {
         let first = Container {
             number: 0,
             started: Duration::ZERO,
         };
-        let (end, ended) = watch::channel(false);
         let (container, containers) = watch::channel(Some(first));
         let (restarts, restart) = mpsc::unbounded_channel();
-        let prober = Prober {
-            spec: spec.clone(),
-            base: base.to_owned(),
-            client: crate::http::client(false).context("cannot make the kubelet's HTTP client")?,
-            segments: segments.clone(),
-            containers,
-            restarts,
-            ended: ended.clone(),
-            results: results.clone(),
-        };
-        let thread = prober.start()?;
+        let mut word_to_end = None;
+        let probes = LoadThread::start("kubelet", |ended| {
+            let prober = KubeletProber {
+                spec: spec.clone(),
+                base: base.to_owned(),
+                client: crate::http::client(false)
+                    .context("cannot make the kubelet's HTTP client")?,
+                clock: clock.clone(),
+                containers,
+                restarts,
+                ended: ended.clone(),
+                results: results.clone(),
+            };
+            word_to_end = Some(ended);
+            Ok(prober.probe_all())
+        })?;
         let keeper = Keeper {
             pod,
             back_off: BackOff::new(spec.back_off()),
             grace: spec.grace(),
-            segments: segments.clone(),
+            clock: clock.clone(),
             container,
             restart,
-            ended,
             results: results.clone(),
         };
+        let ended = word_to_end.context("the kubelet's thread has begun")?;
         Ok(Self {
-            end,
-            keeper: tokio::spawn(keep(keeper)),
-            thread: Some(thread),
+            keeper: tokio::spawn(keep(keeper, ended)),
+            probes,
         })
     }
 
@@ -102,21 +103,14 @@ impl Kubelet {
     /// # Cancel safety
     /// Dropping the future kills the process.
     pub async fn end(mut self) -> (Pod, Result<(), StageError>) {
-        self.end_probes();
+        self.probes.end();
         (&mut self.keeper).await.expect(KEEPER_GONE)
-    }
-
-    fn end_probes(&mut self) {
-        self.end.send_replace(true);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
 impl Drop for Kubelet {
     fn drop(&mut self) {
-        self.end_probes();
+        self.probes.end();
         // With the task the pod goes, and with it the process.
         self.keeper.abort();
     }

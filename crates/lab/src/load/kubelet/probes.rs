@@ -1,63 +1,48 @@
-use std::sync::mpsc::Sender;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 
-use crate::measure::{Segments, ask, prefer_this_thread};
-use verdict::load::kubelet::KubeletEvent;
+use crate::measure::{CellClock, Results, ask, prefer_this_thread};
+use verdict::load::LoadEvent;
 use verdict::load::kubelet::rules::{Container, Decision, ProbeKind, Ticker, Worker};
+use verdict::load::kubelet::{KubeletEvent, KubeletProbe, KubeletSpec};
 use verdict::record::{Event, Outcome};
-use verdict::scenario;
 
 /// Sends the probes.
-pub(super) struct Prober {
-    pub spec: scenario::Kubelet,
+pub(super) struct KubeletProber {
+    pub spec: KubeletSpec,
     /// Base URL of the server.
     pub base: String,
     /// Without kept connections: each probe is on a fresh one.
     pub client: reqwest::Client,
-    pub segments: Segments,
+    pub clock: CellClock,
     /// The container that runs, if one does.
     pub containers: watch::Receiver<Option<Container>>,
     /// Where the number of a container goes that has to be restarted.
     pub restarts: mpsc::UnboundedSender<u32>,
     pub ended: watch::Receiver<bool>,
-    pub results: Sender<Event>,
+    pub results: Results,
 }
 
-impl Prober {
-    /// Starts to probe, on a thread of its own that ends soon after `ended`.
-    pub(super) fn start(self) -> anyhow::Result<JoinHandle<()>> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start the kubelet's runtime")?;
-        let thread = std::thread::Builder::new()
-            .name("kubelet".into())
-            .spawn(move || {
-                prefer_this_thread();
-                runtime.block_on(async {
-                    let this = &self;
-                    let of = |kind, probe: &Option<scenario::KubeletProbe>| {
-                        let probe = probe.clone();
-                        async move { this.probe(kind, probe?).await }
-                    };
-                    tokio::join!(
-                        of(ProbeKind::Liveness, &self.spec.liveness_probe),
-                        of(ProbeKind::Readiness, &self.spec.readiness_probe)
-                    );
-                });
-            })?;
-        Ok(thread)
+impl KubeletProber {
+    /// Probes until the end, on the thread that it runs on.
+    pub(super) async fn probe_all(self) {
+        prefer_this_thread();
+        let of = async |kind, probe: &Option<KubeletProbe>| match probe {
+            Some(probe) => self.probe(kind, probe.clone()).await,
+            None => None,
+        };
+        tokio::join!(
+            of(ProbeKind::Liveness, &self.spec.liveness_probe),
+            of(ProbeKind::Readiness, &self.spec.readiness_probe)
+        );
     }
 
     /// Probes until the end, of which `None` tells.
-    async fn probe(&self, kind: ProbeKind, probe: scenario::KubeletProbe) -> Option<()> {
+    async fn probe(&self, kind: ProbeKind, probe: KubeletProbe) -> Option<()> {
         let rules = self.spec.rules(&probe);
         let url = format!("{}{}", self.base, probe.path);
-        let origin = self.segments.origin();
+        let origin = self.clock.origin();
         let mut worker = Worker::new(kind, rules);
         let mut ticker = Ticker::new(rules.period);
         let mut due = Duration::ZERO;
@@ -71,8 +56,8 @@ impl Prober {
                 let outcome = self.until_end(asked).await?.unwrap_or(Outcome::Timeout);
                 self.tell(KubeletEvent::Probe {
                     kind,
-                    due_us: self.segments.us(origin + due),
-                    sent_us: self.segments.us(sent),
+                    due_us: self.clock.us(origin + due),
+                    sent_us: self.clock.us(sent),
                     outcome,
                 });
                 // What could not be sent says nothing of the container.
@@ -86,7 +71,7 @@ impl Prober {
     }
 
     fn follow(&self, decision: Option<Decision>, container: Container) {
-        let at_us = self.segments.now_us();
+        let at_us = self.clock.now_us();
         match decision {
             None => {}
             Some(Decision::Restart) => {
@@ -102,8 +87,7 @@ impl Prober {
     }
 
     fn tell(&self, event: KubeletEvent) {
-        // Without a collector there is nobody to report to.
-        let _ = self.results.send(Event::Kubelet(event));
+        self.results.tell(Event::Load(LoadEvent::Kubelet(event)));
     }
 
     async fn until_end<T>(&self, work: impl Future<Output = T>) -> Option<T> {

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use verdict::scenario::BodyKind;
+use verdict::load::requests::BodyKind;
 
 /// A JSON body of `size` bytes, or a little more.
 ///

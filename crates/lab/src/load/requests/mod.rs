@@ -1,7 +1,6 @@
 mod body;
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -10,83 +9,71 @@ use reqwest::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVal
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::Start;
 use super::load_thread::LoadThread;
-use crate::measure::{Segments, is_local};
+use crate::measure::{CellClock, Results, is_local};
 pub use body::json_body;
-use verdict::load::requests::RequestRecord;
+use verdict::load::LoadEvent;
+use verdict::load::requests::{Arrivals, RequestEvent, RequestRecord, RequestSpec};
 use verdict::record::{Event, Outcome};
-use verdict::scenario::{Arrivals, Method, Requests};
 use verdict::units::us;
 
-/// A load of one class of requests, on an OS thread and a runtime of its own: large bodies of one
-/// class must not delay the sending of another.
-#[derive(Debug)]
-pub struct RequestLoad {
-    thread: LoadThread,
-}
-
-struct Shared {
+/// What the tasks of one class of requests have in common.
+struct RequestTasks {
     class: usize,
-    spec: Requests,
+    spec: RequestSpec,
     client: reqwest::Client,
+    method: reqwest::Method,
     url: reqwest::Url,
     headers: HeaderMap,
     body: Option<Bytes>,
     seed: u64,
-    segments: Segments,
+    clock: CellClock,
     ended: watch::Receiver<bool>,
-    results: Sender<Event>,
+    results: Results,
 }
 
-impl RequestLoad {
-    /// Starts to send at `start` on the cell's clock; what becomes of each request goes to `results`,
-    /// under the class's position.
-    ///
-    /// # Errors
-    /// If the thread or the client cannot be made, or a header is none.
-    pub fn start(
-        class: usize,
-        spec: &Requests,
-        base: &str,
-        seed: u64,
-        start: Duration,
-        segments: &Segments,
-        results: Sender<Event>,
-    ) -> anyhow::Result<Self> {
-        let start = segments.origin() + start;
-        let thread = LoadThread::start(|ended| {
-            let shared = Arc::new(Shared {
-                class,
-                client: crate::http::client(spec.keep_alive)
-                    .context("cannot make the load's HTTP client")?,
-                url: format!("{base}{}", spec.target())
-                    .parse()
-                    .with_context(|| format!("`{}` is not a path", spec.target()))?,
-                headers: headers(spec)?,
-                body: spec.body_bytes.map(|size| json_body(size, spec.body_kind)),
-                spec: spec.clone(),
-                seed,
-                segments: segments.clone(),
-                ended,
-                results,
-            });
-            Ok(async move {
-                match shared.spec.arrivals() {
-                    Arrivals::Rate(rate) => open_loop(&shared, start, rate).await,
-                    Arrivals::Users(users) => closed_loop(&shared, start, users).await,
-                }
-            })
-        })?;
-        Ok(Self { thread })
-    }
-
-    /// Sends nothing more, gives up what is in flight, and waits until all of it is reported.
-    pub fn end(&mut self) {
-        self.thread.end();
+impl RequestTasks {
+    fn tell(&self, event: RequestEvent) {
+        self.results.tell(Event::Load(LoadEvent::Requests(event)));
     }
 }
 
-fn headers(spec: &Requests) -> anyhow::Result<HeaderMap> {
+/// Starts a load of one class of requests, reported under the class's position. It has a thread of its
+/// own: large bodies of one class must not delay the sending of another.
+///
+/// # Errors
+/// If the thread or the client cannot be made, or a header is none.
+pub(super) fn start(class: usize, spec: &RequestSpec, start: &Start) -> anyhow::Result<LoadThread> {
+    let first = start.clock.origin() + start.at;
+    LoadThread::start("load", |ended| {
+        let path = spec.target();
+        let tasks = Arc::new(RequestTasks {
+            class,
+            client: crate::http::client(spec.keep_alive)
+                .context("cannot make the load's HTTP client")?,
+            method: spec.method.name().parse().context("not a method")?,
+            url: format!("{}{path}", start.server)
+                .parse()
+                .with_context(|| format!("`{path}` is not a path"))?,
+            headers: headers(spec)?,
+            body: spec.body_bytes.map(|size| json_body(size, spec.body_kind)),
+            spec: spec.clone(),
+            seed: start.seed,
+            clock: start.clock.clone(),
+            ended,
+            results: start.results.clone(),
+        });
+        Ok(async move {
+            match tasks.spec.arrivals() {
+                Arrivals::Rate(rate) => open_loop(&tasks, first, rate).await,
+                Arrivals::Users(users) => closed_loop(&tasks, first, users).await,
+            }
+        })
+    })
+}
+
+fn headers(spec: &RequestSpec) -> anyhow::Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in &spec.headers {
         let name: HeaderName = name
@@ -107,8 +94,8 @@ fn headers(spec: &Requests) -> anyhow::Result<HeaderMap> {
 }
 
 /// Request *n* is due at *n*/rate, whatever became of those before it.
-async fn open_loop(shared: &Arc<Shared>, start: Instant, rate: f64) {
-    let mut ended = shared.ended.clone();
+async fn open_loop(tasks: &Arc<RequestTasks>, start: Instant, rate: f64) {
+    let mut ended = tasks.ended.clone();
     let mut requests = JoinSet::new();
     for n in 0_u64.. {
         let due = start + Duration::from_secs_f64(n as f64 / rate);
@@ -117,21 +104,21 @@ async fn open_loop(shared: &Arc<Shared>, start: Instant, rate: f64) {
             _ = ended.wait_for(|ended| *ended) => break,
             () = tokio::time::sleep_until(due.into()) => {}
         }
-        let shared = Arc::clone(shared);
-        requests.spawn(async move { request(&shared, due).await });
+        let tasks = Arc::clone(tasks);
+        requests.spawn(async move { request(&tasks, due).await });
         while requests.try_join_next().is_some() {}
     }
     while requests.join_next().await.is_some() {}
 }
 
 /// Each user sends, waits, thinks, and sends again.
-async fn closed_loop(shared: &Arc<Shared>, start: Instant, users: u32) {
+async fn closed_loop(tasks: &Arc<RequestTasks>, start: Instant, users: u32) {
     let mut all = JoinSet::new();
     for user in 0..users {
-        let shared = Arc::clone(shared);
-        let first = start + shared.spec.user_starts(user);
+        let tasks = Arc::clone(tasks);
+        let first = start + tasks.spec.user_starts(user);
         all.spawn(async move {
-            let mut ended = shared.ended.clone();
+            let mut ended = tasks.ended.clone();
             let mut due = first;
             for n in 0_u64.. {
                 tokio::select! {
@@ -139,8 +126,8 @@ async fn closed_loop(shared: &Arc<Shared>, start: Instant, users: u32) {
                     _ = ended.wait_for(|ended| *ended) => return,
                     () = tokio::time::sleep_until(due.into()) => {}
                 }
-                let done = request(&shared, due).await;
-                due = done + shared.spec.think.nth(shared.seed, user, n);
+                let done = request(&tasks, due).await;
+                due = done + tasks.spec.think.nth(tasks.seed, user, n);
             }
         });
     }
@@ -148,52 +135,46 @@ async fn closed_loop(shared: &Arc<Shared>, start: Instant, users: u32) {
 }
 
 /// One request, from when it was due to its outcome; returns when that was known.
-async fn request(shared: &Shared, due: Instant) -> Instant {
-    let class = shared.class;
-    let due_us = shared.segments.us(due);
+async fn request(tasks: &RequestTasks, due: Instant) -> Instant {
+    let class = tasks.class;
+    let due_us = tasks.clock.us(due);
     let sent = Instant::now();
-    // Without a collector there is nobody to report to.
-    let _ = shared.results.send(Event::RequestStarted {
+    tasks.tell(RequestEvent::Started {
         class,
         due_us,
         late_us: us(sent.saturating_duration_since(due)),
     });
-    let mut ended = shared.ended.clone();
+    let mut ended = tasks.ended.clone();
     let mut status = None;
     let outcome = tokio::select! {
-        outcome = ask(shared, &mut status) => outcome,
-        () = tokio::time::sleep_until((due + shared.spec.timeout).into()) => Outcome::Timeout,
+        outcome = ask(tasks, &mut status) => outcome,
+        () = tokio::time::sleep_until((due + tasks.spec.timeout).into()) => Outcome::Timeout,
         _ = ended.wait_for(|ended| *ended) => Outcome::Unanswered,
     };
     let done = Instant::now();
     // An answer that was there at the timeout but read after it came too late all the same.
-    let outcome = if outcome == Outcome::Ok && done > due + shared.spec.timeout {
+    let outcome = if outcome == Outcome::Ok && done > due + tasks.spec.timeout {
         Outcome::Timeout
     } else {
         outcome
     };
-    let _ = shared.results.send(Event::RequestEnded(RequestRecord {
+    tasks.tell(RequestEvent::Ended(RequestRecord {
         class,
         due_us,
-        sent_us: shared.segments.us(sent),
-        done_us: shared.segments.us(done),
+        sent_us: tasks.clock.us(sent),
+        done_us: tasks.clock.us(done),
         outcome,
         status,
     }));
     done
 }
 
-async fn ask(shared: &Shared, status: &mut Option<u16>) -> Outcome {
-    let url = shared.url.clone();
-    let request = match shared.spec.method {
-        Method::Get => shared.client.get(url),
-        Method::Post => shared.client.post(url),
-        Method::Put => shared.client.put(url),
-        Method::Patch => shared.client.patch(url),
-        Method::Delete => shared.client.delete(url),
-    };
-    let mut request = request.headers(shared.headers.clone());
-    if let Some(body) = &shared.body {
+async fn ask(tasks: &RequestTasks, status: &mut Option<u16>) -> Outcome {
+    let request = tasks
+        .client
+        .request(tasks.method.clone(), tasks.url.clone());
+    let mut request = request.headers(tasks.headers.clone());
+    if let Some(body) = &tasks.body {
         request = request.body(body.clone());
     }
     match request.send().await {

@@ -4,86 +4,109 @@ mod plan;
 mod progress;
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use reqwest::header::CONTENT_TYPE;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::Start;
 use super::load_thread::LoadThread;
-use crate::measure::{Segments, is_local};
+use crate::measure::{CellClock, Results, is_local};
 use frames::Frames;
 pub use pace::Pace;
 pub use plan::{StreamPlan, StreamRequest};
-use progress::Progress;
-use verdict::load::streams::{StreamEnding, StreamStart};
+use progress::StreamProgress;
+use verdict::load::LoadEvent;
+use verdict::load::streams::{StreamEnding, StreamEvent, StreamSpec, StreamStart};
 use verdict::record::Event;
 use verdict::units::us;
 
-/// A load of streams, each a task on a connection of its own. The plan says when each is due; none
-/// waits for another. In slots the next one is due when the one before has ended.
-#[derive(Debug)]
-pub struct StreamLoad {
-    thread: LoadThread,
-}
-
-struct Shared {
+/// What the tasks of a load of streams have in common.
+struct StreamTasks {
     plan: StreamPlan,
-    segments: Segments,
-    results: Sender<Event>,
+    clock: CellClock,
+    results: Results,
 }
 
-impl StreamLoad {
-    /// Starts the first stream at `start` and the others evenly spread, on an OS thread and a runtime
-    /// of their own; what happens to them goes to `results`.
+impl StreamTasks {
+    fn tell(&self, event: StreamEvent) {
+        self.results.tell(Event::Load(LoadEvent::Streams(event)));
+    }
+}
+
+/// Starts the streams of a scenario, each a task on a connection of its own. The plan says when each is
+/// due; none waits for another.
+///
+/// # Errors
+/// If the thread or the client cannot be made, or the URL or a header is none.
+pub(super) fn start(spec: &StreamSpec, start: &Start) -> anyhow::Result<LoadThread> {
+    let plan = StreamPlan::of(spec, &start.server, start.seed, start.first_stream)?;
+    let first = start.clock.origin() + start.at;
+    run_plan(plan, first, &start.clock, &start.results)
+}
+
+/// Slots, in each of which the next stream is due when the one before has ended. Dropping them hangs up
+/// on every stream that is open and waits until each has reported how it ended.
+#[derive(Debug)]
+pub struct Slots {
+    _thread: LoadThread,
+}
+
+impl Slots {
+    /// Starts the first stream at `first` and the others evenly spread; what happens to them goes to
+    /// `results`.
     ///
     /// # Errors
     /// If the thread cannot be made.
     pub fn start(
         plan: StreamPlan,
-        start: Instant,
-        segments: &Segments,
-        results: Sender<Event>,
+        first: Instant,
+        clock: &CellClock,
+        results: &Results,
     ) -> anyhow::Result<Self> {
-        let shared = Arc::new(Shared {
-            plan,
-            segments: segments.clone(),
-            results,
-        });
-        let thread = LoadThread::start(|ended| {
-            Ok(async move {
-                let mut streams = JoinSet::new();
-                let mut due = start;
-                for n in shared.plan.numbers.clone() {
-                    streams.spawn(run(Arc::clone(&shared), n, due, ended.clone()));
-                    due += shared.plan.spacing;
-                }
-                while streams.join_next().await.is_some() {}
-            })
-        })?;
-        Ok(Self { thread })
+        let _thread = run_plan(plan, first, clock, results)?;
+        Ok(Self { _thread })
     }
+}
 
-    /// Hangs up on every stream that is open and waits until each has reported how it ended.
-    pub fn end(&mut self) {
-        self.thread.end();
-    }
+fn run_plan(
+    plan: StreamPlan,
+    first: Instant,
+    clock: &CellClock,
+    results: &Results,
+) -> anyhow::Result<LoadThread> {
+    let tasks = Arc::new(StreamTasks {
+        plan,
+        clock: clock.clone(),
+        results: results.clone(),
+    });
+    LoadThread::start("load", |ended| {
+        Ok(async move {
+            let mut streams = JoinSet::new();
+            let mut due = first;
+            for n in tasks.plan.numbers.clone() {
+                streams.spawn(run(Arc::clone(&tasks), n, due, ended.clone()));
+                due += tasks.plan.spacing;
+            }
+            while streams.join_next().await.is_some() {}
+        })
+    })
 }
 
 /// A slot whose stream was refused waits so long before it asks again.
 const AFTER_REFUSAL: Duration = Duration::from_millis(250);
 
 /// One stream, or in a slot one after the other.
-async fn run(shared: Arc<Shared>, n: u64, due: Instant, ended: watch::Receiver<bool>) {
-    let Some(pace) = &shared.plan.slots else {
-        stream(&shared, n, due, ended).await;
+async fn run(tasks: Arc<StreamTasks>, n: u64, due: Instant, ended: watch::Receiver<bool>) {
+    let Some(pace) = &tasks.plan.slots else {
+        stream(&tasks, n, due, ended).await;
         return;
     };
     let mut ready = due;
     loop {
         let (number, due) = pace.turn(ready);
-        let Some(ending) = stream(&shared, number, due, ended.clone()).await else {
+        let Some(ending) = stream(&tasks, number, due, ended.clone()).await else {
             return;
         };
         if *ended.borrow() {
@@ -98,7 +121,7 @@ async fn run(shared: Arc<Shared>, n: u64, due: Instant, ended: watch::Receiver<b
 
 /// One stream, from when it is due to its end; `None` if the load ended before it was due.
 async fn stream(
-    shared: &Shared,
+    tasks: &StreamTasks,
     n: u64,
     due: Instant,
     mut ended: watch::Receiver<bool>,
@@ -108,32 +131,31 @@ async fn stream(
         _ = ended.wait_for(|ended| *ended) => return None,
         () = tokio::time::sleep_until(due.into()) => {}
     }
-    // Without a collector there is nobody to report to; so for every event below.
-    let _ = shared.results.send(Event::StreamStarted(StreamStart {
+    tasks.tell(StreamEvent::Started(StreamStart {
         stream: n,
-        due_us: shared.segments.us(due),
+        due_us: tasks.clock.us(due),
         late_us: us(due.elapsed()),
     }));
-    let mut progress = Progress::new(n, due, shared.plan.reading);
+    let mut progress = StreamProgress::new(n, due, tasks.plan.reading);
     let ending = tokio::select! {
-        ending = read(shared, n, &mut progress) => ending,
+        ending = read(tasks, n, &mut progress) => ending,
         _ = ended.wait_for(|ended| *ended) => None,
     };
-    let ending = ending.unwrap_or_else(|| progress.ending_when_cut(shared.plan.stall_after));
-    let mut record = progress.record(ending, shared.segments.now_us());
-    if let (None, Some(assignment)) = (record.status, &shared.plan.assignment) {
+    let ending = ending.unwrap_or_else(|| progress.ending_when_cut(tasks.plan.stall_after));
+    let mut record = progress.record(ending, tasks.clock.now_us());
+    if let (None, Some(assignment)) = (record.status, &tasks.plan.assignment) {
         // Nothing has answered, so nothing has named its cohort; left out, only the lucky streams of a
         // cohort would have a TTFT.
-        let k = n - shared.plan.numbers.start;
+        let k = n - tasks.plan.numbers.start;
         record.cohort = Some(assignment.cohort(k).to_owned());
     }
-    let _ = shared.results.send(Event::StreamEnded(record));
+    tasks.tell(StreamEvent::Ended(record));
     Some(ending)
 }
 
 /// Reads one stream to its end and says how it ended.
-async fn read(shared: &Shared, n: u64, progress: &mut Progress) -> Option<StreamEnding> {
-    let plan = &shared.plan;
+async fn read(tasks: &StreamTasks, n: u64, progress: &mut StreamProgress) -> Option<StreamEnding> {
+    let plan = &tasks.plan;
     let answer = match plan
         .request
         .build(&plan.client, n, n - plan.numbers.start)
@@ -143,7 +165,7 @@ async fn read(shared: &Shared, n: u64, progress: &mut Progress) -> Option<Stream
         Ok(answer) => answer,
         Err(error) => {
             if is_local(&error) {
-                let _ = shared.results.send(Event::StreamNotSent);
+                tasks.tell(StreamEvent::NotSent);
             }
             return Some(StreamEnding::Refused);
         }
@@ -157,13 +179,13 @@ async fn read(shared: &Shared, n: u64, progress: &mut Progress) -> Option<Stream
     let mut frames = Frames::of(header(CONTENT_TYPE.as_str()).as_deref(), plan.reading);
     let mut answer = answer;
     let ttfb_us = us(progress.due.elapsed());
-    let _ = shared.results.send(Event::Head { ttfb_us });
+    tasks.tell(StreamEvent::Head { ttfb_us });
     loop {
         let bytes = answer.chunk().await;
         let now = Instant::now();
         let mut see = |chunk| {
             if let Some(event) = progress.see(chunk, now) {
-                let _ = shared.results.send(event);
+                tasks.tell(event);
             }
         };
         match bytes {

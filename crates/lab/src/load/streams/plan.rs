@@ -6,9 +6,10 @@ use anyhow::Context;
 use bytes::Bytes;
 use reqwest::header::{HeaderName, HeaderValue};
 
-use super::Pace;
+use super::pace::Pace;
 use crate::load::Reading;
-use verdict::scenario::{Assignment, Method, Streams, with_number, with_seed};
+use verdict::load::streams::{Assignment, StreamSpec, with_number, with_seed};
+use verdict::scenario::Method;
 
 /// Which streams are asked for, when, and how.
 #[derive(Clone, Debug)]
@@ -99,7 +100,7 @@ impl StreamPlan {
     ///
     /// # Errors
     /// If the client cannot be made, or the URL or a header is none.
-    pub fn of(spec: &Streams, base: &str, seed: u64, first: u64) -> anyhow::Result<Self> {
+    pub fn of(spec: &StreamSpec, base: &str, seed: u64, first: u64) -> anyhow::Result<Self> {
         let url = format!("{base}{}", spec.path_and_query());
         let headers = spec.headers.iter();
         let headers = headers

@@ -1,12 +1,11 @@
 use std::time::{Duration, Instant};
 
 use crate::load::chunk::{Chunk, Reading};
-use verdict::load::streams::{StreamEnding, StreamRecord};
-use verdict::record::Event;
+use verdict::load::streams::{StreamEnding, StreamEvent, StreamRecord};
 use verdict::units::us;
 
 /// What has been seen of one stream.
-pub(super) struct Progress {
+pub(super) struct StreamProgress {
     pub(super) due: Instant,
     stream: u64,
     reading: Reading,
@@ -23,7 +22,7 @@ pub(super) struct Progress {
     error: bool,
 }
 
-impl Progress {
+impl StreamProgress {
     pub(super) fn new(stream: u64, due: Instant, reading: Reading) -> Self {
         Self {
             due,
@@ -43,7 +42,7 @@ impl Progress {
         }
     }
 
-    pub(super) fn see(&mut self, chunk: Chunk, now: Instant) -> Option<Event> {
+    pub(super) fn see(&mut self, chunk: Chunk, now: Instant) -> Option<StreamEvent> {
         match chunk {
             Chunk::Content { number, of } => {
                 self.announced = of.or(self.announced);
@@ -56,7 +55,7 @@ impl Progress {
                     None => {
                         let ttft_us = us(now.saturating_duration_since(self.due));
                         self.ttft_us = Some(ttft_us);
-                        Event::FirstChunk {
+                        StreamEvent::FirstChunk {
                             stream: self.stream,
                             ttft_us,
                         }
@@ -64,7 +63,7 @@ impl Progress {
                     Some(last) => {
                         let gap_us = us(now.saturating_duration_since(last));
                         self.max_gap_us = self.max_gap_us.max(Some(gap_us));
-                        Event::Gap { gap_us }
+                        StreamEvent::Gap { gap_us }
                     }
                 };
                 self.last = Some(now);
@@ -145,8 +144,8 @@ mod tests {
         }
     }
 
-    fn after(chunks: &[Chunk]) -> Progress {
-        let mut progress = Progress::new(0, Instant::now(), Reading::Numbered);
+    fn after(chunks: &[Chunk]) -> StreamProgress {
+        let mut progress = StreamProgress::new(0, Instant::now(), Reading::Numbered);
         for &chunk in chunks {
             progress.see(chunk, Instant::now());
         }
@@ -181,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_stream_of_a_service_without_markers_is_whole_when_it_ends() {
-        let mut progress = Progress::new(0, Instant::now(), Reading::Any);
+        let mut progress = StreamProgress::new(0, Instant::now(), Reading::Any);
         let plain = Chunk::Content {
             number: None,
             of: None,

@@ -304,9 +304,9 @@ fn mark(label: &str, runs: &[&Summary], class: &str) -> Option<Mark> {
 mod tests {
     use super::*;
     use crate::sample::summary;
-    use crate::summary::{Background, Requests};
+    use crate::summary::{Background, RequestFigures};
 
-    fn class(arrivals: &str) -> Requests {
+    fn class(arrivals: &str) -> RequestFigures {
         let text = format!(
             r#"{{"due": 100, "ok": 90, "bad_status": 0, "timeout": 0, "connect_failure": 0, "aborted": 0,
             "not_sent": 0, "timeout_us": 1, "response_us": {empty}, "response_ok_us": {empty}, "service_us": {empty},

@@ -165,7 +165,7 @@ fn classes(cell: &str, runs: &[&Summary]) -> Vec<NamedRow> {
     let Some(last) = runs.last() else {
         return Vec::new();
     };
-    let of_class = |(class, figures): (&String, &crate::summary::Requests)| {
+    let of_class = |(class, figures): (&String, &crate::summary::RequestFigures)| {
         let mut entries = vec![entry("count", RowUnit::Count, runs, &|run| {
             number(&format!("requests.{class}.due"), run)
         })];

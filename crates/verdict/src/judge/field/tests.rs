@@ -31,7 +31,7 @@ impl Run {
             ..Distribution::default()
         };
         let throughput = ok as f64 / 30.0;
-        let class = Requests {
+        let class = RequestFigures {
             outcomes: Probe {
                 due: ok + self.unanswered,
                 ok,

@@ -73,9 +73,9 @@ pub(super) fn bulkhead(field: &str, bulkhead: &Bulkhead) -> Option<Measured> {
 mod tests {
     use super::*;
     use crate::sample;
-    use crate::summary::{Kubelet, Phase, ProbeCount, Readiness};
+    use crate::summary::{KubeletFigures, Phase, ProbeCount, Readiness};
 
-    fn measured(field: &str, kubelet: Option<Kubelet>, load_us: u64) -> Option<Value> {
+    fn measured(field: &str, kubelet: Option<KubeletFigures>, load_us: u64) -> Option<Value> {
         let mut summary = sample::summary();
         summary.kubelet = kubelet;
         summary.phases.load.hold_us = load_us;
@@ -87,15 +87,15 @@ mod tests {
     fn without_a_probe_under_load_nothing_is_said_of_restarts() {
         for field in KUBELET {
             assert_eq!(measured(field, None, 1), None, "{field}");
-            let silent = Some(Kubelet::default());
+            let silent = Some(KubeletFigures::default());
             assert_eq!(measured(field, silent, 1), None, "{field}");
         }
-        let probed = Kubelet {
+        let probed = KubeletFigures {
             liveness: ProbeCount {
                 sent: 9,
                 ..ProbeCount::default()
             },
-            ..Kubelet::default()
+            ..KubeletFigures::default()
         };
         assert_eq!(measured("restarts", Some(probed.clone()), 0), None);
         let restarts = measured("restarts", Some(probed.clone()), 1);
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn unready_is_a_share_of_ramp_and_hold() {
-        let kubelet = Kubelet {
+        let kubelet = KubeletFigures {
             readiness: Readiness {
                 probes: ProbeCount {
                     sent: 9,
@@ -115,7 +115,7 @@ mod tests {
                 transitions: 1,
                 unready_us: 30_000_000,
             },
-            ..Kubelet::default()
+            ..KubeletFigures::default()
         };
         let unready = measured("unready", Some(kubelet), 90_000_000);
         assert!(matches!(unready, Some(Value::Percent(share)) if (33.3..33.4).contains(&share)));

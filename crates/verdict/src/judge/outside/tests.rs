@@ -6,11 +6,11 @@ use crate::summary::{LoadPhase, Quality, Recovery};
 /// A step that asked for so many streams and had so many served.
 pub(in crate::judge) fn step(asked: u64, served: u64) -> Step {
     let probes = summary().phases.load.probes;
-    let mut streams = Streams {
+    let mut streams = StreamFigures {
         started: asked,
         receiving_peak: served,
         waiting: asked - served,
-        ..Streams::default()
+        ..StreamFigures::default()
     };
     streams.ttft_us.p50 = Some(20_000);
     if asked > served {

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use crate::forecast::{bounded, row};
-use crate::judge::flat;
-use crate::scenario::{Cell, HangUpStage, HangUps, Leave, Model};
-use crate::summary::{Bound, Forecast, Unit};
+use super::{HangUpSpec, HangUpStage, Leave};
+use crate::forecast::row::{micros, number, stays_flat, unanswered};
+use crate::forecast::{Model, Question};
+use crate::scenario::Cell;
+use crate::summary::Forecast;
 use crate::units::us;
 
 /// What a hang-up may take to reach the upstream where nothing waits, in microseconds.
@@ -14,6 +15,44 @@ const AT_ONCE_US: f64 = 100_000.0;
 
 /// The servers' own limit on an upstream's silence, if the cell sets none.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a request holds, and until when.
+pub(crate) const MODELS: &[Model] = &[
+    Model::new("detached_pump", |question| {
+        of(question, Holds::DetachedPump)
+    }),
+    Model::new("no_op_close", |question| of(question, Holds::NoOpClose)),
+    Model::new("missed_disconnect", |question| {
+        of(question, Holds::MissedDisconnect)
+    }),
+    Model::new("blocking_zombie", |question| {
+        of(question, Holds::BlockingZombie)
+    }),
+    Model::new("no_timeout", |question| of(question, Holds::NoTimeout)),
+    Model::new("releasing", |question| of(question, Holds::Releasing)),
+];
+
+/// What a request holds, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    /// A permit, until a task that nobody stops has drained the upstream.
+    DetachedPump,
+    /// A permit, for ever: the close does not reach it.
+    NoOpClose,
+    /// A permit, until something is written to a client that is gone.
+    MissedDisconnect,
+    /// A permit and a thread of the blocking pool, until the upstream has been read to its end.
+    BlockingZombie,
+    /// A permit, as long as neither the client is known to be gone nor the upstream says anything.
+    NoTimeout,
+    /// A permit, until the client is gone.
+    Releasing,
+}
+
+fn of(question: Question<'_>, holds: Holds) -> Vec<Forecast> {
+    let load = question.cell.load.hang_ups.as_ref();
+    load.map_or(Vec::new(), |load| disconnect(question.cell, load, holds))
+}
 
 /// What one request still holds when its client is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,20 +71,20 @@ impl Kept {
     }
 }
 
-/// The forecast of a row of hang-ups; empty for a model of something else, or without a limit.
-pub(crate) fn disconnect(cell: &Cell, load: &HangUps, model: Model) -> Vec<Forecast> {
-    if cell.upstream.fallback.is_some() && model != Model::Releasing {
+/// The forecast of a row of hang-ups; empty without a limit.
+fn disconnect(cell: &Cell, load: &HangUpSpec, holds: Holds) -> Vec<Forecast> {
+    if cell.upstream.fallback.is_some() && holds != Holds::Releasing {
         // They know of no second upstream, and the first is there to fail.
         return Vec::new();
     }
-    let keeps = |stage| kept(load, model, stage);
-    let (Some(keep), Some(limit)) = (keeps(load.stage(1)), cell.server.max_upstream) else {
+    let keeps = |stage| kept(load, holds, stage);
+    let Some(limit) = cell.server.max_upstream else {
         return Vec::new();
     };
-    let threads = (model == Model::BlockingZombie).then_some(cell.server.pool_threads);
+    let threads = (holds == Holds::BlockingZombie).then_some(cell.server.pool_threads);
     let capacity = threads.map_or(limit, |threads| threads.min(limit));
     // A stream that was read to its end keeps its permit like any other where the close does nothing.
-    let warm = keeps(HangUpStage::Complete).is_some_and(|kept| kept.permit);
+    let warm = keeps(HangUpStage::Complete).permit;
     let before = if warm { u64::from(load.warm_up) } else { 0 };
     let mut held = before;
     let mut open = 0;
@@ -55,7 +94,7 @@ pub(crate) fn disconnect(cell: &Cell, load: &HangUps, model: Model) -> Vec<Forec
             first_hanging = Some(number);
             break;
         }
-        let kept = keeps(load.stage(number)).unwrap_or_default();
+        let kept = keeps(load.stage(number));
         held += u64::from(kept.permit);
         open += u64::from(kept.upstream);
     }
@@ -64,59 +103,41 @@ pub(crate) fn disconnect(cell: &Cell, load: &HangUps, model: Model) -> Vec<Forec
         Some(first) => {
             // With several at once the order in which they come to the limit is nobody's plan.
             if load.concurrency == 1 {
-                rows.push(count(
-                    "first_hanging",
-                    "hang_ups.first_hanging",
-                    first,
-                    first_formula(first, capacity, limit, threads),
-                ));
+                let why = first_formula(first, capacity, limit, threads);
+                rows.push(number("first_hanging", "hang_ups.first_hanging", first as f64).why(why));
             }
             if load.after_hanging > 0 {
-                rows.push(count(
-                    "served_after",
-                    "hang_ups.served_after",
-                    0,
-                    "nothing comes back: after the first that hangs all hang".to_owned(),
-                ));
+                rows.push(
+                    number("served_after", "hang_ups.served_after", 0.0)
+                        .why("nothing comes back: after the first that hangs all hang"),
+                );
             }
         }
-        None => rows.push(count(
-            "hanging",
-            "hang_ups.hanging",
-            0,
-            match keep.permit {
+        None => {
+            let why = match keeps(load.stage(1)).permit {
                 true => format!("{} hang-ups keep no more than {capacity}", load.count),
                 false => "a permit comes back with its client's leaving".to_owned(),
-            },
-        )),
+            };
+            rows.push(number("hanging", "hang_ups.hanging", 0.0).why(why));
+        }
     }
-    rows.push(count(
-        "left_upstream",
-        "leftover.upstream",
-        open,
-        match open {
-            0 => "a stream ends with its client's leaving, or by itself".to_owned(),
-            _ => "the streams that go on though their clients are gone".to_owned(),
-        },
-    ));
+    let left = number("left_upstream", "leftover.upstream", open as f64);
+    rows.push(left.why(match open {
+        0 => "a stream ends with its client's leaving, or by itself",
+        _ => "the streams that go on though their clients are gone",
+    }));
     // Requests that have a permit and wait for a thread keep theirs as well, when they are given up.
     if capacity == limit {
-        rows.push(count(
-            "left_permits",
-            "leftover.permits",
-            held,
-            format!("one for each request that keeps it, P = {limit} at most"),
-        ));
+        let left = number("left_permits", "leftover.permits", held as f64);
+        rows.push(left.why(format!(
+            "one for each request that keeps it, P = {limit} at most"
+        )));
     }
     if threads.is_some() {
-        rows.push(count(
-            "left_threads",
-            "leftover.threads",
-            held,
-            "one for each reader that nobody can stop".to_owned(),
-        ));
+        let left = number("left_threads", "leftover.threads", held as f64);
+        rows.push(left.why("one for each reader that nobody can stop"));
     }
-    rows.extend(release(cell, load, model));
+    rows.extend(release(cell, load, holds));
     let pool_is_full = threads.is_some_and(|threads| held >= u64::from(threads));
     rows.extend(health(pool_is_full));
     rows
@@ -133,17 +154,17 @@ fn first_formula(first: u64, capacity: u32, limit: u32, threads: Option<u32>) ->
     }
 }
 
-/// What one request that leaves at `stage` keeps; `None` for a model of something else.
-fn kept(load: &HangUps, model: Model, stage: HangUpStage) -> Option<Kept> {
+/// What one request that leaves at `stage` keeps.
+fn kept(load: &HangUpSpec, holds: Holds, stage: HangUpStage) -> Kept {
     // What is over by itself is kept by nobody who reads to the end.
     let is_over = match stage {
         HangUpStage::Complete => true,
         HangUpStage::AfterLastContent => !load.silent,
         _ => load.fault.is_some(),
     };
-    Some(match model {
-        Model::DetachedPump | Model::BlockingZombie => Kept::both(!is_over),
-        Model::NoOpClose => {
+    match holds {
+        Holds::DetachedPump | Holds::BlockingZombie => Kept::both(!is_over),
+        Holds::NoOpClose => {
             // Before the head there is no body whose close could do nothing.
             let has_body = stage != HangUpStage::BeforeHeaders;
             Kept {
@@ -151,45 +172,33 @@ fn kept(load: &HangUps, model: Model, stage: HangUpStage) -> Option<Kept> {
                 upstream: has_body && !is_over,
             }
         }
-        Model::MissedDisconnect => Kept::both(load.silent),
-        Model::NoTimeout => Kept::both(load.leave == Leave::Vanish),
-        Model::Releasing => Kept::default(),
-        _ => return None,
-    })
+        Holds::MissedDisconnect => Kept::both(load.silent),
+        Holds::NoTimeout => Kept::both(load.leave == Leave::Vanish),
+        Holds::Releasing => Kept::default(),
+    }
 }
 
 /// From a hang-up to the release of the upstream, where it is released.
-fn release(cell: &Cell, load: &HangUps, model: Model) -> Option<Forecast> {
-    if load
-        .stages
-        .iter()
-        .all(|&stage| stage == HangUpStage::Complete)
-    {
+fn release(cell: &Cell, load: &HangUpSpec, holds: Holds) -> Option<Forecast> {
+    let mut stages = load.stages.iter();
+    if stages.all(|&stage| stage == HangUpStage::Complete) {
         return None;
     }
     let interval = us(load.interval) as f64;
-    match (model, load.leave) {
-        (Model::Releasing, Leave::Vanish) => {
-            let idle = idle_timeout(cell);
-            let formula = "the idle timeout: nothing else tells that the client is gone";
-            Some(time(
-                "release_p50",
-                "hang_ups.release_p50",
-                us(idle) as f64,
-                formula.to_owned(),
+    match (holds, load.leave) {
+        (Holds::Releasing, Leave::Vanish) => {
+            let idle = us(idle_timeout(cell)) as f64;
+            let release = micros("release_p50", "hang_ups.release_p50", idle);
+            Some(release.why("the idle timeout: nothing else tells that the client is gone"))
+        }
+        (Holds::Releasing | Holds::NoTimeout, Leave::Fin | Leave::Rst) => {
+            let release = micros("release_p99", "hang_ups.release_p99", AT_ONCE_US);
+            Some(release.at_most().why(
+                "the end of the connection drops the body, and that drops the upstream's: \
+                 nothing waits",
             ))
         }
-        (Model::Releasing | Model::NoTimeout, Leave::Fin | Leave::Rst) => Some(bounded(
-            Bound::AtMost,
-            time(
-                "release_p99",
-                "hang_ups.release_p99",
-                AT_ONCE_US,
-                "the end of the connection drops the body, and that drops the upstream's: nothing waits"
-                    .to_owned(),
-            ),
-        )),
-        (Model::MissedDisconnect, leave) if !load.silent => {
+        (Holds::MissedDisconnect, leave) if !load.silent => {
             let (writes, why) = match leave {
                 Leave::Rst => (1.0, "the next write fails"),
                 _ => (
@@ -197,22 +206,18 @@ fn release(cell: &Cell, load: &HangUps, model: Model) -> Option<Forecast> {
                     "the next write is answered with a reset, and the one after it fails",
                 ),
             };
+            let written = writes * interval;
             Some(match load.stages[..] {
-                [HangUpStage::MidStream] => time(
-                    "release_p50",
-                    "hang_ups.release_p50",
-                    writes * interval,
-                    format!("{writes} · interval: {why}"),
-                ),
-                _ => bounded(
-                    Bound::AtMost,
-                    time(
-                        "release_max",
-                        "hang_ups.release_max",
-                        us(load.pause + load.ttft) as f64 + writes * interval,
-                        format!("the pause of the upstream + its TTFT + {writes} · interval: {why}"),
-                    ),
-                ),
+                [HangUpStage::MidStream] => micros("release_p50", "hang_ups.release_p50", written)
+                    .why(format!("{writes} · interval: {why}")),
+                _ => {
+                    let begun = us(load.pause + load.ttft) as f64;
+                    micros("release_max", "hang_ups.release_max", begun + written)
+                        .at_most()
+                        .why(format!(
+                            "the pause of the upstream + its TTFT + {writes} · interval: {why}"
+                        ))
+                }
             })
         }
         _ => None,
@@ -220,50 +225,21 @@ fn release(cell: &Cell, load: &HangUps, model: Model) -> Option<Forecast> {
 }
 
 fn health(pool_is_full: bool) -> Vec<Forecast> {
-    let unanswered =
-        |name: &str, metric: &str, why: &str| row(name, metric, Unit::Percent, 0.0, why.to_owned());
-    let mut rows = vec![unanswered(
-        "health_async_unanswered",
-        "health_async.unanswered",
-        "the event loop is free",
-    )];
+    let mut rows = vec![unanswered("health_async", 0.0).why("the event loop is free")];
     if !pool_is_full {
-        rows.push(unanswered(
-            "health_sync_unanswered",
-            "health_sync.unanswered",
-            "a thread is free: what is held is not held here",
-        ));
-        rows.push(bounded(
-            Bound::AtMost,
-            time(
-                "health_sync_p99",
-                "health_sync.p99",
-                flat::FLOOR_US as f64,
-                "so a sync check stays flat".to_owned(),
-            ),
-        ));
+        rows.extend([
+            unanswered("health_sync", 0.0).why("a thread is free: what is held is not held here"),
+            stays_flat("health_sync").why("so a sync check stays flat"),
+        ]);
     }
     rows
 }
 
 /// As the cell's own flags have it.
 fn idle_timeout(cell: &Cell) -> Duration {
-    let flags = &cell.server.args;
-    let value = flags
-        .iter()
-        .position(|flag| flag == "--idle-timeout")
-        .and_then(|at| flags.get(at + 1));
-    value
-        .and_then(|text| humantime::parse_duration(text).ok())
-        .unwrap_or(IDLE_TIMEOUT)
-}
-
-fn count(name: &str, metric: &str, predicted: u64, formula: String) -> Forecast {
-    row(name, metric, Unit::Count, predicted as f64, formula)
-}
-
-fn time(name: &str, metric: &str, predicted_us: f64, formula: String) -> Forecast {
-    row(name, metric, Unit::Us, predicted_us, formula)
+    let given = cell.server.flag("--idle-timeout");
+    let time = given.and_then(|text| humantime::parse_duration(text).ok());
+    time.unwrap_or(IDLE_TIMEOUT)
 }
 
 #[cfg(test)]
@@ -281,7 +257,7 @@ mod tests {
         cell
     }
 
-    fn load(more: &str) -> HangUps {
+    fn load(more: &str) -> HangUpSpec {
         let text = format!(
             "path = \"/\"\ncount = 100\nttft = \"10ms\"\ninterval = \"50ms\"\nlength = \"10m\"\n\
              patience = \"1s\"\nafter_hanging = 3\n{more}"
@@ -301,7 +277,7 @@ mod tests {
     #[test]
     fn a_permit_that_never_comes_back_makes_request_p_plus_1_the_first_to_hang() {
         for limit in [2, 50] {
-            for model in [Model::DetachedPump, Model::NoOpClose, Model::BlockingZombie] {
+            for model in [Holds::DetachedPump, Holds::NoOpClose, Holds::BlockingZombie] {
                 let rows = disconnect(&cell(limit, 64), &load(MID), model);
                 let first = predicted(&rows, "first_hanging");
                 assert_eq!(first, Some(f64::from(limit) + 1.0), "{model:?}");
@@ -315,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_missed_disconnect_leaks_only_while_the_upstream_is_silent() {
-        let missed = |more: &str| disconnect(&cell(2, 4), &load(more), Model::MissedDisconnect);
+        let missed = |more: &str| disconnect(&cell(2, 4), &load(more), Holds::MissedDisconnect);
         assert_eq!(predicted(&missed(SILENT), "first_hanging"), Some(3.0));
         let streaming = missed(MID);
         assert_eq!(predicted(&streaming, "hanging"), Some(0.0));
@@ -327,11 +303,11 @@ mod tests {
 
     #[test]
     fn only_a_no_op_close_leaks_after_a_whole_stream_and_only_its_permit() {
-        let rows = disconnect(&cell(2, 4), &load(WHOLE), Model::NoOpClose);
+        let rows = disconnect(&cell(2, 4), &load(WHOLE), Holds::NoOpClose);
         assert_eq!(predicted(&rows, "first_hanging"), Some(3.0));
         assert_eq!(predicted(&rows, "left_upstream"), Some(0.0));
         assert_eq!(predicted(&rows, "left_permits"), Some(2.0));
-        for model in [Model::DetachedPump, Model::BlockingZombie, Model::Releasing] {
+        for model in [Holds::DetachedPump, Holds::BlockingZombie, Holds::Releasing] {
             let rows = disconnect(&cell(2, 4), &load(WHOLE), model);
             assert_eq!(predicted(&rows, "hanging"), Some(0.0), "{model:?}");
             assert_eq!(predicted(&rows, "left_permits"), Some(0.0), "{model:?}");
@@ -341,20 +317,20 @@ mod tests {
     #[test]
     fn requests_that_keep_nothing_come_before_the_first_that_hangs() {
         let mixed = load("stages = [\"before_headers\", \"mid_stream\"]");
-        let rows = disconnect(&cell(2, 4), &mixed, Model::NoOpClose);
+        let rows = disconnect(&cell(2, 4), &mixed, Holds::NoOpClose);
         assert_eq!(predicted(&rows, "first_hanging"), Some(5.0));
-        let rows = disconnect(&cell(2, 4), &mixed, Model::DetachedPump);
+        let rows = disconnect(&cell(2, 4), &mixed, Holds::DetachedPump);
         assert_eq!(predicted(&rows, "first_hanging"), Some(3.0));
     }
 
     #[test]
     fn zombies_stop_at_the_threads_if_there_are_fewer_of_them() {
-        let rows = disconnect(&cell(50, 4), &load(MID), Model::BlockingZombie);
+        let rows = disconnect(&cell(50, 4), &load(MID), Holds::BlockingZombie);
         assert_eq!(predicted(&rows, "first_hanging"), Some(5.0));
         assert_eq!(predicted(&rows, "left_threads"), Some(4.0));
         assert_eq!(predicted(&rows, "left_permits"), None);
         assert_eq!(predicted(&rows, "health_sync_unanswered"), None);
-        let rows = disconnect(&cell(2, 4), &load(MID), Model::BlockingZombie);
+        let rows = disconnect(&cell(2, 4), &load(MID), Holds::BlockingZombie);
         assert_eq!(predicted(&rows, "left_threads"), Some(2.0));
         assert_eq!(predicted(&rows, "health_sync_unanswered"), Some(0.0));
     }
@@ -364,12 +340,12 @@ mod tests {
         let vanish = load(&format!("{SILENT}\nleave = \"vanish\""));
         let mut cell = cell(2, 4);
         cell.server.args = ["--idle-timeout", "1s"].map(str::to_owned).to_vec();
-        let rows = disconnect(&cell, &vanish, Model::Releasing);
+        let rows = disconnect(&cell, &vanish, Holds::Releasing);
         assert_eq!(predicted(&rows, "release_p50"), Some(1e6));
         assert_eq!(predicted(&rows, "hanging"), Some(0.0));
-        let rows = disconnect(&cell, &vanish, Model::NoTimeout);
+        let rows = disconnect(&cell, &vanish, Holds::NoTimeout);
         assert_eq!(predicted(&rows, "first_hanging"), Some(3.0));
-        let rows = disconnect(&cell, &load(SILENT), Model::NoTimeout);
+        let rows = disconnect(&cell, &load(SILENT), Holds::NoTimeout);
         assert_eq!(predicted(&rows, "hanging"), Some(0.0));
     }
 
@@ -378,7 +354,7 @@ mod tests {
         let rows = disconnect(
             &cell(2, 4),
             &load(&format!("{MID}\nconcurrency = 5")),
-            Model::DetachedPump,
+            Holds::DetachedPump,
         );
         assert_eq!(predicted(&rows, "first_hanging"), None);
         assert_eq!(predicted(&rows, "left_upstream"), Some(2.0));

@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::load::table::{Parameters, Table};
 use crate::scenario::Method;
 use crate::scenario::duration::time;
-use crate::scenario::ranges::{HOUR, Range, range};
+use crate::scenario::ranges::{HOUR, Range, Ranges, ms};
 use crate::units::us;
 
 /// A stream or a phase of one that shall last longer than any cell.
@@ -17,7 +18,7 @@ const FOREVER: &str = "1h";
 /// asked for by `x-mock-…` headers that the server passes on.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct HangUps {
+pub struct HangUpSpec {
     /// How it is asked.
     #[serde(default)]
     pub method: Method,
@@ -150,7 +151,7 @@ fn settle() -> Duration {
     Duration::from_secs(5)
 }
 
-impl HangUps {
+impl HangUpSpec {
     /// The stage of request `number`, from 1. A load that was validated has one.
     #[must_use]
     pub fn stage(&self, number: u64) -> HangUpStage {
@@ -201,10 +202,14 @@ impl HangUps {
         // In range: validated to be at most a million.
         (self.length.as_secs_f64() / self.interval.as_secs_f64()).ceil() as u64
     }
+}
 
-    /// Most connections that it can have open at once.
-    #[must_use]
-    pub fn at_once(&self) -> u64 {
+impl Table for HangUpSpec {
+    fn within(&self) -> Duration {
+        self.within
+    }
+
+    fn at_once(&self) -> u64 {
         let open = match self.leave {
             Leave::Vanish => self.count,
             Leave::Fin | Leave::Rst => self.concurrency,
@@ -212,93 +217,67 @@ impl HangUps {
         u64::from(open.max(self.warm_up))
     }
 
-    /// Loads are bounded in count and in time, whatever a file says.
-    pub(crate) fn ranges(&self) -> Vec<Range> {
-        let key = |key: &str| format!("load.hang_ups.{key}");
+    fn name(&self, parameters: &mut Parameters) {
+        parameters.count("hang_ups", self.count);
+        parameters.count("at_once", self.concurrency);
+        parameters.time("patience_us", self.patience);
+        parameters.time("interval_us", self.interval);
+    }
+
+    fn without_steps(&self) -> Option<&'static str> {
+        Some("no steps beside [load.hang_ups], whose row is one")
+    }
+
+    fn ranges(&self) -> Vec<Range> {
         let has = |stage| self.stages.contains(&stage);
-        let least = Duration::from_millis(1);
-        vec![
-            range(
-                key("path"),
-                self.path.starts_with('/'),
-                "a path that starts with /",
-            ),
-            range(
-                key("body_bytes"),
-                self.body_bytes
-                    .is_none_or(|bytes| (1..=16 << 20).contains(&bytes)),
-                "1 to 16777216",
-            ),
-            range(
-                key("count"),
-                (1..=100_000).contains(&self.count),
-                "1 to 100000",
-            ),
-            range(
-                key("concurrency"),
-                (1..=1_000).contains(&self.concurrency),
-                "1 to 1000",
-            ),
-            range(
-                key("stages"),
+        let needs_a_fault = has(HangUpStage::BeforeHeaders) || has(HangUpStage::AfterLastContent);
+        let further = self.length.as_secs_f64() / self.interval.as_secs_f64();
+        Ranges::of("load.hang_ups")
+            .path("path", &self.path)
+            .within("body_bytes", self.body_bytes, 1..=16 << 20)
+            .within("count", self.count, 1..=100_000)
+            .within("concurrency", self.concurrency, 1..=1_000)
+            .must(
+                "stages",
                 (1..=self.count as usize).contains(&self.stages.len()),
                 "at least one, and no more than there are requests",
-            ),
-            range(
-                key("silent"),
+            )
+            .must(
+                "silent",
                 !(self.silent && has(HangUpStage::Complete)),
                 "false where a client stays to the end, which a silent upstream never comes to",
-            ),
-            range(
-                key("leave"),
+            )
+            .must(
+                "leave",
                 self.leave != Leave::Vanish || (self.silent && !has(HangUpStage::Complete)),
                 "vanish only from a silent upstream: nobody reads what one that streams still sends",
-            ),
-            range(
-                key("fault"),
-                self.fault.as_ref().is_none_or(|fault| {
-                    let is_own =
-                        has(HangUpStage::BeforeHeaders) || has(HangUpStage::AfterLastContent);
-                    !(self.silent || is_own || fault.contains("stall@"))
-                }),
+            )
+            .must(
+                "fault",
+                self.fault
+                    .as_ref()
+                    .is_none_or(|fault| !(self.silent || needs_a_fault || fault.contains("stall@"))),
                 "no stall, which `silent` is for, and none where the upstream is silent or a client leaves \
                  before_headers or after_last_content: these are reached by a fault of their own",
-            ),
-            range(
-                key("ttft"),
-                self.ttft <= HOUR && self.pause >= least && self.pause <= HOUR,
+            )
+            .must(
+                "ttft",
+                self.ttft <= HOUR && (ms(1)..=HOUR).contains(&self.pause),
                 "at most 1h, as is `pause`, which is at least 1ms",
-            ),
-            range(
-                key("interval"),
-                (least..=HOUR).contains(&self.interval),
-                "1ms to 1h",
-            ),
-            range(
-                key("tokens"),
-                (1..=1_000).contains(&self.tokens),
-                "1 to 1000",
-            ),
-            range(
-                key("length"),
-                self.length <= 24 * HOUR
-                    && self.length.as_secs_f64() / self.interval.as_secs_f64() <= 9e5,
+            )
+            .within("interval", self.interval, ms(1)..=HOUR)
+            .within("tokens", self.tokens, 1..=1_000)
+            .must(
+                "length",
+                self.length <= 24 * HOUR && further <= 9e5,
                 "at most 24h and 900000 chunks",
-            ),
-            range(key("bytes"), self.bytes <= 1 << 20, "at most 1048576"),
-            range(
-                key("patience"),
-                (10 * least..=Duration::from_secs(120)).contains(&self.patience),
-                "10ms to 2m",
-            ),
-            range(key("warm_up"), self.warm_up <= 1_000, "at most 1000"),
-            range(key("within"), self.within <= HOUR, "at most 1h"),
-            range(
-                key("settle"),
-                self.settle <= Duration::from_secs(120),
-                "at most 2m",
-            ),
-        ]
+            )
+            .at_most("bytes", self.bytes, 1 << 20)
+            .within("patience", self.patience, ms(10)..=ms(120_000))
+            .at_most("warm_up", self.warm_up, 1_000)
+            .at_most("within", self.within, HOUR)
+            .at_most("settle", self.settle, ms(120_000))
+            .into_vec()
     }
 }
 
@@ -306,7 +285,7 @@ impl HangUps {
 mod tests {
     use super::*;
 
-    pub(crate) fn spec(more: &str) -> HangUps {
+    pub(crate) fn spec(more: &str) -> HangUpSpec {
         let text = format!(
             "path = \"/\"\ncount = 10\nttft = \"10ms\"\ninterval = \"100ms\"\nlength = \"10s\"\n\
              patience = \"1s\"\n{more}"
@@ -314,7 +293,7 @@ mod tests {
         toml::from_str(&text).expect("a load")
     }
 
-    fn header(spec: &HangUps, stage: HangUpStage, name: &str) -> Option<String> {
+    fn header(spec: &HangUpSpec, stage: HangUpStage, name: &str) -> Option<String> {
         let headers = spec.headers(stage);
         headers
             .into_iter()

@@ -1,9 +1,8 @@
 use std::time::Duration;
 
-use crate::load::kubelet::rules::ProbeKind;
-use crate::load::requests::Window;
-use crate::record::Outcome;
-use crate::summary::{EndCause, Kill, Kubelet, ProbeCount, Readiness};
+use super::rules::ProbeKind;
+use super::{EndCause, Kill, KubeletFigures, ProbeCount, Readiness};
+use crate::record::{Columns, Outcome, Window};
 use crate::units::us;
 
 /// Something that the kubelet did or saw. Instants are microseconds on the cell's clock.
@@ -137,9 +136,23 @@ impl KubeletRecorder {
         restarted.count() as u64
     }
 
+    /// What a person sees of it while it is under way.
+    pub(crate) fn now(&self) -> String {
+        format!("{} restarts", self.restarts())
+    }
+
+    /// The columns of the timeline; empty if there is no kubelet.
+    pub(crate) fn columns(this: Option<&Self>, columns: &mut Columns) {
+        columns.add("restarts", this.map(Self::restarts));
+        columns.add(
+            "is_ready",
+            this.map(|kubelet| u64::from(kubelet.is_ready())),
+        );
+    }
+
     /// The figures; `window` is ramp and hold.
     #[must_use]
-    pub fn figures(&self, window: Window) -> Kubelet {
+    pub fn figures(&self, window: Window) -> KubeletFigures {
         let pending = self.kill_at_us.map(|at_us| (at_us, EndCause::Liveness));
         let ended = self.kills.iter().map(|kill| (kill.at_us, kill.cause));
         let by_liveness = ended
@@ -147,7 +160,7 @@ impl KubeletRecorder {
             .filter(|&(at_us, cause)| cause == EndCause::Liveness && at_us >= window.start_us);
         let under_load = by_liveness.clone().filter(|&(at, _)| at < window.end_us);
         let is_measured = window.end_us > window.start_us;
-        Kubelet {
+        KubeletFigures {
             restarts: self.restarts(),
             first_kill_us: by_liveness
                 .clone()
@@ -162,7 +175,7 @@ impl KubeletRecorder {
                 transitions: self
                     .ready
                     .iter()
-                    .filter(|&&(at, _)| (window.start_us..window.end_us).contains(&at))
+                    .filter(|&&(at, _)| window.contains(at))
                     .count() as u64,
                 unready_us: self.unready_us(window),
             },

@@ -2,13 +2,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::scenario::ranges::{Range, range};
+use crate::load::table::{Parameters, Table};
+use crate::scenario::ranges::{Range, Ranges};
 
 /// What looks after the server: probes it, and kills and restarts its process, as a node's kubelet
 /// does with a container. Fields, defaults and units are Kubernetes' own; `time_scale` is the lab's.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Kubelet {
+pub struct KubeletSpec {
     /// Restarts the container when it fails.
     pub liveness_probe: Option<KubeletProbe>,
     /// Says whether the pod may get traffic. Here it is counted and reported: with one pod there is no
@@ -83,7 +84,7 @@ fn thrice() -> u32 {
     3
 }
 
-impl Kubelet {
+impl KubeletSpec {
     /// The rules of the liveness probe, if there is one.
     #[must_use]
     pub fn liveness(&self) -> Option<ProbeRules> {
@@ -127,79 +128,63 @@ impl Kubelet {
     fn scaled(&self, seconds: u32) -> Duration {
         Duration::from_secs(u64::from(seconds)).mul_f64(self.time_scale)
     }
+}
+
+impl Table for KubeletSpec {
+    fn at_once(&self) -> u64 {
+        0
+    }
+
+    fn name(&self, parameters: &mut Parameters) {
+        if let Some(liveness) = self.liveness() {
+            parameters.time("liveness_period_us", liveness.period);
+            parameters.time("liveness_timeout_us", liveness.timeout);
+            parameters.count("liveness_failures", liveness.failure_threshold);
+            parameters.time("grace_us", self.grace());
+        }
+    }
 
     /// As the kubelet's own validation has it, and bounded.
-    pub(crate) fn ranges(&self) -> Vec<Range> {
-        let mut ranges = vec![
-            range(
-                "kubelet.time_scale",
-                (0.01..=1.0).contains(&self.time_scale),
-                "0.01 to 1",
-            ),
-            range(
-                "kubelet.terminationGracePeriodSeconds",
-                self.termination_grace_period_seconds <= 3600,
-                "at most 3600",
-            ),
-            range(
-                "kubelet",
-                self.liveness_probe.is_some() || self.readiness_probe.is_some(),
+    fn ranges(&self) -> Vec<Range> {
+        let liveness = self.liveness_probe.as_ref();
+        let own = Ranges::of("kubelet")
+            .within("time_scale", self.time_scale, 0.01..=1.0)
+            .at_most(
+                "terminationGracePeriodSeconds",
+                self.termination_grace_period_seconds,
+                3600,
+            )
+            .must(
+                "",
+                liveness.is_some() || self.readiness_probe.is_some(),
                 "a [kubelet.livenessProbe] or a [kubelet.readinessProbe], or both",
-            ),
-        ];
-        if let Some(probe) = &self.liveness_probe {
-            ranges.push(range(
-                "kubelet.livenessProbe.successThreshold",
-                probe.success_threshold == 1,
+            )
+            .must(
+                "livenessProbe.successThreshold",
+                liveness.is_none_or(|probe| probe.success_threshold == 1),
                 "1, as of every liveness probe",
-            ));
-        }
-        for (name, probe) in [
-            ("livenessProbe", &self.liveness_probe),
-            ("readinessProbe", &self.readiness_probe),
-        ] {
-            ranges.extend(probe.iter().flat_map(|probe| probe.ranges(name)));
-        }
+            );
+        let of = |name: &str, probe: &Option<KubeletProbe>| {
+            let ranges = probe.as_ref().map(|probe| probe.ranges(name));
+            ranges.unwrap_or_default()
+        };
+        let mut ranges = own.into_vec();
+        ranges.extend(of("livenessProbe", &self.liveness_probe));
+        ranges.extend(of("readinessProbe", &self.readiness_probe));
         ranges
     }
 }
 
 impl KubeletProbe {
     fn ranges(&self, name: &str) -> Vec<Range> {
-        let key = |key: &str| format!("kubelet.{name}.{key}");
-        let counted = |value: u32, least: u32| (least..=3600).contains(&value);
-        vec![
-            range(
-                key("path"),
-                self.path.starts_with('/'),
-                "a path that starts with /",
-            ),
-            range(
-                key("periodSeconds"),
-                counted(self.period_seconds, 1),
-                "1 to 3600",
-            ),
-            range(
-                key("timeoutSeconds"),
-                counted(self.timeout_seconds, 1),
-                "1 to 3600",
-            ),
-            range(
-                key("failureThreshold"),
-                counted(self.failure_threshold, 1),
-                "1 to 3600",
-            ),
-            range(
-                key("successThreshold"),
-                counted(self.success_threshold, 1),
-                "1 to 3600",
-            ),
-            range(
-                key("initialDelaySeconds"),
-                counted(self.initial_delay_seconds, 0),
-                "0 to 3600",
-            ),
-        ]
+        Ranges::of(format!("kubelet.{name}"))
+            .path("path", &self.path)
+            .within("periodSeconds", self.period_seconds, 1..=3600)
+            .within("timeoutSeconds", self.timeout_seconds, 1..=3600)
+            .within("failureThreshold", self.failure_threshold, 1..=3600)
+            .within("successThreshold", self.success_threshold, 1..=3600)
+            .within("initialDelaySeconds", self.initial_delay_seconds, 0..=3600)
+            .into_vec()
     }
 }
 
@@ -207,7 +192,7 @@ impl KubeletProbe {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Kubelet {
+    fn read(text: &str) -> KubeletSpec {
         toml::from_str(text).expect("a kubelet")
     }
 
@@ -261,7 +246,7 @@ mod tests {
             "livenessProbe = { path = \"/\" }\ntimeScale = 0.1",
             "livenessProbe = {}",
         ] {
-            assert!(toml::from_str::<Kubelet>(text).is_err(), "{text}");
+            assert!(toml::from_str::<KubeletSpec>(text).is_err(), "{text}");
         }
     }
 

@@ -1,8 +1,11 @@
 //! Requests by classes, of an open or a closed loop.
 
-pub(crate) mod forecast;
+pub(super) mod doubts;
+mod figures;
+pub mod forecast;
 mod record;
 mod spec;
 
-pub use record::{ClassRecorder, RequestInterval, RequestRecord, Window};
-pub use spec::{Arrivals, BodyKind, Method, Requests, Think};
+pub use figures::{Little, Loop, RequestFigures};
+pub use record::{ClassRecorder, RequestEvent, RequestInterval, RequestRecord, RequestRecorder};
+pub use spec::{Arrivals, BodyKind, RequestSpec, Think};

@@ -1,13 +1,25 @@
 use std::collections::BTreeMap;
 
-use hdrhistogram::Histogram;
-
-use crate::record::Series;
-use crate::record::{Censored, distribution, histogram, record};
-use crate::record::{Outcome, Tick};
-use crate::scenario::{self, Arrivals};
-use crate::summary::{Little, Loop, Requests};
+use super::{Arrivals, Little, Loop, RequestFigures, RequestSpec};
+use crate::record::{Censored, Columns, Outcome, Series, Tick, Times, Window};
+use crate::summary::Lateness;
 use crate::units::us;
+
+/// Something that happens to a request of a load.
+#[derive(Clone, Copy, Debug)]
+pub enum RequestEvent {
+    /// It was sent.
+    Started {
+        /// Its class, by position.
+        class: usize,
+        /// When it was due, in microseconds on the cell's clock.
+        due_us: u64,
+        /// How much later it was sent, in microseconds.
+        late_us: u64,
+    },
+    /// It has its outcome.
+    Ended(RequestRecord),
+}
 
 /// What one request of a load leaves behind. Instants are microseconds on the cell's clock.
 #[derive(Clone, Copy, Debug)]
@@ -38,201 +50,299 @@ impl RequestRecord {
     }
 }
 
-/// Records one class of requests.
-#[derive(Clone, Debug)]
-pub struct ClassRecorder {
-    started: Vec<u64>,
-    ended: Vec<RequestRecord>,
-    dispatch: Histogram<u64>,
+/// Records the requests of a load, class by class.
+#[derive(Clone, Debug, Default)]
+pub struct RequestRecorder {
+    /// The classes, by position.
+    pub classes: Vec<ClassRecorder>,
 }
 
-impl Default for ClassRecorder {
-    fn default() -> Self {
+impl RequestRecorder {
+    /// Nothing yet, of these classes.
+    #[must_use]
+    pub fn new(specs: &BTreeMap<String, RequestSpec>) -> Self {
         Self {
-            started: Vec::new(),
-            ended: Vec::new(),
-            dispatch: histogram(),
+            classes: specs.values().map(ClassRecorder::new).collect(),
         }
+    }
+
+    /// Takes in what happened; `window` is that of the load that is under way.
+    pub fn add(&mut self, event: &RequestEvent, window: Window) {
+        let (RequestEvent::Started { class, .. }
+        | RequestEvent::Ended(RequestRecord { class, .. })) = *event;
+        if let Some(class) = self.classes.get_mut(class) {
+            class.add(event, window);
+        }
+    }
+
+    /// A recorder of what comes now: nothing has happened yet.
+    #[must_use]
+    pub fn go_on(&self) -> Self {
+        let anew = |class: &ClassRecorder| ClassRecorder {
+            timeout_us: class.timeout_us,
+            ..ClassRecorder::default()
+        };
+        Self {
+            classes: self.classes.iter().map(anew).collect(),
+        }
+    }
+
+    /// The figures by name of the class.
+    #[must_use]
+    pub fn figures(
+        &self,
+        specs: &BTreeMap<String, RequestSpec>,
+        window: Window,
+    ) -> BTreeMap<String, RequestFigures> {
+        let classes = specs.iter().zip(&self.classes);
+        classes
+            .map(|((name, spec), class)| (name.clone(), class.figures(spec, window)))
+            .collect()
+    }
+
+    /// How late they were sent, by name of the class.
+    pub(crate) fn lateness(
+        &self,
+        specs: &BTreeMap<String, RequestSpec>,
+    ) -> BTreeMap<String, Lateness> {
+        let classes = specs.keys().zip(&self.classes);
+        classes
+            .map(|(name, class)| (name.clone(), class.dispatch.lateness()))
+            .collect()
+    }
+
+    /// The classes of which requests have no outcome, each with how many.
+    pub(crate) fn undecided(&self, specs: &BTreeMap<String, RequestSpec>) -> Vec<String> {
+        let classes = specs.keys().zip(&self.classes);
+        classes
+            .filter(|(_, class)| class.in_flight() > 0)
+            .map(|(name, class)| format!("{name} ({} without an outcome)", class.in_flight()))
+            .collect()
+    }
+
+    /// What a person sees of it while it is under way.
+    pub(crate) fn now(&self) -> Vec<String> {
+        let now = |class: &ClassRecorder| {
+            let (answered, in_flight) = (class.answered, class.in_flight());
+            format!("{answered} answered, {in_flight} in flight")
+        };
+        self.classes.iter().map(now).collect()
     }
 }
 
-/// What became of the requests in one interval of the log, by class.
-#[derive(Clone, Debug)]
+/// What became of the requests in one interval of the log, by class: response times of all outcomes as
+/// they were, and of the successful ones.
+#[derive(Clone, Debug, Default)]
 pub struct RequestInterval {
-    classes: Vec<(Histogram<u64>, Histogram<u64>)>,
+    classes: Vec<(Times, Times)>,
 }
 
 impl RequestInterval {
     /// Nothing yet, of so many classes.
     #[must_use]
-    pub fn new(classes: usize) -> Self {
+    pub(crate) fn new(classes: usize) -> Self {
         Self {
-            classes: vec![(histogram(), histogram()); classes],
+            classes: vec![Default::default(); classes],
         }
     }
 
-    /// Takes in a request that has its outcome.
-    pub fn record(&mut self, request: &RequestRecord) {
+    pub(crate) fn add(&mut self, event: &RequestEvent) {
+        let RequestEvent::Ended(request) = event else {
+            return;
+        };
         let took = request.done_us.saturating_sub(request.due_us);
         if let Some((all, ok)) = self.classes.get_mut(request.class) {
-            record(all, took);
+            all.add(took);
             if request.outcome == Outcome::Ok {
-                record(ok, took);
+                ok.add(took);
             }
         }
     }
 
-    /// Response times of all outcomes as they were, and of the successful ones.
-    pub fn classes(&self) -> impl Iterator<Item = (&Histogram<u64>, &Histogram<u64>)> {
-        self.classes.iter().map(|(all, ok)| (all, ok))
+    /// The histograms by their tags in the interval log.
+    pub(crate) fn tagged<'a>(
+        &'a self,
+        specs: &'a BTreeMap<String, RequestSpec>,
+    ) -> impl Iterator<Item = (String, &'a Times)> {
+        let classes = specs.keys().zip(&self.classes);
+        classes.flat_map(|(name, (all, ok))| {
+            let tag = |what: &str| format!("load.requests.{name}.{what}");
+            [(tag("all"), all), (tag("ok"), ok)]
+        })
+    }
+
+    /// The columns of the timeline.
+    pub(crate) fn columns(
+        &self,
+        specs: &BTreeMap<String, RequestSpec>,
+        recorder: &RequestRecorder,
+        columns: &mut Columns,
+    ) {
+        let classes = self.classes.iter().zip(&recorder.classes);
+        for (name, ((all, ok), class)) in specs.keys().zip(classes) {
+            let seen = |value: u64| (!all.is_empty()).then_some(value);
+            columns.add(format!("{name}_in_flight"), class.in_flight());
+            columns.add(format!("{name}_ok"), ok.len());
+            columns.add(format!("{name}_failed"), all.len() - ok.len());
+            columns.add(format!("{name}_p50_us"), seen(all.value_at_quantile(0.5)));
+            columns.add(format!("{name}_max_us"), seen(all.max()));
+        }
     }
 }
 
-/// The parts of a cell's time that a class is judged by, in microseconds on its clock.
-#[derive(Clone, Copy, Debug)]
-pub struct Window {
-    /// Start of the load.
-    pub start_us: u64,
-    /// Start of the hold, when the whole load is there.
-    pub hold_us: u64,
-    /// End of the hold.
-    pub end_us: u64,
+/// Records one class of requests: sums and histograms only, so that an hour needs no more memory than a
+/// minute.
+#[derive(Clone, Debug, Default)]
+pub struct ClassRecorder {
+    timeout_us: u64,
+    started: u64,
+    ended: u64,
+    answered: u64,
+    dispatch: Times,
+    in_window: InWindow,
+    in_hold: InHold,
+}
+
+/// The requests that were due in the window, but for the last two, which were answered in it.
+#[derive(Clone, Debug, Default)]
+struct InWindow {
+    due: u64,
+    series: Series,
+    /// Response times of those that ended before the load did.
+    decided: Times,
+    statuses: BTreeMap<String, u64>,
+    completed: u64,
+    completed_by_second: Vec<u64>,
+}
+
+/// What Little's law speaks of. Times are microseconds, summed.
+#[derive(Clone, Debug, Default)]
+struct InHold {
+    /// Requests that ended in it before the load did.
+    ended: u64,
+    /// Those of them that were answered with success.
+    completed: u64,
+    response_us: u64,
+    /// Time in which requests were in flight in it.
+    waiting_us: u64,
 }
 
 impl ClassRecorder {
-    /// A request that was due at `due_us` was sent `late_us` after that.
-    pub fn started(&mut self, due_us: u64, late_us: u64) {
-        self.started.push(due_us);
-        record(&mut self.dispatch, late_us);
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(spec: &RequestSpec) -> Self {
+        Self {
+            timeout_us: us(spec.timeout),
+            ..Self::default()
+        }
     }
 
-    /// A request has its outcome.
-    pub fn ended(&mut self, request: RequestRecord) {
-        self.ended.push(request);
+    /// Takes in what happened; `window` is that of the load that is under way.
+    pub fn add(&mut self, event: &RequestEvent, window: Window) {
+        match *event {
+            RequestEvent::Started {
+                due_us, late_us, ..
+            } => {
+                self.started += 1;
+                self.in_window.due += u64::from(window.contains(due_us));
+                self.dispatch.add(late_us);
+            }
+            RequestEvent::Ended(request) => self.ended(&request, window),
+        }
+    }
+
+    fn ended(&mut self, request: &RequestRecord, window: Window) {
+        let is_ok = request.outcome == Outcome::Ok;
+        let is_decided = request.outcome != Outcome::Unanswered;
+        self.ended += 1;
+        self.answered += u64::from(is_ok);
+        let part = &mut self.in_window;
+        if window.contains(request.due_us) {
+            let tick = request.tick();
+            part.series.record(&tick, self.timeout_us);
+            if is_decided {
+                part.decided.add(tick.response_us(self.timeout_us));
+            }
+            if let Some(status) = request.status {
+                *part.statuses.entry(status.to_string()).or_default() += 1;
+            }
+        }
+        if is_ok && window.contains(request.done_us) {
+            part.completed += 1;
+            let second = ((request.done_us - window.start_us) / 1_000_000) as usize;
+            if part.completed_by_second.len() <= second {
+                part.completed_by_second.resize(second + 1, 0);
+            }
+            part.completed_by_second[second] += 1;
+        }
+        let hold = &mut self.in_hold;
+        if window.is_hold(request.done_us) {
+            hold.ended += u64::from(is_decided);
+            if is_ok {
+                hold.completed += 1;
+                hold.response_us += request.done_us.saturating_sub(request.due_us);
+            }
+        }
+        let (from, until) = (
+            request.due_us.max(window.hold_us),
+            request.done_us.min(window.end_us),
+        );
+        hold.waiting_us += until.saturating_sub(from);
     }
 
     /// Requests in flight now.
     #[must_use]
-    pub fn in_flight(&self) -> usize {
-        self.started.len().saturating_sub(self.ended.len())
-    }
-
-    /// Requests answered with success so far.
-    #[must_use]
-    pub fn answered(&self) -> usize {
-        self.ended
-            .iter()
-            .filter(|request| request.outcome == Outcome::Ok)
-            .count()
-    }
-
-    /// How late requests were sent.
-    #[must_use]
-    pub fn dispatch(&self) -> &Histogram<u64> {
-        &self.dispatch
-    }
-
-    /// How many requests were due in the window and have no outcome.
-    #[must_use]
-    pub fn undecided(&self, window: Window) -> u64 {
-        let is_in = |due: u64| (window.start_us..window.end_us).contains(&due);
-        let due = self.started.iter().filter(|&&due| is_in(due)).count();
-        let decided = self.ended.iter().filter(|one| is_in(one.due_us)).count();
-        (due - decided.min(due)) as u64
+    pub fn in_flight(&self) -> u64 {
+        self.started.saturating_sub(self.ended)
     }
 
     /// The figures of the requests that were due in the window.
     #[must_use]
-    pub fn figures(&self, spec: &scenario::Requests, window: Window) -> Requests {
-        let timeout_us = us(spec.timeout);
-        let is_in = |due: u64| (window.start_us..window.end_us).contains(&due);
-        let mut series = Series::default();
-        let mut answered = histogram();
-        let mut statuses: BTreeMap<String, u64> = BTreeMap::new();
-        for request in self.ended.iter().filter(|one| is_in(one.due_us)) {
-            let tick = request.tick();
-            series.record(&tick, timeout_us);
-            if request.outcome != Outcome::Unanswered {
-                record(&mut answered, tick.response_us(timeout_us));
-            }
-            if let Some(status) = request.status {
-                *statuses.entry(status.to_string()).or_default() += 1;
-            }
-        }
-        let due = self.started.iter().filter(|&&due| is_in(due)).count() as u64;
-        let ok = series.count(Outcome::Ok);
-        let mut outcomes = series.figures(due, timeout_us);
-        let censored = Censored::Between {
-            exact: ok,
-            upper: &answered,
-        };
-        outcomes.response_us = distribution(&series.response, censored);
-        let by_second = self.by_second(window);
-        let seconds = (window.end_us.saturating_sub(window.start_us)) as f64 / 1e6;
-        let completed = self.completed(window.start_us, window.end_us).count() as u64;
+    pub fn figures(&self, spec: &RequestSpec, window: Window) -> RequestFigures {
+        let part = &self.in_window;
+        let mut outcomes = part.series.figures(part.due, self.timeout_us);
+        outcomes.response_us = part.series.response.censored(Censored::Between {
+            exact: part.series.count(Outcome::Ok),
+            upper: &part.decided,
+        });
         let (users, per_second) = match spec.arrivals() {
             Arrivals::Users(users) => (Some(u64::from(users)), None),
             Arrivals::Rate(rate) => (None, Some(rate)),
         };
+        let mut completed_by_second = part.completed_by_second.clone();
+        completed_by_second.resize(window.seconds() as usize, 0);
         let path = spec.path.split('?').next().unwrap_or_default();
-        Requests {
+        let think_us = us(spec.think.mean());
+        RequestFigures {
             outcomes,
-            unanswered: series.count(Outcome::Unanswered),
+            unanswered: part.series.count(Outcome::Unanswered),
             path: path.to_owned(),
-            arrivals: if users.is_some() {
-                Loop::Closed
-            } else {
-                Loop::Open
-            },
+            arrivals: users.map_or(Loop::Open, |_| Loop::Closed),
             users,
             offered_per_second: per_second,
-            think_us: us(spec.think.mean()),
-            statuses,
-            completed,
-            throughput_per_second: (seconds > 0.0).then(|| completed as f64 / seconds),
-            completed_by_second: by_second,
-            little: users.and_then(|users| self.little(users, us(spec.think.mean()), window)),
+            think_us,
+            statuses: part.statuses.clone(),
+            completed: part.completed,
+            throughput_per_second: (window.seconds() > 0.0)
+                .then(|| part.completed as f64 / window.seconds()),
+            completed_by_second,
+            little: users.and_then(|users| self.in_hold.little(users, think_us, window)),
         }
     }
+}
 
-    /// Requests answered with success between two instants.
-    fn completed(&self, start_us: u64, end_us: u64) -> impl Iterator<Item = &RequestRecord> {
-        self.ended.iter().filter(move |one| {
-            one.outcome == Outcome::Ok && (start_us..end_us).contains(&one.done_us)
-        })
-    }
-
-    fn by_second(&self, window: Window) -> Vec<u64> {
-        let length = window.end_us.saturating_sub(window.start_us);
-        let mut seconds = vec![0; (length / 1_000_000) as usize];
-        for request in self.completed(window.start_us, window.end_us) {
-            let second = ((request.done_us - window.start_us) / 1_000_000) as usize;
-            if let Some(count) = seconds.get_mut(second) {
-                *count += 1;
-            }
-        }
-        seconds
-    }
-
+impl InHold {
     /// Little's law over the hold, when all users are there: X·(R + Z) should be N.
     fn little(&self, users: u64, think_us: u64, window: Window) -> Option<Little> {
-        let seconds = window.end_us.checked_sub(window.hold_us)? as f64 / 1e6;
-        let responses: Vec<_> = self
-            .completed(window.hold_us, window.end_us)
-            .map(|one| one.done_us.saturating_sub(one.due_us))
-            .collect();
-        if responses.is_empty() || seconds <= 0.0 {
+        let seconds = window.hold_seconds();
+        if self.completed == 0 || seconds <= 0.0 {
             return None;
         }
-        let throughput = responses.len() as f64 / seconds;
-        let response_us = responses.iter().sum::<u64>() as f64 / responses.len() as f64;
+        let throughput = self.completed as f64 / seconds;
+        let response_us = self.response_us as f64 / self.completed as f64;
         let product = throughput * (response_us + think_us as f64) / 1e6;
-        let waiting = self.waiting(window) / seconds;
-        let ended = self.ended.iter().filter(|one| {
-            one.outcome != Outcome::Unanswered
-                && (window.hold_us..window.end_us).contains(&one.done_us)
-        });
-        let thinking = ended.count() as f64 / seconds * think_us as f64 / 1e6;
+        let waiting = self.waiting_us as f64 / 1e6 / seconds;
+        let thinking = self.ended as f64 / seconds * think_us as f64 / 1e6;
         Some(Little {
             throughput_per_second: throughput,
             response_us: response_us.round() as u64,
@@ -245,22 +355,13 @@ impl ClassRecorder {
             whole_error_percent: 100.0 * (waiting + thinking - users as f64) / users as f64,
         })
     }
-
-    /// Time that requests were in flight in the hold, in seconds, summed over all of them.
-    fn waiting(&self, window: Window) -> f64 {
-        let in_hold = |one: &RequestRecord| {
-            let end = one.done_us.min(window.end_us);
-            end.saturating_sub(one.due_us.max(window.hold_us))
-        };
-        self.ended.iter().map(in_hold).sum::<u64>() as f64 / 1e6
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn spec() -> scenario::Requests {
+    fn spec() -> RequestSpec {
         toml::from_str("path = \"/\"\nusers = 10\ntimeout = \"60s\"").expect("a class")
     }
 
@@ -271,8 +372,12 @@ mod tests {
     };
 
     fn one(recorder: &mut ClassRecorder, due_us: u64, took_us: u64, outcome: Outcome) {
-        recorder.started(due_us, 0);
-        recorder.ended(RequestRecord {
+        let started = RequestEvent::Started {
+            class: 0,
+            due_us,
+            late_us: 0,
+        };
+        let ended = RequestEvent::Ended(RequestRecord {
             class: 0,
             due_us,
             sent_us: due_us,
@@ -280,11 +385,13 @@ mod tests {
             outcome,
             status: None,
         });
+        recorder.add(&started, WINDOW);
+        recorder.add(&ended, WINDOW);
     }
 
     #[test]
     fn a_few_requests_in_flight_at_the_end_do_not_censor_the_median() {
-        let mut class = ClassRecorder::default();
+        let mut class = ClassRecorder::new(&spec());
         for n in 0..1_000 {
             one(&mut class, n * 9_000, 200_000, Outcome::Ok);
         }
@@ -301,7 +408,7 @@ mod tests {
     #[test]
     fn a_user_who_never_got_an_answer_is_no_fast_one() {
         // 10 users, one answered at once, nine still waiting after 9 s.
-        let mut class = ClassRecorder::default();
+        let mut class = ClassRecorder::new(&spec());
         one(&mut class, 1_000_000, 5_000, Outcome::Ok);
         for _ in 0..9 {
             one(&mut class, 1_000_000, 9_000_000, Outcome::Unanswered);
@@ -316,7 +423,7 @@ mod tests {
 
     #[test]
     fn littles_law_holds_for_a_steady_loop_and_not_for_a_censored_one() {
-        let mut steady = ClassRecorder::default();
+        let mut steady = ClassRecorder::new(&spec());
         for user in 0..10 {
             for n in 0..20 {
                 one(&mut steady, n * 500_000 + user, 499_000, Outcome::Ok);
@@ -324,7 +431,7 @@ mod tests {
         }
         let little = steady.figures(&spec(), WINDOW).little.expect("completed");
         assert!(little.error_percent.abs() < 15.0, "{little:?}");
-        let mut censored = ClassRecorder::default();
+        let mut censored = ClassRecorder::new(&spec());
         for n in 0..20 {
             one(&mut censored, n * 500_000, 499_000, Outcome::Ok);
         }

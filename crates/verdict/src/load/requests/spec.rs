@@ -3,9 +3,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::load::table::{Parameters, Table};
+use crate::scenario::Method;
 use crate::scenario::Time;
 use crate::scenario::duration::time;
-use crate::scenario::ranges::{HOUR, Range, range};
+use crate::scenario::ranges::{HOUR, Range, Ranges, is_series_name, ms};
 
 /// A class of requests: all alike, and reported together.
 ///
@@ -14,7 +16,7 @@ use crate::scenario::ranges::{HOUR, Range, range};
 /// load tools do.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Requests {
+pub struct RequestSpec {
     /// How it is asked.
     #[serde(default)]
     pub method: Method,
@@ -32,7 +34,7 @@ pub struct Requests {
     /// What the body is made of.
     #[serde(default)]
     pub body_kind: BodyKind,
-    /// Requests a second, open loop.
+    /// RequestSpec a second, open loop.
     pub rate: Option<f64>,
     /// Users, closed loop.
     pub users: Option<u32>,
@@ -47,36 +49,6 @@ pub struct Requests {
     /// Kept connections instead of a fresh one each; false if absent.
     #[serde(default)]
     pub keep_alive: bool,
-}
-
-/// An HTTP method.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Method {
-    #[default]
-    Get,
-    Post,
-    Put,
-    Patch,
-    Delete,
-}
-
-impl Method {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Get, Self::Post, Self::Put, Self::Patch, Self::Delete];
-
-    /// As it stands in a request.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
 }
 
 /// What a JSON body is made of, which decides what it costs a parser.
@@ -133,7 +105,7 @@ fn unit(key: u64) -> f64 {
     ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-impl Requests {
+impl RequestSpec {
     /// What is asked for: the path with all its parameters.
     #[must_use]
     pub fn target(&self) -> String {
@@ -173,7 +145,43 @@ impl Requests {
             Duration::from_secs_f64(f64::from(n) / per_second)
         })
     }
+}
 
+/// The classes by name.
+impl Table for BTreeMap<String, RequestSpec> {
+    fn is_there(&self) -> bool {
+        !self.is_empty()
+    }
+
+    fn ramp(&self) -> Duration {
+        self.values()
+            .map(RequestSpec::ramp)
+            .max()
+            .unwrap_or_default()
+    }
+
+    fn at_once(&self) -> u64 {
+        self.values().map(RequestSpec::at_once).sum()
+    }
+
+    fn name(&self, parameters: &mut Parameters) {
+        for (class, spec) in self {
+            spec.name(class, parameters);
+        }
+    }
+
+    fn ranges(&self) -> Vec<Range> {
+        let names = Ranges::of("load").must(
+            "requests",
+            self.keys().all(|name| is_series_name(name)),
+            "classes with names of a-z, 0-9 and _",
+        );
+        let classes = self.iter().flat_map(|(name, spec)| spec.ranges(name));
+        names.into_vec().into_iter().chain(classes).collect()
+    }
+}
+
+impl RequestSpec {
     /// Until all users are there.
     #[must_use]
     pub fn ramp(&self) -> Duration {
@@ -184,68 +192,56 @@ impl Requests {
     }
 
     /// Most requests that can be in flight at once.
-    #[must_use]
-    pub fn at_once(&self) -> u64 {
+    fn at_once(&self) -> u64 {
         match self.arrivals() {
             Arrivals::Rate(rate) => (rate * self.timeout.as_secs_f64()).ceil() as u64,
             Arrivals::Users(users) => u64::from(users),
         }
     }
 
-    /// Loads are bounded in count and in time, whatever a file says.
-    pub(crate) fn ranges(&self, name: &str) -> Vec<Range> {
-        let key = |key: &str| format!("load.requests.{name}.{key}");
-        vec![
-            range(
-                key("path"),
-                self.path.starts_with('/'),
-                "a path that starts with /",
-            ),
-            range(
-                key("query"),
-                self.query
-                    .iter()
-                    .all(|(name, value)| is_plain(name) && is_plain(value)),
+    fn name(&self, class: &str, parameters: &mut Parameters) {
+        match self.arrivals() {
+            Arrivals::Users(users) => parameters.count(format!("{class}_users"), users),
+            Arrivals::Rate(rate) => {
+                parameters.count(format!("{class}_per_second"), rate.round() as u64);
+            }
+        }
+        parameters.time(format!("{class}_timeout_us"), self.timeout);
+        for name in self.query.keys() {
+            if let Some(time) = self.query_time(name) {
+                parameters.time(format!("{class}_{name}_us"), time);
+            }
+        }
+        if let Some(bytes) = self.body_bytes {
+            parameters.count(format!("{class}_body_bytes"), bytes);
+        }
+    }
+
+    fn ranges(&self, class: &str) -> Vec<Range> {
+        let mut query = self.query.iter();
+        Ranges::of(format!("load.requests.{class}"))
+            .path("path", &self.path)
+            .must(
+                "query",
+                query.all(|(name, value)| is_plain(name) && is_plain(value)),
                 "names and values of letters, digits and . _ -",
-            ),
-            range(
-                key("rate"),
+            )
+            .must(
+                "rate",
                 self.rate.is_some() != self.users.is_some(),
                 "either `rate` (open loop) or `users` (closed loop), and not both",
-            ),
-            range(
-                key("rate"),
-                self.rate.is_none_or(|rate| (0.1..=5_000.0).contains(&rate)),
-                "0.1 to 5000",
-            ),
-            range(
-                key("users"),
-                self.users.is_none_or(|users| (1..=10_000).contains(&users)),
-                "1 to 10000",
-            ),
-            range(
-                key("users_per_second"),
-                self.users_per_second
-                    .is_none_or(|rate| (0.1..=10_000.0).contains(&rate)),
-                "0.1 to 10000",
-            ),
-            range(
-                key("think"),
+            )
+            .within("rate", self.rate, 0.1..=5_000.0)
+            .within("users", self.users, 1..=10_000)
+            .within("users_per_second", self.users_per_second, 0.1..=10_000.0)
+            .must(
+                "think",
                 self.think.min <= self.think.max && self.think.max.0 <= HOUR,
                 "min at most max, and max at most 1h",
-            ),
-            range(
-                key("timeout"),
-                (Duration::from_millis(10)..=Duration::from_secs(600)).contains(&self.timeout),
-                "10ms to 10m",
-            ),
-            range(
-                key("body_bytes"),
-                self.body_bytes
-                    .is_none_or(|bytes| (64..=256 << 20).contains(&bytes)),
-                "64 to 268435456",
-            ),
-        ]
+            )
+            .within("timeout", self.timeout, ms(10)..=ms(600_000))
+            .within("body_bytes", self.body_bytes, 64..=256 << 20)
+            .into_vec()
     }
 }
 
@@ -263,7 +259,7 @@ mod tests {
     fn parameters_may_stand_in_the_path_or_beside_it() {
         let class = |text: &str| {
             let text = format!("users = 1\ntimeout = \"1s\"\n{text}");
-            toml::from_str::<Requests>(&text).expect("a class")
+            toml::from_str::<RequestSpec>(&text).expect("a class")
         };
         let inline = class("path = \"/x?inner=1s\"\nquery = { background = \"2s\" }");
         assert_eq!(inline.target(), "/x?inner=1s&background=2s");

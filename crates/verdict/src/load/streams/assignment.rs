@@ -3,7 +3,9 @@
 //! The servers are known by HTTP alone, so the hash is stated here again, as `relay::rollout::bucket`
 //! documents it; both are held against the same golden values.
 
-use crate::scenario::{Action, Cell, Step};
+use std::collections::BTreeMap;
+
+use crate::scenario::{Action, Step};
 
 /// The request header whose value is the key.
 pub const KEY_HEADER: &str = "x-session-id";
@@ -21,6 +23,22 @@ pub struct Assignment {
 }
 
 impl Assignment {
+    /// That of the last of `steps`, if streams with these headers have keys: of the last action up to
+    /// then that set a percentage, and of the server's default seed.
+    pub(super) fn in_step(headers: &BTreeMap<String, String>, steps: &[Step]) -> Option<Self> {
+        let key = headers.get(KEY_HEADER)?.clone();
+        // Numbers that go on over the steps are other sessions in each.
+        if key.contains("{n}") {
+            return None;
+        }
+        let actions = steps.iter().rev().filter_map(|step| step.action.as_ref());
+        let percentage = actions.filter_map(percentage).next();
+        Some(Self {
+            percentage: percentage.unwrap_or(0),
+            key,
+        })
+    }
+
     /// With the scenario's seed in its keys.
     #[must_use]
     pub fn seeded(self, seed: u64) -> Self {
@@ -54,26 +72,6 @@ impl Assignment {
 
     fn bucket(&self, k: u64) -> u8 {
         bucket(0, with_number(&self.key, k).as_bytes())
-    }
-}
-
-impl Cell {
-    /// The assignment in a step, if its streams have keys: of the last action up to then that set a
-    /// percentage, and of the server's default seed.
-    #[must_use]
-    pub fn assignment(&self, step: &Step) -> Option<Assignment> {
-        let key = self.load.streams.as_ref()?.headers.get(KEY_HEADER)?.clone();
-        // Numbers that go on over the steps are other sessions in each.
-        if key.contains("{n}") {
-            return None;
-        }
-        let last = self.steps.iter().position(|one| one.name == step.name)?;
-        let percentage = self.steps[..=last]
-            .iter()
-            .rev()
-            .find_map(|step| percentage(step.action.as_ref()?))
-            .unwrap_or(0);
-        Some(Assignment { percentage, key })
     }
 }
 
@@ -112,6 +110,8 @@ fn mix(state: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::streams::StreamSpec;
+    use crate::scenario::Cell;
 
     /// Those of the library that the servers use.
     const GOLDEN: &str = include_str!("../../../../relay/src/rollout/golden.txt");
@@ -164,9 +164,9 @@ mod tests {
             step("c", Some("GET /health")),
         ];
         let of = |cell: &Cell| {
-            let all = cell.steps.iter().map(|step| cell.assignment(step));
-            all.map(|one| one.map(|one| one.percentage))
-                .collect::<Vec<_>>()
+            let all = cell.steps.iter().map(|step| cell.load_of(step).streams);
+            let percentage = |one: Option<StreamSpec>| Some(one?.assignment?.percentage);
+            all.map(percentage).collect::<Vec<_>>()
         };
         assert_eq!(of(&cell), [None, None, None], "no key, no assignment");
         let streams = cell.load.streams.as_mut().expect("streams");

@@ -1,10 +1,15 @@
 //! Slow streams, each on a connection of its own.
 
 mod assignment;
-pub(crate) mod forecast;
+pub(super) mod doubts;
+mod figures;
+pub(super) mod forecast;
+mod receiving;
 mod record;
 mod spec;
 
 pub use assignment::{Assignment, with_number, with_seed};
-pub use record::{StreamEnding, StreamRecord, StreamRecorder, StreamStart};
-pub use spec::Streams;
+pub use figures::StreamFigures;
+pub use receiving::Receiving;
+pub use record::{StreamEnding, StreamEvent, StreamRecord, StreamRecorder, StreamStart};
+pub use spec::StreamSpec;

@@ -3,14 +3,16 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::scenario::Assignment;
+use super::Assignment;
+use crate::load::table::{Parameters, Table};
+use crate::scenario::Step;
 use crate::scenario::duration::time;
-use crate::scenario::ranges::{HOUR, Range, range};
+use crate::scenario::ranges::{HOUR, Range, Ranges, ms};
 
 /// A load of slow streams, all of one length.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Streams {
+pub struct StreamSpec {
     /// How many, each on a connection of its own.
     pub count: u32,
     /// Route that is asked for a stream.
@@ -44,7 +46,7 @@ pub struct Streams {
     pub assignment: Option<Assignment>,
 }
 
-impl Streams {
+impl StreamSpec {
     /// The number of chunks in one stream: at least one.
     #[must_use]
     pub fn chunks(&self) -> u32 {
@@ -59,6 +61,17 @@ impl Streams {
         self.ttft + self.interval * (self.chunks() - 1)
     }
 
+    /// The streams of the last of `steps`, of which each may say how many they are.
+    #[must_use]
+    pub(crate) fn in_step(&self, steps: &[Step]) -> Self {
+        let count = steps.last().and_then(|step| step.streams);
+        Self {
+            count: count.unwrap_or(self.count),
+            assignment: Assignment::in_step(&self.headers, steps),
+            ..self.clone()
+        }
+    }
+
     /// Path and query that ask for one such stream.
     #[must_use]
     pub fn path_and_query(&self) -> String {
@@ -71,43 +84,41 @@ impl Streams {
             self.bytes
         )
     }
+}
 
-    /// Loads are bounded in count and in time, whatever a file says.
-    pub(crate) fn ranges(&self) -> Vec<Range> {
-        vec![
-            range("load.streams.ttft", self.ttft <= HOUR, "at most 1h"),
-            range(
-                "load.streams.stall_after",
-                self.stall_after <= HOUR,
-                "at most 1h",
-            ),
-            range(
-                "load.streams.count",
-                (1..=20_000).contains(&self.count),
-                "1 to 20000",
-            ),
-            range(
-                "load.streams.path",
-                self.path.starts_with('/'),
-                "a path that starts with /",
-            ),
-            range("load.streams.ramp", self.ramp <= HOUR, "at most 1h"),
-            range(
-                "load.streams.interval",
-                (Duration::from_millis(1)..=HOUR).contains(&self.interval),
-                "1ms to 1h",
-            ),
-            range(
-                "load.streams.length",
-                self.length <= 24 * HOUR
-                    && self.length.as_secs_f64() / self.interval.as_secs_f64() <= 1e6,
+impl Table for StreamSpec {
+    fn ramp(&self) -> Duration {
+        self.ramp
+    }
+
+    fn at_once(&self) -> u64 {
+        u64::from(self.count)
+    }
+
+    fn name(&self, parameters: &mut Parameters) {
+        parameters.count("streams", self.count);
+        parameters.time("ttft_us", self.ttft);
+        parameters.time("interval_us", self.interval);
+        parameters.time("stream_us", self.service_time());
+        parameters.count("bytes", self.bytes);
+        parameters.time("stall_after_us", self.stall_after);
+    }
+
+    fn ranges(&self) -> Vec<Range> {
+        let steps = self.length.as_secs_f64() / self.interval.as_secs_f64();
+        Ranges::of("load.streams")
+            .at_most("ttft", self.ttft, HOUR)
+            .at_most("stall_after", self.stall_after, HOUR)
+            .within("count", self.count, 1..=20_000)
+            .path("path", &self.path)
+            .at_most("ramp", self.ramp, HOUR)
+            .within("interval", self.interval, ms(1)..=HOUR)
+            .must(
+                "length",
+                self.length <= 24 * HOUR && steps <= 1e6,
                 "at most 24h and a million chunks",
-            ),
-            range(
-                "load.streams.bytes",
-                self.bytes <= 1 << 20,
-                "at most 1048576",
-            ),
-        ]
+            )
+            .at_most("bytes", self.bytes, 1 << 20)
+            .into_vec()
     }
 }

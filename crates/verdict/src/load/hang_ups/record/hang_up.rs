@@ -1,4 +1,4 @@
-use crate::scenario::HangUpStage;
+use crate::load::hang_ups::HangUpStage;
 
 /// What becomes of a request whose client is to hang up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,14 +5,12 @@ mod release;
 mod stage_series;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use self::release::{Join, begun_for_nobody, is_of_a_row, of_rows};
 use self::stage_series::StageSeries;
-use crate::record::LedgerLook;
-use crate::record::Levels;
-use crate::record::{Censored, distribution, histogram, record};
-use crate::scenario::{self, HangUpStage};
-use crate::summary::{HangUps, Leftovers};
+use super::{HangUpFigures, HangUpSpec, HangUpStage, LedgerLook, Leftovers, Levels};
+use crate::record::Times;
 
 pub use self::hang_up::{HangUp, HangUpEnding};
 pub use self::release::{ROW_ID, Release};
@@ -78,22 +76,22 @@ impl HangUpRecorder {
         self.is_over
     }
 
-    /// Requests whose turn came.
-    #[must_use]
-    pub fn started(&self) -> u64 {
-        self.started
+    /// How many requests have no ending yet, if there are any.
+    pub(crate) fn undecided(&self) -> Option<String> {
+        let in_flight = self.started.saturating_sub(self.ended.len() as u64);
+        (in_flight > 0).then(|| format!("hang-ups ({in_flight} without an ending)"))
     }
 
-    /// Requests that have no ending yet.
-    #[must_use]
-    pub fn in_flight(&self) -> u64 {
-        self.started.saturating_sub(self.ended.len() as u64)
+    /// What a person sees of it while it is under way.
+    pub(crate) fn now(&self) -> Option<String> {
+        (self.started > 0).then(|| format!("{} hang-ups", self.ended.len()))
     }
 
-    /// When the last client left, in microseconds on the cell's clock.
+    /// When the last client left, on the cell's clock; 0 if none has.
     #[must_use]
-    pub fn last_left_us(&self) -> Option<u64> {
-        self.ended.iter().map(|one| one.left_us).max()
+    pub fn last_left(&self) -> Duration {
+        let left = self.ended.iter().map(|one| one.left_us);
+        Duration::from_micros(left.max().unwrap_or(0))
     }
 
     /// What became of each, in the order of their numbers, with the time from its leaving to its
@@ -124,16 +122,16 @@ impl HangUpRecorder {
 
     /// The figures of the load.
     #[must_use]
-    pub fn figures(&self, spec: &scenario::HangUps) -> HangUps {
+    pub fn figures(&self, spec: &HangUpSpec) -> HangUpFigures {
         let all = self.by_number();
-        let mut figures = HangUps {
+        let mut figures = HangUpFigures {
             planned: spec.count.into(),
             sent: self.started,
             tried_again: self.tried_again,
             is_over: self.is_over,
-            ..HangUps::default()
+            ..HangUpFigures::default()
         };
-        let mut first_byte = histogram();
+        let mut first_byte = Times::default();
         let mut stages: BTreeMap<HangUpStage, StageSeries> = BTreeMap::new();
         for (one, release) in &all {
             *figures
@@ -144,7 +142,7 @@ impl HangUpRecorder {
                 *figures.statuses.entry(status.to_string()).or_default() += 1;
             }
             if let (Some(sent), Some(head)) = (one.sent_us, one.head_us) {
-                record(&mut first_byte, head.saturating_sub(sent));
+                first_byte.add(head.saturating_sub(sent));
             }
             stages
                 .entry(one.stage)
@@ -152,7 +150,7 @@ impl HangUpRecorder {
                 .add(one, release.as_ref());
         }
         figures.reached = stages.values().map(|stage| stage.reached).sum();
-        figures.first_byte_us = distribution(&first_byte, Censored::Nothing);
+        figures.first_byte_us = first_byte.figures();
         figures.first_hanging = all
             .iter()
             .find(|(one, _)| one.ending == HangUpEnding::Hanging)
@@ -191,7 +189,7 @@ impl HangUpRecorder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::LedgerStream;
+    use crate::load::hang_ups::LedgerStream;
 
     fn one(number: u64, stage: HangUpStage, ending: HangUpEnding) -> HangUp {
         let is_served = matches!(ending, HangUpEnding::HungUp | HangUpEnding::Completed);
@@ -239,7 +237,7 @@ mod tests {
         recorder
     }
 
-    fn spec() -> scenario::HangUps {
+    fn spec() -> HangUpSpec {
         toml::from_str(
             "path = \"/\"\ncount = 4\nstages = [\"mid_stream\"]\nttft = \"1ms\"\ninterval = \"1ms\"\n\
              length = \"1s\"\npatience = \"1s\"",

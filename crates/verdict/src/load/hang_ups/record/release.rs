@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::HangUp;
-use crate::record::{LedgerLook, LedgerStream};
+use crate::load::hang_ups::{LedgerLook, LedgerStream};
 
 /// What the request ids of a row start with.
 pub const ROW_ID: &str = "hang-up-";

@@ -1,31 +1,17 @@
-use hdrhistogram::Histogram;
-
 use super::{HangUp, HangUpEnding, Release};
-use crate::record::{Censored, distribution, histogram, record};
-use crate::scenario::HangUpStage;
-use crate::summary::{Distribution, StageFigures};
+use crate::load::hang_ups::{HangUpStage, StageFigures};
+use crate::record::{Censored, Times};
+use crate::summary::Distribution;
 
 /// The requests of one stage.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct StageSeries {
     planned: u64,
     pub(crate) reached: u64,
     pub(crate) unknown: u64,
-    releases: Histogram<u64>,
+    releases: Times,
     /// Of those that were not released, for how long they were not.
     bounds: Vec<u64>,
-}
-
-impl Default for StageSeries {
-    fn default() -> Self {
-        Self {
-            planned: 0,
-            reached: 0,
-            unknown: 0,
-            releases: histogram(),
-            bounds: Vec::new(),
-        }
-    }
 }
 
 impl StageSeries {
@@ -43,14 +29,13 @@ impl StageSeries {
         self.reached += 1;
         match release {
             None => self.unknown += 1,
-            Some(Release::After(us)) => record(&mut self.releases, *us),
+            Some(Release::After(us)) => self.releases.add(*us),
             Some(Release::NotFor(us)) => self.bounds.push(*us),
         }
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
-        // Fails only where memory for a larger histogram could not even be addressed.
-        let _ = self.releases.add(&other.releases);
+        self.releases.merge(&other.releases);
         self.bounds.extend(&other.bounds);
     }
 
@@ -62,13 +47,13 @@ impl StageSeries {
     pub(crate) fn release(&self) -> Distribution {
         let mut all = self.releases.clone();
         for &bound in &self.bounds {
-            record(&mut all, bound);
+            all.add(bound);
         }
         let censored = match self.bounds.iter().min() {
             Some(&smallest) => Censored::FromValue(all.lowest_equivalent(smallest)),
             None => Censored::Nothing,
         };
-        distribution(&all, censored)
+        all.censored(censored)
     }
 
     pub(crate) fn figures(&self, has_ledger: bool) -> StageFigures {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::scenario::ProbeRules;
+use crate::load::kubelet::ProbeRules;
 
 /// Which probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

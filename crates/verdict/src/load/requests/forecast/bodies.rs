@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::forecast::{bounded, row};
-use crate::judge::flat;
-use crate::scenario::{Arrivals, Cell, Requests, Runtime};
-use crate::summary::{Bound, Forecast, Unit};
+use super::super::{Arrivals, RequestSpec};
+use crate::forecast::row::{micros, stays_flat};
+use crate::scenario::{Cell, Runtime};
+use crate::summary::Forecast;
 
 /// A body is parsed on the worker: while it is, nothing else on that worker moves. `parse` is how long
 /// the lab itself took to parse such a body; a body that is asked to cost more costs what is asked. There
@@ -14,7 +14,8 @@ pub(crate) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
     let Some((small, spec, large)) = classes(cell) else {
         return Vec::new();
     };
-    if large.arrivals() != Arrivals::Users(1) || logs_bodies(cell) {
+    if large.arrivals() != Arrivals::Users(1) || cell.server.flag("--log-bodies").is_some() {
+        // The worker that parses a body writes it to the log as well.
         return Vec::new();
     }
     let (stall, how) = match large.query_time("work") {
@@ -42,55 +43,30 @@ pub(crate) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
     } else {
         ("p99", 0.01)
     };
-    let forecast = row(
-        &format!("{small}_{field}"),
-        &format!("requests.{small}.{field}"),
-        Unit::Us,
-        stall * (1.0 - above / share) * 1e6,
-        format!(
-            "B·(1 − {above}/u): a stall of B = {:.0} ms, {how}, keeps a worker busy u = {:.0} % of the time",
-            stall * 1e3,
-            100.0 * share
-        ),
-    );
+    let name = format!("{small}_{field}");
+    let metric = format!("requests.{small}.{field}");
+    let forecast = micros(&name, &metric, stall * (1.0 - above / share) * 1e6).why(format!(
+        "B·(1 − {above}/u): a stall of B = {:.0} ms, {how}, keeps a worker busy u = {:.0} % of the \
+         time",
+        stall * 1e3,
+        100.0 * share
+    ));
     if workers == 1 {
         return vec![forecast];
     }
     // A new connection goes to a worker that is free, if it comes when one is blocked.
-    vec![bounded(Bound::AtMost, forecast)]
-}
-
-/// Whether the server writes every body to its log, on the worker that parses it.
-fn logs_bodies(cell: &Cell) -> bool {
-    let flags = cell.server.args.iter();
-    let mut names = flags.map(|flag| flag.split('=').next());
-    names.any(|name| name == Some("--log-bodies"))
+    vec![forecast.at_most()]
 }
 
 /// Large bodies are parsed elsewhere: small requests and health never wait for them.
 pub(crate) fn on_cpu_pool(cell: &Cell) -> Vec<Forecast> {
-    let health = |name: &str| {
-        bounded(
-            Bound::AtMost,
-            row(
-                &format!("{name}_p99"),
-                &format!("{name}.p99"),
-                Unit::Us,
-                flat::FLOOR_US as f64,
-                "no body is parsed on a worker: the loop is free".to_owned(),
-            ),
-        )
-    };
-    cell.probe
-        .endpoints
-        .keys()
-        .filter(|name| *name == "health_async")
-        .map(|name| health(name))
-        .collect()
+    let is_asked = cell.probe.endpoints.contains_key("health_async");
+    let flat = stays_flat("health_async").why("no body is parsed on a worker: the loop is free");
+    is_asked.then_some(flat).into_iter().collect()
 }
 
 /// The class that comes by a plan, and the one with the largest body.
-fn classes(cell: &Cell) -> Option<(&str, &Requests, &Requests)> {
+fn classes(cell: &Cell) -> Option<(&str, &RequestSpec, &RequestSpec)> {
     let classes = &cell.load.requests;
     let (small, spec) = classes.iter().find(|(_, class)| class.rate.is_some())?;
     let large = classes.values().max_by_key(|class| class.body_bytes)?;
@@ -100,7 +76,7 @@ fn classes(cell: &Cell) -> Option<(&str, &Requests, &Requests)> {
 /// The class with the largest JSON body of a cell: the lab parses such a body once, to know how long
 /// that takes here.
 #[must_use]
-pub fn largest_body(cell: &Cell) -> Option<&Requests> {
+pub fn largest_body(cell: &Cell) -> Option<&RequestSpec> {
     let classes = cell.load.requests.values();
     classes
         .filter(|class| class.body_bytes.is_some())
@@ -110,6 +86,7 @@ pub fn largest_body(cell: &Cell) -> Option<&Requests> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::summary::Bound;
 
     const PARSE: Duration = Duration::from_millis(200);
 
@@ -155,7 +132,7 @@ mod tests {
     fn there_is_no_law_for_several_clients_nor_for_bodies_that_are_logged() {
         let alone = cell("single-threaded", 1, "", PAUSE);
         assert_eq!(on_worker(&alone, PARSE).len(), 1);
-        let large = |change: fn(&mut Requests)| {
+        let large = |change: fn(&mut RequestSpec)| {
             let mut cell = alone.clone();
             change(cell.load.requests.get_mut("large").expect("the class"));
             on_worker(&cell, PARSE)

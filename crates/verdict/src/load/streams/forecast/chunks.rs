@@ -3,52 +3,34 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use crate::forecast::{async_never_waits, bounded, row};
-use crate::scenario::{Cell, Streams};
-use crate::summary::{Bound, Forecast, Unit};
+use super::super::StreamSpec;
+use crate::forecast::row::{async_never_waits, micros, number};
+use crate::scenario::Cell;
+use crate::summary::Forecast;
 
 /// Every stream has one job in the pool at a time: the wait for its next chunk. The pool is first in,
 /// first out, so a sync check waits until all streams that stand before it had their turn.
-pub(crate) fn thread_per_chunk(cell: &Cell, streams: &Streams) -> Vec<Forecast> {
+pub(crate) fn thread_per_chunk(cell: &Cell, streams: &StreamSpec) -> Vec<Forecast> {
     let (n, c) = (streams.count, cell.server.pool_threads);
-    let run = Simulation::run(cell, streams);
+    let run = Turns::run(cell, streams);
     let interval = streams.interval.as_secs_f64();
     vec![
-        row(
-            "served_at_once",
-            "streams.served_peak",
-            Unit::Count,
-            f64::from(n),
-            format!("N = {n}: between two chunks a stream holds no thread"),
-        ),
-        row(
-            "unserved",
-            "streams.unserved",
-            Unit::Count,
-            0.0,
-            "every stream has its turn once in an interval".to_owned(),
-        ),
-        row(
-            "health_sync_p50",
-            "health_sync.p50",
-            Unit::Us,
-            run.median_wait * 1e6,
-            format!(
-                "the queue turns once in I = {:.0} ms, and a check waits for what is left of a turn, simulated",
-                interval * 1e3
-            ),
-        ),
+        number("served_at_once", "streams.served_peak", n).why(format!(
+            "N = {n}: between two chunks a stream holds no thread"
+        )),
+        number("unserved", "streams.unserved", 0.0)
+            .why("every stream has its turn once in an interval"),
+        micros("health_sync_p50", "health_sync.p50", run.median_wait * 1e6).why(format!(
+            "the queue turns once in I = {:.0} ms, and a check waits for what is left of a turn, \
+             simulated",
+            interval * 1e3
+        )),
         async_never_waits(),
-        bounded(
-            Bound::AtLeast,
-            row(
-                "ttft_max",
-                "ttft.max",
-                Unit::Us,
-                run.longest_ttft * 1e6,
-                format!("each start waits its turn among {n} streams on {c} threads, simulated"),
-            ),
-        ),
+        micros("ttft_max", "ttft.max", run.longest_ttft * 1e6)
+            .why(format!(
+                "each start waits its turn among {n} streams on {c} threads, simulated"
+            ))
+            .at_least_if(true),
     ]
 }
 
@@ -61,7 +43,7 @@ pub(crate) fn thread_per_chunk(cell: &Cell, streams: &Streams) -> Vec<Forecast> 
 /// find much of a turn gone.
 const SEND: f64 = 1e-3;
 
-struct Simulation {
+struct Turns {
     median_wait: f64,
     longest_ttft: f64,
 }
@@ -85,12 +67,12 @@ struct Stream {
     is_first: bool,
 }
 
-impl Simulation {
-    fn run(cell: &Cell, streams: &Streams) -> Self {
+impl Turns {
+    fn run(cell: &Cell, streams: &StreamSpec) -> Self {
         Self::with_send(cell, streams, SEND)
     }
 
-    fn with_send(cell: &Cell, streams: &Streams, send: f64) -> Self {
+    fn with_send(cell: &Cell, streams: &StreamSpec, send: f64) -> Self {
         let ramp = streams.ramp.as_secs_f64();
         let interval = streams.interval.as_secs_f64();
         let end = ramp + cell.phases.hold.as_secs_f64();
@@ -185,7 +167,7 @@ mod tests {
     use crate::scenario;
 
     /// `count` streams that outlast the load, in the phases of the published scenario.
-    fn load(count: u32, ramp: u64, interval_ms: u64) -> (Cell, Streams) {
+    fn load(count: u32, ramp: u64, interval_ms: u64) -> (Cell, StreamSpec) {
         let stream = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/stream.toml");
         let mut cell = scenario::load(stream, &[]).expect("valid").cells.remove(0);
         let mut streams = cell.load.streams.take().expect("a load of streams");
@@ -205,18 +187,18 @@ mod tests {
             (1_000, 5, 1_000, 0.769),
         ] {
             let (mut cell, streams) = load(count, ramp, interval_ms);
-            let off = Simulation::run(&cell, &streams).median_wait / measured - 1.0;
+            let off = Turns::run(&cell, &streams).median_wait / measured - 1.0;
             assert!(off.abs() < 0.1, "{count}: {off}");
             // As many threads as streams: nothing waits.
             cell.server.pool_threads = count + 1;
-            assert!(Simulation::run(&cell, &streams).median_wait < 1e-3);
+            assert!(Turns::run(&cell, &streams).median_wait < 1e-3);
         }
     }
 
     #[test]
     fn how_long_a_request_takes_to_send_matters_little_and_that_it_takes_any_time_does() {
         let (cell, streams) = load(200, 1, 250);
-        let of = |send| Simulation::with_send(&cell, &streams, send).median_wait;
+        let of = |send| Turns::with_send(&cell, &streams, send).median_wait;
         for send in [0.3e-3, 0.5e-3, 2e-3] {
             let off = of(send) / of(SEND) - 1.0;
             assert!(off.abs() < 0.05, "{send}: {off}");

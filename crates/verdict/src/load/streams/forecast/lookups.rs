@@ -4,68 +4,47 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use crate::forecast::{async_never_waits, row};
-use crate::judge::pool_queue::PoolQueue;
-use crate::scenario::{Arrivals, Cell, Requests, Streams};
-use crate::summary::{Forecast, Unit};
+use super::super::StreamSpec;
+use crate::forecast::pool_queue::PoolQueue;
+use crate::forecast::row::{async_never_waits, micros, number};
+use crate::load::requests::{Arrivals, RequestSpec};
+use crate::scenario::Cell;
+use crate::summary::Forecast;
 
 /// How long the servers wait for a connection, the lookup of its name included; no cell changes it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A lookup takes no time, and a thread of the pool that users of `/predict` fill: it waits behind all
 /// that was queued before. `None` if nobody fills it.
-pub(crate) fn name_lookup(cell: &Cell, streams: &Streams) -> Option<Vec<Forecast>> {
+pub(crate) fn name_lookup(cell: &Cell, streams: &StreamSpec) -> Option<Vec<Forecast>> {
     let work = Work::of(cell)?;
-    let run = Simulation::run(cell, streams, &work);
+    let run = Lookups::run(cell, streams, &work);
     let (users, threads) = (work.users, cell.server.pool_threads);
     let law = format!(
-        "a lookup waits behind U − c = {users} − {threads} users: for S·⌊U/c⌋ less what has passed of a turn of S = {:.1} s, simulated",
+        "a lookup waits behind U − c = {users} − {threads} users: for S·⌊U/c⌋ less what has passed \
+         of a turn of S = {:.1} s, simulated",
         work.time
     );
     let mut rows = vec![
-        row(
-            "refused",
-            "streams.refused",
-            Unit::Count,
-            run.too_late as f64,
-            format!(
-                "lookups that wait longer than a connection may take, {} s",
-                CONNECT_TIMEOUT.as_secs()
-            ),
-        ),
-        row(
-            "health_sync_p50",
-            "health_sync.p50",
-            Unit::Us,
-            run.check_p50 * 1e6,
-            "a sync check waits in the same queue".to_owned(),
-        ),
+        number("refused", "streams.refused", run.too_late as f64).why(format!(
+            "lookups that wait longer than a connection may take, {} s",
+            CONNECT_TIMEOUT.as_secs()
+        )),
+        micros("health_sync_p50", "health_sync.p50", run.check_p50 * 1e6)
+            .why("a sync check waits in the same queue"),
         async_never_waits(),
     ];
     if run.too_late == 0 {
         let ttft = streams.ttft.as_secs_f64();
         rows.extend([
-            row(
-                "served_at_once",
-                "streams.served_peak",
-                Unit::Count,
-                f64::from(streams.count),
-                format!("N = {}, once each has its connection", streams.count),
-            ),
-            row(
-                "ttft_p50",
-                "ttft.p50",
-                Unit::Us,
-                (run.lookup_p50 + ttft) * 1e6,
-                format!("{law}; + the upstream's own {:.0} ms", ttft * 1e3),
-            ),
-            row(
-                "ttft_max",
-                "ttft.max",
-                Unit::Us,
-                (run.lookup_longest + ttft) * 1e6,
-                "the lookup that comes right after a turn has begun".to_owned(),
-            ),
+            number("served_at_once", "streams.served_peak", streams.count).why(format!(
+                "N = {}, once each has its connection",
+                streams.count
+            )),
+            micros("ttft_p50", "ttft.p50", (run.lookup_p50 + ttft) * 1e6)
+                .why(format!("{law}; + the upstream's own {:.0} ms", ttft * 1e3)),
+            micros("ttft_max", "ttft.max", (run.lookup_longest + ttft) * 1e6)
+                .why("the lookup that comes right after a turn has begun"),
         ]);
     }
     Some(rows)
@@ -80,7 +59,7 @@ struct Work {
 
 impl Work {
     fn of(cell: &Cell) -> Option<Self> {
-        let is_predict = |class: &&Requests| class.path.starts_with("/predict");
+        let is_predict = |class: &&RequestSpec| class.path.starts_with("/predict");
         let class = cell.load.requests.values().find(is_predict)?;
         let Arrivals::Users(users) = class.arrivals() else {
             return None;
@@ -90,15 +69,15 @@ impl Work {
     }
 }
 
-struct Simulation {
+struct Lookups {
     lookup_p50: f64,
     lookup_longest: f64,
     check_p50: f64,
     too_late: usize,
 }
 
-impl Simulation {
-    fn run(cell: &Cell, streams: &Streams, work: &Work) -> Self {
+impl Lookups {
+    fn run(cell: &Cell, streams: &StreamSpec, work: &Work) -> Self {
         let ramp = streams.ramp.as_secs_f64();
         let end = ramp + cell.phases.hold.as_secs_f64();
         let step = ramp / f64::from(streams.count);
@@ -155,9 +134,9 @@ mod tests {
         named.next().expect("a cell dns")
     }
 
-    fn run(cell: &Cell, users: u32, time: f64) -> Simulation {
+    fn run(cell: &Cell, users: u32, time: f64) -> Lookups {
         let streams = cell.load.streams.as_ref().expect("streams");
-        Simulation::run(cell, streams, &Work { users, time })
+        Lookups::run(cell, streams, &Work { users, time })
     }
 
     #[test]

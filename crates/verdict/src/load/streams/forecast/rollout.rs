@@ -1,20 +1,16 @@
 //! A rollout under way: health is back once fewer streams are on the blocking path than it has threads.
 //! How many they are is not a share of chance: it is what the seed's own keys come to.
 
-use crate::forecast::{bounded, row};
-use crate::judge::flat;
-use crate::scenario::{Assignment, Cell, Step};
-use crate::summary::{Bound, Forecast, Unit};
+use super::super::{Assignment, StreamSpec};
+use crate::forecast::row::{number, stays_flat, unanswered};
+use crate::scenario::Cell;
+use crate::summary::Forecast;
 
-/// Every step of the cell.
-pub(crate) fn rollout(cell: &Cell, seed: u64) -> Vec<Forecast> {
-    let steps = cell.steps.iter().filter_map(|step| {
-        let streams = cell.load_of(step).streams?.count;
-        let assignment = cell.assignment(step)?.seeded(seed);
-        let split = Split::of(&assignment, streams, cell.server.pool_threads);
-        Some(in_step(step, split))
-    });
-    steps.flatten().collect()
+/// One step, whose streams have keys and a percentage.
+pub(crate) fn rollout(cell: &Cell, streams: &StreamSpec, seed: u64) -> Option<Vec<Forecast>> {
+    let assignment = streams.assignment.clone()?.seeded(seed);
+    let split = Split::of(&assignment, streams.count, cell.server.pool_threads);
+    Some(in_step(split))
 }
 
 /// What the streams of one step come to.
@@ -71,7 +67,7 @@ impl Split {
     }
 }
 
-fn in_step(step: &Step, split: Split) -> Vec<Forecast> {
+fn in_step(split: Split) -> Vec<Forecast> {
     let Split {
         percentage,
         streams,
@@ -79,55 +75,24 @@ fn in_step(step: &Step, split: Split) -> Vec<Forecast> {
         blocking,
         ..
     } = split;
-    let named = |name: &str, metric: &str, unit, predicted, formula| {
-        let (name, metric) = (
-            format!("{}.{name}", step.name),
-            format!("steps.{}.{metric}", step.name),
-        );
-        row(&name, &metric, unit, predicted, formula)
-    };
-    let starved = split.is_starved();
+    let is_starved = split.is_starved();
+    let served = blocking.min(threads);
+    let unserved = blocking.saturating_sub(threads);
     let mut rows = vec![
-        named(
-            "health_sync_unanswered",
-            "health_sync.unanswered",
-            Unit::Percent,
-            if starved { 100.0 } else { 0.0 },
-            split.why(),
-        ),
-        named(
-            "async",
-            "cohort.async.served",
-            Unit::Count,
-            f64::from(streams - blocking),
-            format!("keys whose bucket is below {percentage}: none of them waits"),
-        ),
-        named(
-            "blocking",
-            "cohort.blocking.served",
-            Unit::Count,
-            f64::from(blocking.min(threads)),
-            format!("min(b, c) = min({blocking}, {threads})"),
-        ),
-        named(
-            "unserved",
-            "streams.unserved",
-            Unit::Count,
-            f64::from(blocking.saturating_sub(threads)),
-            format!("max(b − c, 0) with b = {blocking}, c = {threads}"),
-        ),
+        unanswered("health_sync", if is_starved { 100.0 } else { 0.0 }).why(split.why()),
+        number("async", "cohort.async.served", streams - blocking).why(format!(
+            "keys whose bucket is below {percentage}: none of them waits"
+        )),
+        number("blocking", "cohort.blocking.served", served)
+            .why(format!("min(b, c) = min({blocking}, {threads})")),
+        number("unserved", "streams.unserved", unserved)
+            .why(format!("max(b − c, 0) with b = {blocking}, c = {threads}")),
     ];
-    if !starved {
-        rows.push(bounded(
-            Bound::AtMost,
-            named(
-                "health_sync_p99",
-                "health_sync.p99",
-                Unit::Us,
-                flat::FLOOR_US as f64,
-                "no job is queued: a sync check finds a thread, and stays flat".to_owned(),
-            ),
-        ));
+    if !is_starved {
+        rows.push(
+            stays_flat("health_sync")
+                .why("no job is queued: a sync check finds a thread, and stays flat"),
+        );
     }
     rows
 }
@@ -135,11 +100,29 @@ fn in_step(step: &Step, split: Split) -> Vec<Forecast> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::{self, Scenario};
+    use crate::forecast::{Question, forecast};
+    use crate::scenario::{self, Scenario, Step};
 
     fn of_scenario() -> Scenario {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/rollout.toml");
         scenario::load(path, &[]).expect("valid")
+    }
+
+    /// What is forecast of the variant that is rolled out.
+    fn rows_of(scenario: &Scenario, cell: &Cell) -> Vec<Forecast> {
+        let is_rolled_out = |one: &&scenario::Variant| one.model.name() == "rollout";
+        let variant = scenario.variants.iter().find(is_rolled_out);
+        let question = Question {
+            cell,
+            seed: scenario.seed,
+            parse: None,
+        };
+        forecast(variant.expect("there"), question)
+    }
+
+    fn assignment(cell: &Cell, step: &Step) -> Assignment {
+        let streams = cell.load_of(step).streams.expect("streams");
+        streams.assignment.expect("keys")
     }
 
     fn predicted(rows: &[Forecast], name: &str) -> f64 {
@@ -153,12 +136,12 @@ mod tests {
         let cells: Vec<_> = scenario.cells.iter().chain(&scenario.quick_cells).collect();
         assert!(cells.len() >= 4);
         for cell in cells {
-            let rows = rollout(cell, scenario.seed);
+            let rows = rows_of(&scenario, cell);
             let share = |step: &Step| {
                 let name = format!("{}.health_sync_unanswered", step.name);
                 predicted(&rows, &name)
             };
-            let percentage = |step: &Step| cell.assignment(step).expect("keys").percentage;
+            let percentage = |step: &Step| assignment(cell, step).percentage;
             let below: Vec<_> = cell.steps.iter().filter(|step| share(step) > 0.0).collect();
             let above: Vec<_> = cell
                 .steps
@@ -187,8 +170,7 @@ mod tests {
         let mut knees = Vec::new();
         for cell in &scenario.cells {
             let streams = cell.load.streams.as_ref().expect("streams").count;
-            let assignment = cell.assignment(&cell.steps[0]).expect("keys");
-            let assignment = assignment.seeded(scenario.seed);
+            let assignment = assignment(cell, &cell.steps[0]).seeded(scenario.seed);
             let threads = cell.server.pool_threads;
             let split = Split::of(&assignment, streams, threads);
             // Binomial: the knee of the seed lies around that of the law.
@@ -206,7 +188,7 @@ mod tests {
     fn streams_are_served_as_the_pool_and_the_loop_allow() {
         let scenario = of_scenario();
         let cell = &scenario.cells[0];
-        let rows = rollout(cell, scenario.seed);
+        let rows = rows_of(&scenario, cell);
         let threads = f64::from(cell.server.pool_threads);
         for step in &cell.steps {
             let of = |name: &str| predicted(&rows, &format!("{}.{name}", step.name));
@@ -220,7 +202,7 @@ mod tests {
     #[test]
     fn the_first_steps_are_said_to_show_nothing() {
         let scenario = of_scenario();
-        let rows = rollout(&scenario.cells[0], scenario.seed);
+        let rows = rows_of(&scenario, &scenario.cells[0]);
         let formula = |step: &str| {
             let name = format!("{step}.health_sync_unanswered");
             let row = rows.iter().find(|row| row.name == name).expect("forecast");

@@ -1,19 +1,19 @@
 //! Slow streams: what waits behind what holds a thread, and what does not.
 
-use crate::forecast::{async_never_waits, bounded, row};
-use crate::judge::flat;
-use crate::judge::pool_queue::PoolQueue;
-use crate::scenario::{Cell, Streams};
-use crate::summary::{Bound, Forecast, Unit};
+use super::super::StreamSpec;
+use crate::forecast::pool_queue::PoolQueue;
+use crate::forecast::row::{async_never_waits, micros, number, stays_flat, unanswered};
+use crate::scenario::Cell;
+use crate::summary::Forecast;
 
 /// A thread is held for a whole stream. The pool is first in, first out, so a sync health check waits
 /// behind every stream that was queued before it.
-pub(crate) fn thread_per_stream(cell: &Cell, streams: &Streams) -> Vec<Forecast> {
+pub(crate) fn thread_per_stream(cell: &Cell, streams: &StreamSpec) -> Vec<Forecast> {
     let threads = cell.server.pool_threads;
     let timeout = cell.probe.timeout.as_secs_f64();
     let hold_start = streams.ramp.as_secs_f64();
     let hold_end = hold_start + cell.phases.hold.as_secs_f64();
-    let run = Simulation::of(streams, threads, hold_end, timeout);
+    let run = Waves::of(streams, threads, hold_end, timeout);
 
     // The wait of a check that is due at t in the hold is free_at − t: all streams came before it.
     let checks = 1_000;
@@ -21,8 +21,7 @@ pub(crate) fn thread_per_stream(cell: &Cell, streams: &Streams) -> Vec<Forecast>
         .map(|n| hold_start + (hold_end - hold_start) * (f64::from(n) + 0.5) / f64::from(checks))
         .map(|due| (run.free_at - due).max(0.0))
         .collect();
-    let unanswered =
-        waits.iter().filter(|&&wait| wait > timeout).count() as f64 / f64::from(checks);
+    let share = waits.iter().filter(|&&wait| wait > timeout).count() as f64 / f64::from(checks);
     let mut sorted = waits;
     sorted.sort_unstable_by(f64::total_cmp);
     let median = sorted[sorted.len() / 2];
@@ -30,138 +29,80 @@ pub(crate) fn thread_per_stream(cell: &Cell, streams: &Streams) -> Vec<Forecast>
     let (n, c) = (streams.count, threads);
     let service = streams.service_time().as_secs_f64();
     let mut rows = vec![
-        row(
-            "served_at_once",
-            "streams.served_peak",
-            Unit::Count,
-            f64::from(n.min(c)),
-            format!("min(N, c) = min({n}, {c})"),
-        ),
-        row(
-            "unserved",
-            "streams.unserved",
-            Unit::Count,
-            run.unserved,
-            format!(
-                "streams that no thread reaches in the {:.1} s of the load",
-                run.load_end
-            ),
-        ),
-        row(
-            "health_sync_unanswered",
-            "health_sync.unanswered",
-            Unit::Percent,
-            100.0 * unanswered,
-            format!(
-                "share of the hold with ⌊N/c⌋·S − t = ⌊{n}/{c}⌋·{service:.1} s − t > {timeout} s"
-            ),
-        ),
-        bounded(
-            if median > timeout {
-                Bound::AtLeast
-            } else {
-                Bound::Exact
-            },
-            row(
-                "health_sync_p50",
-                "health_sync.p50",
-                Unit::Us,
-                median.min(timeout) * 1e6,
-                "median over the hold of ⌊N/c⌋·S − t, cut at the timeout".to_owned(),
-            ),
-        ),
+        number("served_at_once", "streams.served_peak", f64::from(n.min(c)))
+            .why(format!("min(N, c) = min({n}, {c})")),
+        number("unserved", "streams.unserved", run.unserved).why(format!(
+            "streams that no thread reaches in the {:.1} s of the load",
+            run.load_end
+        )),
+        unanswered("health_sync", 100.0 * share).why(format!(
+            "share of the hold with ⌊N/c⌋·S − t = ⌊{n}/{c}⌋·{service:.1} s − t > {timeout} s"
+        )),
+        micros(
+            "health_sync_p50",
+            "health_sync.p50",
+            median.min(timeout) * 1e6,
+        )
+        .why("median over the hold of ⌊N/c⌋·S − t, cut at the timeout")
+        .at_least_if(median > timeout),
         async_never_waits(),
-        row(
+        micros(
             "queue_wait_max",
             "pool.queue_wait_max",
-            Unit::Us,
             run.longest_wait * 1e6,
-            format!(
-                "longest wait of a stream or a check in the pool's queue, N = {n} on c = {c}, first in first out"
-            ),
-        ),
-        row(
-            "time_to_recover",
-            "recovery.time",
-            Unit::Us,
-            (run.drained_at - run.load_end).max(0.0) * 1e6,
-            format!(
-                "the queue outlives its clients: {:.0} jobs · {:.0} ms to the first failed write / {c} threads",
-                run.unserved,
-                streams.ttft.as_secs_f64() * 1e3
-            ),
-        ),
+        )
+        .why(format!(
+            "longest wait of a stream or a check in the pool's queue, N = {n} on c = {c}, \
+                 first in first out"
+        )),
+        micros("time_to_recover", "recovery.time", run.outlives_by() * 1e6).why(format!(
+            "the queue outlives its clients: {:.0} jobs · {:.0} ms to the first failed write \
+                 / {c} threads",
+            run.unserved,
+            streams.ttft.as_secs_f64() * 1e3
+        )),
     ];
     rows.extend(run.ttft_max());
     rows
 }
 
 /// A stream is a task on the event loop and holds nothing.
-pub(crate) fn event_loop(streams: &Streams) -> Vec<Forecast> {
+pub(crate) fn event_loop(streams: &StreamSpec) -> Vec<Forecast> {
     let n = streams.count;
     let mut rows = vec![
-        row(
-            "served_at_once",
-            "streams.served_peak",
-            Unit::Count,
-            f64::from(n),
-            format!("N = {n}"),
-        ),
-        row(
-            "unserved",
-            "streams.unserved",
-            Unit::Count,
-            0.0,
-            "no stream waits for another".to_owned(),
-        ),
+        number("served_at_once", "streams.served_peak", n).why(format!("N = {n}")),
+        number("unserved", "streams.unserved", 0.0).why("no stream waits for another"),
     ];
     rows.extend(idle_server("nothing is held"));
-    rows.push(row(
-        "ttft_p50",
-        "ttft.p50",
-        Unit::Us,
-        streams.ttft.as_secs_f64() * 1e6,
-        "the upstream's own time to the first chunk".to_owned(),
-    ));
+    rows.push(
+        micros("ttft_p50", "ttft.p50", streams.ttft.as_secs_f64() * 1e6)
+            .why("the upstream's own time to the first chunk"),
+    );
     rows
 }
 
 /// A client is built for each stream, on the event loop; then the stream holds nothing.
-pub(crate) fn client_per_request(streams: &Streams) -> Vec<Forecast> {
-    vec![row(
-        "served_at_once",
-        "streams.served_peak",
-        Unit::Count,
-        f64::from(streams.count),
-        format!("N = {}, once every client is built", streams.count),
-    )]
+pub(crate) fn client_per_request(streams: &StreamSpec) -> Vec<Forecast> {
+    vec![
+        number("served_at_once", "streams.served_peak", streams.count)
+            .why(format!("N = {}, once every client is built", streams.count)),
+    ]
 }
 
 /// A stream has one of the client's connections for as long as it lasts, and the others wait for one.
 /// Nothing else does.
-pub(crate) fn capped_client(cell: &Cell, streams: &Streams) -> Vec<Forecast> {
+pub(crate) fn capped_client(cell: &Cell, streams: &StreamSpec) -> Vec<Forecast> {
     let (n, p) = (streams.count, connections(cell));
     let hold_end = (streams.ramp + cell.phases.hold).as_secs_f64();
     // As if its connections were threads; no check waits, so the load ends with the hold.
-    let run = Simulation::of(streams, p, hold_end, 0.0);
+    let run = Waves::of(streams, p, hold_end, 0.0);
     let mut rows = vec![
-        row(
-            "served_at_once",
-            "streams.served_peak",
-            Unit::Count,
-            f64::from(n.min(p)),
-            format!("min(N, P) = min({n}, {p}), of P connections"),
-        ),
-        row(
-            "unserved",
-            "streams.unserved",
-            Unit::Count,
-            run.unserved,
-            format!(
-                "streams that get no connection in the {:.1} s of the load; nobody refuses them",
-                run.load_end
-            ),
-        ),
+        number("served_at_once", "streams.served_peak", f64::from(n.min(p)))
+            .why(format!("min(N, P) = min({n}, {p}), of P connections")),
+        number("unserved", "streams.unserved", run.unserved).why(format!(
+            "streams that get no connection in the {:.1} s of the load; nobody refuses them",
+            run.load_end
+        )),
     ];
     rows.extend(idle_server("no stream holds anything of the server"));
     rows.extend(run.ttft_max());
@@ -170,51 +111,25 @@ pub(crate) fn capped_client(cell: &Cell, streams: &Streams) -> Vec<Forecast> {
 
 /// Health where neither the pool nor the loop is at work, and why they are not.
 fn idle_server(because: &str) -> [Forecast; 3] {
-    let never = |name: &str, metric: &str, what: &str| {
-        row(
-            name,
-            metric,
-            Unit::Percent,
-            0.0,
-            format!("{because}: {what} never waits"),
-        )
+    let never = |endpoint: &str, what: &str| {
+        unanswered(endpoint, 0.0).why(format!("{because}: {what} never waits"))
     };
     [
-        never(
-            "health_sync_unanswered",
-            "health_sync.unanswered",
-            "a sync check",
-        ),
-        bounded(
-            Bound::AtMost,
-            row(
-                "health_sync_p99",
-                "health_sync.p99",
-                Unit::Us,
-                flat::FLOOR_US as f64,
-                "no job is queued: a sync check finds a thread, and stays flat".to_owned(),
-            ),
-        ),
-        never(
-            "health_async_unanswered",
-            "health_async.unanswered",
-            "an async check",
-        ),
+        never("health_sync", "a sync check"),
+        stays_flat("health_sync")
+            .why("no job is queued: a sync check finds a thread, and stays flat"),
+        never("health_async", "an async check"),
     ]
 }
 
 /// `--upstream-connections` of the cell, or the server's own default.
 fn connections(cell: &Cell) -> u32 {
-    let mut from_flag = cell
-        .server
-        .args
-        .iter()
-        .skip_while(|arg| *arg != "--upstream-connections");
-    let given = from_flag.nth(1).and_then(|value| value.parse().ok());
-    given.unwrap_or(100)
+    let given = cell.server.flag("--upstream-connections");
+    given.and_then(|value| value.parse().ok()).unwrap_or(100)
 }
 
-struct Simulation {
+/// Streams of one length, one after the other on threads, or on what else there are only so many of.
+struct Waves {
     /// When a job that comes after all streams would start, were the load never to end.
     free_at: f64,
     /// When the load ends: the hold, and until its last check has its outcome.
@@ -226,22 +141,21 @@ struct Simulation {
     drained_at: f64,
 }
 
-impl Simulation {
+impl Waves {
+    /// How long after its clients the queue is empty.
+    fn outlives_by(&self) -> f64 {
+        (self.drained_at - self.load_end).max(0.0)
+    }
+
     /// Of a load in which every stream gets its turn.
     fn ttft_max(&self) -> Option<Forecast> {
         (self.unserved == 0.0).then(|| {
-            row(
-                "ttft_max",
-                "ttft.max",
-                Unit::Us,
-                self.longest_ttft * 1e6,
-                "the last wave starts when the one before it ends; + the upstream's own time"
-                    .to_owned(),
-            )
+            micros("ttft_max", "ttft.max", self.longest_ttft * 1e6)
+                .why("the last wave starts when the one before it ends; + the upstream's own time")
         })
     }
 
-    fn of(streams: &Streams, threads: u32, hold_end: f64, timeout: f64) -> Self {
+    fn of(streams: &StreamSpec, threads: u32, hold_end: f64, timeout: f64) -> Self {
         let service = streams.service_time().as_secs_f64();
         let step = streams.ramp.as_secs_f64() / f64::from(streams.count);
         let arrivals = || (0..streams.count).map(|n| step * f64::from(n));

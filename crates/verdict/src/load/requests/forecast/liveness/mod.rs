@@ -4,10 +4,11 @@ mod simulation;
 
 use std::time::Duration;
 
-use crate::forecast::{bounded, row};
-use crate::judge::flat;
-use crate::scenario::{Arrivals, Cell, Kubelet, ProbeRules, Requests};
-use crate::summary::{Bound, Forecast, Unit};
+use super::super::{Arrivals, RequestSpec};
+use crate::forecast::row::{micros, number, per_second, percent, stays_flat};
+use crate::load::kubelet::{KubeletSpec, ProbeRules};
+use crate::scenario::Cell;
+use crate::summary::{Bound, Forecast};
 use crate::units::time;
 use simulation::{Simulated, simulate};
 
@@ -44,7 +45,7 @@ const DEFAULT_WORK: Duration = Duration::from_secs(1);
 impl<'a> Setting<'a> {
     /// Of the class that asks for `/predict` in an open loop, if the cell has one.
     pub(crate) fn of(cell: &'a Cell) -> Option<Self> {
-        let is_predict = |requests: &Requests| requests.path.starts_with("/predict");
+        let is_predict = |requests: &RequestSpec| requests.path.starts_with("/predict");
         let (class, requests) = cell.load.requests.iter().find(|(_, one)| is_predict(one))?;
         let Arrivals::Rate(rate) = requests.arrivals() else {
             return None;
@@ -84,6 +85,15 @@ impl<'a> Setting<'a> {
         self.rate + probes.map_or(0.0, |period| 1.0 / period.as_secs_f64())
     }
 
+    /// Predictions a second that were made while their client still waited.
+    fn throughput(&self, run: &Simulated) -> Forecast {
+        self.per_second("throughput", "throughput", run.in_time as f64 / self.load())
+    }
+
+    fn per_second(&self, name: &str, field: &str, predicted: f64) -> Forecast {
+        per_second(name, &self.metric(field), predicted)
+    }
+
     fn metric(&self, field: &str) -> String {
         format!("requests.{}.{field}", self.class)
     }
@@ -105,24 +115,16 @@ pub(crate) fn shared_pool(setting: &Setting<'_>) -> Vec<Forecast> {
     let run = simulate(setting);
     let mut rows = kills(setting, &run);
     if !run.kills.is_empty() {
-        rows.push(row(
-            "queue_wait_max",
-            "pool.queue_wait_max",
-            Unit::Us,
-            run.longest_wait * 1e6,
-            "longest wait in the pool's queue until the process is ended".to_owned(),
-        ));
+        let longest = run.longest_wait * 1e6;
+        rows.push(
+            micros("queue_wait_max", "pool.queue_wait_max", longest)
+                .why("longest wait in the pool's queue until the process is ended"),
+        );
     }
-    rows.push(row(
-        "throughput",
-        &setting.metric("throughput"),
-        Unit::PerSecond,
-        run.in_time as f64 / setting.load(),
-        format!(
-            "of the c/S = {:.0}/s that the pool makes, those whose client still waits",
-            f64::from(setting.threads) / setting.service
-        ),
-    ));
+    rows.push(setting.throughput(&run).why(format!(
+        "of the c/S = {:.0}/s that the pool makes, those whose client still waits",
+        f64::from(setting.threads) / setting.service
+    )));
     rows
 }
 
@@ -132,23 +134,15 @@ pub(crate) fn on_loop(setting: &Setting<'_>) -> Vec<Forecast> {
     let kubelet = setting.cell.kubelet.as_ref();
     let alone = Setting {
         threads: 1,
-        stop: kubelet.map_or(STOP, Kubelet::grace).as_secs_f64(),
+        stop: kubelet.map_or(STOP, KubeletSpec::grace).as_secs_f64(),
         ..setting.clone()
     };
     let mut rows = kills(&alone, &simulate(&alone));
     for row in rows.iter_mut().filter(|row| row.name == "kills") {
         row.bound = Bound::AtLeast;
     }
-    rows.push(bounded(
-        Bound::AtMost,
-        row(
-            "throughput",
-            &setting.metric("throughput"),
-            Unit::PerSecond,
-            1.0 / setting.service,
-            "the loop makes 1/S".to_owned(),
-        ),
-    ));
+    let throughput = setting.per_second("throughput", "throughput", 1.0 / setting.service);
+    rows.push(throughput.why("the loop makes 1/S").at_most());
     rows
 }
 
@@ -165,37 +159,19 @@ pub(crate) fn dedicated_thread(setting: &Setting<'_>) -> Vec<Forecast> {
     let run = simulate(&alone);
     let mut rows = never_killed(setting);
     rows.extend([
-        row(
-            "predictions",
-            "bulkhead.throughput",
-            Unit::PerSecond,
-            capacity.min(offered),
-            "one thread makes 1/S, whoever still waits for it".to_owned(),
-        ),
-        row(
-            "throughput",
-            &setting.metric("throughput"),
-            Unit::PerSecond,
-            run.in_time as f64 / setting.load(),
-            "those of them whose client still waits".to_owned(),
-        ),
+        per_second("predictions", "bulkhead.throughput", capacity.min(offered))
+            .why("one thread makes 1/S, whoever still waits for it"),
+        setting
+            .throughput(&run)
+            .why("those of them whose client still waits"),
     ]);
     if growth > 0.0 {
+        let longest = setting.load() * (1.0 - capacity / offered) * 1e6;
         rows.extend([
-            row(
-                "queue_growth",
-                "bulkhead.queue_growth",
-                Unit::PerSecond,
-                growth,
-                format!("λ − 1/S = {offered:.1} − {capacity:.1}"),
-            ),
-            row(
-                "queue_wait_max",
-                "bulkhead.queue_wait_max",
-                Unit::Us,
-                setting.load() * (1.0 - capacity / offered) * 1e6,
-                "t·(1 − 1/(λS)) at the end of the hold".to_owned(),
-            ),
+            per_second("queue_growth", "bulkhead.queue_growth", growth)
+                .why(format!("λ − 1/S = {offered:.1} − {capacity:.1}")),
+            micros("queue_wait_max", "bulkhead.queue_wait_max", longest)
+                .why("t·(1 − 1/(λS)) at the end of the hold"),
         ]);
     }
     rows
@@ -209,56 +185,31 @@ pub(crate) fn bulkhead(setting: &Setting<'_>) -> Vec<Forecast> {
     let queue = f64::from(queue(setting.cell));
     let wait = if is_full { queue / capacity } else { 0.0 };
     let longest = format!("Q·S/c with Q = {queue}");
+    let refused = 100.0 * (1.0 - capacity / rate).max(0.0);
+    let answer = (wait + service) * 1e6;
     let mut rows = never_killed(setting);
     rows.extend([
-        row(
-            "throughput",
-            &setting.metric("throughput"),
-            Unit::PerSecond,
-            rate.min(capacity),
-            format!("min(λ, c/S) = min({rate}, {threads}/{service})"),
-        ),
-        row(
-            "refused",
-            &setting.metric("failed"),
-            Unit::Percent,
-            100.0 * (1.0 - capacity / rate).max(0.0),
-            "1 − c/(λS): what no thread is left for is refused at once".to_owned(),
-        ),
-        row(
-            "answer_p99",
-            &setting.metric("ok_p99"),
-            Unit::Us,
-            (wait + service) * 1e6,
-            if is_full {
-                format!("{longest}, + S")
-            } else {
-                "S: none waits".to_owned()
-            },
-        ),
+        setting
+            .per_second("throughput", "throughput", rate.min(capacity))
+            .why(format!("min(λ, c/S) = min({rate}, {threads}/{service})")),
+        percent("refused", &setting.metric("failed"), refused)
+            .why("1 − c/(λS): what no thread is left for is refused at once"),
+        micros("answer_p99", &setting.metric("ok_p99"), answer).why(if is_full {
+            format!("{longest}, + S")
+        } else {
+            "S: none waits".to_owned()
+        }),
     ]);
     if is_full {
-        rows.push(row(
-            "queue_wait_max",
-            "bulkhead.queue_wait_max",
-            Unit::Us,
-            wait * 1e6,
-            longest,
-        ));
+        rows.push(micros("queue_wait_max", "bulkhead.queue_wait_max", wait * 1e6).why(longest));
     }
     rows
 }
 
 /// Places in the queue of the bulkhead: as many as it has threads, unless the cell says otherwise.
 fn queue(cell: &Cell) -> u32 {
-    let args = &cell.server.args;
-    let given = args.iter().enumerate().find_map(|(n, arg)| {
-        let value = match arg.strip_prefix("--queue")? {
-            "" => args.get(n + 1)?,
-            value => value.strip_prefix('=')?,
-        };
-        value.parse().ok()
-    });
+    let given = cell.server.flag("--queue");
+    let given = given.and_then(|value| value.parse().ok());
     given.unwrap_or(cell.server.pool_threads)
 }
 
@@ -267,32 +218,22 @@ fn never_killed(setting: &Setting<'_>) -> Vec<Forecast> {
     let mut rows = Vec::new();
     if liveness(setting).is_some() {
         let never = "the probe waits for no prediction";
-        rows.push(no_restarts(never.to_owned()));
-        rows.push(row(
-            "liveness_failed",
-            "kubelet.liveness_failed",
-            Unit::Count,
-            0.0,
-            never.to_owned(),
-        ));
+        rows.extend([
+            no_restarts().why(never),
+            number("liveness_failed", "kubelet.liveness_failed", 0.0).why(never),
+        ]);
     }
     if setting.cell.probe.endpoints.contains_key("health_sync") {
-        rows.push(bounded(
-            Bound::AtMost,
-            row(
-                "health_sync_p99",
-                "health_sync.p99",
-                Unit::Us,
-                flat::FLOOR_US as f64,
-                "the pool is free: a sync check finds a thread, and stays flat".to_owned(),
-            ),
-        ));
+        rows.push(
+            stays_flat("health_sync")
+                .why("the pool is free: a sync check finds a thread, and stays flat"),
+        );
     }
     rows
 }
 
-fn no_restarts(formula: String) -> Forecast {
-    row("restarts", "kubelet.restarts", Unit::Count, 0.0, formula)
+fn no_restarts() -> Forecast {
+    number("restarts", "kubelet.restarts", 0.0)
 }
 
 /// The rows of a server whose probe waits behind predictions.
@@ -311,28 +252,18 @@ fn kills(setting: &Setting<'_>, run: &Simulated) -> Vec<Forecast> {
         } else {
             format!("{wait}: too slow for this load")
         };
-        return vec![no_restarts(why)];
+        return vec![no_restarts().why(why)];
     };
+    let first_us = (first - setting.load_start) * 1e6;
     let crossed = shown(timeout / (load - 1.0));
     vec![
-        row(
-            "first_kill",
-            "kubelet.first_kill",
-            Unit::Us,
-            (first - setting.load_start) * 1e6,
-            format!(
-                "{wait}: over the timeout of {} from {crossed} on; killed after {} failures in a row",
-                shown(timeout),
-                rules.failure_threshold
-            ),
-        ),
-        row(
-            "kills",
-            "kubelet.kills",
-            Unit::Count,
-            run.kills.len() as f64,
-            "the same again after each restart, by the end of the hold".to_owned(),
-        ),
+        micros("first_kill", "kubelet.first_kill", first_us).why(format!(
+            "{wait}: over the timeout of {} from {crossed} on; killed after {} failures in a row",
+            shown(timeout),
+            rules.failure_threshold
+        )),
+        number("kills", "kubelet.kills", run.kills.len() as f64)
+            .why("the same again after each restart, by the end of the hold"),
     ]
 }
 

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use super::Setting;
-use crate::judge::pool_queue::PoolQueue;
+use crate::forecast::pool_queue::PoolQueue;
 use crate::load::kubelet::rules::{BackOff, Container, Decision, ProbeKind, Ticker, Worker};
-use crate::scenario::{Kubelet, ProbeRules};
+use crate::load::kubelet::{KubeletSpec, ProbeRules};
 
 /// What became of a simulated cell by the end of its hold. Instants are seconds on the cell's clock.
 pub(crate) struct Simulated {
@@ -21,12 +21,12 @@ pub(crate) fn simulate(setting: &Setting<'_>) -> Simulated {
     let mut play = Play {
         setting,
         liveness: kubelet
-            .and_then(Kubelet::liveness)
+            .and_then(KubeletSpec::liveness)
             .filter(|_| setting.livez_waits)
-            .map(|rules| Probe::new(ProbeKind::Liveness, rules)),
+            .map(|rules| PlayedProbe::new(ProbeKind::Liveness, rules)),
         readiness: kubelet
-            .and_then(Kubelet::readiness)
-            .map(|rules| Probe::new(ProbeKind::Readiness, rules)),
+            .and_then(KubeletSpec::readiness)
+            .map(|rules| PlayedProbe::new(ProbeKind::Readiness, rules)),
         prediction: 0,
         so_far: Simulated {
             kills: Vec::new(),
@@ -53,21 +53,21 @@ pub(crate) fn simulate(setting: &Setting<'_>) -> Simulated {
 
 struct Play<'a> {
     setting: &'a Setting<'a>,
-    liveness: Option<Probe>,
-    readiness: Option<Probe>,
+    liveness: Option<PlayedProbe>,
+    readiness: Option<PlayedProbe>,
     /// The next prediction.
     prediction: u64,
     so_far: Simulated,
 }
 
-struct Probe {
+struct PlayedProbe {
     worker: Worker,
     ticker: Ticker,
     timeout: f64,
     due: f64,
 }
 
-impl Probe {
+impl PlayedProbe {
     fn new(kind: ProbeKind, rules: ProbeRules) -> Self {
         Self {
             worker: Worker::new(kind, rules),

@@ -11,11 +11,13 @@ use std::time::Duration;
 use route::{Holds, Pools, Route};
 use simulation::{Outlook, simulate};
 
-use crate::forecast::{Question, bounded, row};
+use super::super::RequestSpec;
+use crate::forecast::Question;
+use crate::forecast::row::{micros, number, per_second, percent, stays_flat, unanswered};
 use crate::judge::flat;
 use crate::record::{LATER, LEAST_WATCH};
-use crate::scenario::{Cell, Requests};
-use crate::summary::{Bound, Forecast, Unit};
+use crate::scenario::Cell;
+use crate::summary::Forecast;
 use crate::units::{count, us};
 
 /// Below this share, in percent, what is unanswered is merely what was in flight when the load ended.
@@ -38,7 +40,7 @@ pub(crate) fn cured(question: Question<'_>) -> Vec<Forecast> {
 /// Empty unless the load is one closed loop on one of the routes, and nothing else.
 fn forecast(
     Question { cell, seed, .. }: Question<'_>,
-    route: fn(&Requests, &Cell) -> Option<Route>,
+    route: fn(&RequestSpec, &Cell) -> Option<Route>,
 ) -> Vec<Forecast> {
     let mut classes = cell.load.requests.iter();
     let (Some((name, class)), None, None) = (classes.next(), classes.next(), &cell.load.streams)
@@ -69,7 +71,7 @@ struct Limit {
 
 impl Limit {
     /// X = min(N/(S+Z), capacity), R = N/X − Z.
-    fn of(class: &Requests, route: &Route) -> Option<Self> {
+    fn of(class: &RequestSpec, route: &Route) -> Option<Self> {
         let users = f64::from(class.users?);
         let (s, b) = (
             route.inner_time.as_secs_f64(),
@@ -105,7 +107,7 @@ impl Limit {
 fn rows(
     cell: &Cell,
     name: &str,
-    class: &Requests,
+    class: &RequestSpec,
     outlook: &Outlook,
     limit: &Limit,
 ) -> Vec<Forecast> {
@@ -126,7 +128,7 @@ fn rows(
 fn users(
     cell: &Cell,
     name: &str,
-    class: &Requests,
+    class: &RequestSpec,
     outlook: &Outlook,
     limit: &Limit,
 ) -> Vec<Forecast> {
@@ -135,57 +137,28 @@ fn users(
     let seconds = (cell.load.ramp() + cell.phases.hold).as_secs_f64();
     let mut rows = Vec::new();
     if let Some(throughput) = figures.throughput_per_second {
-        let formula = format!("simulated over {seconds:.1} s; {}", limit.formula);
-        rows.push(Forecast {
-            limit: Some(limit.throughput),
-            ..row(
-                "throughput",
-                &metric("throughput"),
-                Unit::PerSecond,
-                throughput,
-                formula,
-            )
-        });
+        let row = per_second("throughput", &metric("throughput"), throughput);
+        let why = format!("simulated over {seconds:.1} s; {}", limit.formula);
+        rows.push(row.with_limit(limit.throughput).why(why));
     }
     let response = limit.response * 1e6;
     let median = &figures.outcomes.response_us;
-    let formula = "simulated; those without an answer enter at their age";
     rows.extend(median.p50.map(|p50| {
-        let row = row(
-            "response_p50",
-            &metric("p50"),
-            Unit::Us,
-            p50 as f64,
-            formula.to_owned(),
-        );
-        let bound = if median.p50_censored {
-            Bound::AtLeast
-        } else {
-            Bound::Exact
-        };
-        bounded(
-            bound,
-            Forecast {
-                limit: Some(response),
-                ..row
-            },
-        )
+        micros("response_p50", &metric("p50"), p50 as f64)
+            .why("simulated; those without an answer enter at their age")
+            .at_least_if(median.p50_censored)
+            .with_limit(response)
     }));
-    rows.extend(figures.outcomes.response_ok_us.mean.map(|mean| Forecast {
-        limit: Some(response),
-        ..row(
-            "response_mean",
-            &metric("ok_mean"),
-            Unit::Us,
-            mean as f64,
-            "simulated; of those that were answered".to_owned(),
-        )
+    rows.extend(figures.outcomes.response_ok_us.mean.map(|mean| {
+        micros("response_mean", &metric("ok_mean"), mean as f64)
+            .why("simulated; of those that were answered")
+            .with_limit(response)
     }));
-    rows.extend(unanswered(&metric("unanswered"), class, outlook));
+    rows.extend(in_vain(&metric("unanswered"), class, outlook));
     rows
 }
 
-fn unanswered(metric: &str, class: &Requests, outlook: &Outlook) -> Option<Forecast> {
+fn in_vain(metric: &str, class: &RequestSpec, outlook: &Outlook) -> Option<Forecast> {
     let figures = &outlook.requests;
     let due = figures.outcomes.due;
     if due == 0 {
@@ -197,16 +170,13 @@ fn unanswered(metric: &str, class: &Requests, outlook: &Outlook) -> Option<Forec
             "simulated: {} of {due} wait when the load ends",
             figures.unanswered
         );
-        return Some(row("unanswered", metric, Unit::Percent, share, formula));
+        return Some(percent("unanswered", metric, share).why(formula));
     }
     let users = class.users?;
     let most = 100.0 * f64::from(users) / due as f64;
     let formula =
         format!("no more than N = {users} of some {due} are in flight when the load ends");
-    Some(bounded(
-        Bound::AtMost,
-        row("unanswered", metric, Unit::Percent, most, formula),
-    ))
+    Some(percent("unanswered", metric, most).why(formula).at_most())
 }
 
 fn backlog(cell: &Cell, outlook: &Outlook) -> Vec<Forecast> {
@@ -214,41 +184,31 @@ fn backlog(cell: &Cell, outlook: &Outlook) -> Vec<Forecast> {
     let later = LATER.min(cell.phases.recovery);
     let pending = |at: u64| backlog.pending(at) as f64;
     let drain = backlog.drained_at().saturating_sub(end);
-    let mut rows = vec![row(
-        "pending_end",
-        "background.pending_end",
-        Unit::Count,
-        pending(end),
-        "simulated: background tasks that were accepted and have not ended".to_owned(),
-    )];
+    let mut rows = vec![
+        number("pending_end", "background.pending_end", pending(end))
+            .why("simulated: background tasks that were accepted and have not ended"),
+    ];
     // Tasks end in waves: a short look back at them proves nothing.
     if cell.phases.recovery >= LEAST_WATCH {
         let left = pending(end + us(later));
         if left > 0.0 {
-            rows.push(row(
-                "pending_later",
-                "background.pending_later",
-                Unit::Count,
-                left,
-                format!("simulated: {} s after the load", count(later.as_secs_f64())),
-            ));
+            rows.push(
+                number("pending_later", "background.pending_later", left).why(format!(
+                    "simulated: {} s after the load",
+                    count(later.as_secs_f64())
+                )),
+            );
         }
-        rows.push(row(
-            "drain",
-            "background.drain",
-            Unit::Us,
-            drain as f64,
-            "simulated: until the last of them ends; on c threads about B·S/c".to_owned(),
-        ));
+        rows.push(
+            micros("drain", "background.drain", drain as f64)
+                .why("simulated: until the last of them ends; on c threads about B·S/c"),
+        );
     }
     if backlog.refused > 0 {
-        rows.push(row(
-            "refused",
-            "background.refused",
-            Unit::Count,
-            backlog.refused as f64,
-            "simulated: background tasks that there is no room for".to_owned(),
-        ));
+        rows.push(
+            number("refused", "background.refused", backlog.refused as f64)
+                .why("simulated: background tasks that there is no room for"),
+        );
     }
     rows
 }
@@ -260,42 +220,19 @@ fn health(name: &str, waits: &[Option<u64>], timeout: Duration) -> Vec<Forecast>
     let (Some(&median), Some(&longest)) = (sorted.get(sorted.len() / 2), sorted.last()) else {
         return Vec::new();
     };
-    let unanswered = waits.iter().filter(|wait| wait.is_none()).count();
-    let mut rows = vec![row(
-        &format!("{name}_unanswered"),
-        &format!("{name}.unanswered"),
-        Unit::Percent,
-        100.0 * unanswered as f64 / waits.len() as f64,
-        "simulated: share of the hold in which a check waits beyond its timeout".to_owned(),
-    )];
-    if longest <= flat::FLOOR_US {
-        rows.push(bounded(
-            Bound::AtMost,
-            row(
-                &format!("{name}_p99"),
-                &format!("{name}.p99"),
-                Unit::Us,
-                flat::FLOOR_US as f64,
-                "nothing that it waits for is held: it stays flat".to_owned(),
-            ),
-        ));
-        return rows;
-    }
-    let bound = if median == u64::MAX {
-        Bound::AtLeast
+    let lost = waits.iter().filter(|wait| wait.is_none()).count();
+    let mut rows = vec![
+        unanswered(name, 100.0 * lost as f64 / waits.len() as f64)
+            .why("simulated: share of the hold in which a check waits beyond its timeout"),
+    ];
+    rows.push(if longest <= flat::FLOOR_US {
+        stays_flat(name).why("nothing that it waits for is held: it stays flat")
     } else {
-        Bound::Exact
-    };
-    rows.push(bounded(
-        bound,
-        row(
-            &format!("{name}_p50"),
-            &format!("{name}.p50"),
-            Unit::Us,
-            median.min(us(timeout)) as f64,
-            "simulated, cut at the timeout".to_owned(),
-        ),
-    ));
+        let median_us = median.min(us(timeout)) as f64;
+        micros(&format!("{name}_p50"), &format!("{name}.p50"), median_us)
+            .why("simulated, cut at the timeout")
+            .at_least_if(median == u64::MAX)
+    });
     rows
 }
 

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use crate::scenario::{Cell, Requests};
+use crate::load::requests::RequestSpec;
+use crate::scenario::Cell;
 
 /// What a piece of work holds while it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub(crate) enum Pools {
 
 impl Route {
     /// The route that `class` asks for on the broken server; `None` if it is none of the seven.
-    pub(crate) fn broken(class: &Requests, cell: &Cell) -> Option<Self> {
+    pub(crate) fn broken(class: &RequestSpec, cell: &Cell) -> Option<Self> {
         let path = class.path.split('?').next().unwrap_or_default();
         let &(_, inner, background) = ROUTES.iter().find(|(name, ..)| *name == path)?;
         Some(Self {
@@ -89,14 +90,19 @@ impl Route {
 
     /// The same route on the fixed server: nothing blocks the loop. Sizes of its bulkheads are those
     /// of the cell's `server.args`, or the server's own defaults.
-    pub(crate) fn cured(class: &Requests, cell: &Cell) -> Option<Self> {
+    pub(crate) fn cured(class: &RequestSpec, cell: &Cell) -> Option<Self> {
         let broken = Self::broken(class, cell)?;
         let moved = |holds| match holds {
             Holds::Loop => Holds::Thread,
             other => other,
         };
         let threads = cell.server.pool_threads;
-        let flag = |name: &str, default| flag(&cell.server.args, name).unwrap_or(default);
+        let flag = |name: &str, default: u32| {
+            let given = cell.server.flag(name);
+            given
+                .and_then(|value| value.parse().ok())
+                .unwrap_or(default)
+        };
         Some(Self {
             inner: moved(broken.inner),
             background: moved(broken.background),
@@ -110,10 +116,4 @@ impl Route {
             ..broken
         })
     }
-}
-
-/// The value that follows flag `name`.
-fn flag(args: &[String], name: &str) -> Option<u32> {
-    let at = args.iter().position(|arg| arg == name)?;
-    args.get(at + 1)?.parse().ok()
 }

@@ -1,15 +1,15 @@
 //! The server: its event loop, and who holds what.
 
 use super::super::route::Holds;
-use super::{Asker, Ready, Simulation, State, TIMER, Task};
+use super::{Asker, Progress, Ready, Server, TIMER, Task};
 use crate::record::Outcome;
 use crate::units::us;
 
-impl Simulation<'_> {
+impl Server<'_> {
     /// Whether nobody waits for it any more.
     fn is_gone(&mut self, id: usize) -> bool {
         self.let_happen(self.now);
-        self.requests[id].state == State::Decided
+        self.requests[id].state == Progress::Decided
     }
 
     /// The loop looks at sockets and timers and queues what is ready: what can be read, whose time is

@@ -17,10 +17,10 @@ use agenda::Agenda;
 use super::backlog::Backlog;
 use super::route::{Pools, Route};
 use super::threads::Threads;
-use crate::load::requests::{ClassRecorder, Window};
-use crate::record::Plan;
-use crate::scenario::{Cell, Requests};
-use crate::summary::{self, probe_rank};
+use crate::load::requests::{ClassRecorder, RequestFigures, RequestSpec};
+use crate::record::{Plan, Window};
+use crate::scenario::Cell;
+use crate::summary::probe_rank;
 use crate::units::us;
 
 /// Tasks after which the loop looks at sockets and timers, though more are queued: `event_interval`
@@ -40,7 +40,7 @@ const LIMIT: usize = 1_000_000;
 #[derive(Debug)]
 pub(crate) struct Outlook {
     /// Figures of the class, taken as those of a run are.
-    pub requests: summary::Requests,
+    pub requests: RequestFigures,
     /// By name of the endpoint: what each check of the hold waits; `None` if beyond the timeout.
     pub checks: Vec<(String, Vec<Option<u64>>)>,
     /// When the load ends: at the end of the hold, or when its last check is decided.
@@ -66,11 +66,11 @@ enum Asker {
 struct Request {
     asker: Asker,
     due: u64,
-    state: State,
+    state: Progress,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Progress {
     /// To be sent.
     Planned,
     /// Sent, and someone waits for it.
@@ -118,8 +118,8 @@ enum Task {
     End,
 }
 
-struct Simulation<'a> {
-    class: &'a Requests,
+struct Server<'a> {
+    class: &'a RequestSpec,
     route: Route,
     seed: u64,
     plan: Plan,
@@ -155,7 +155,12 @@ struct Simulation<'a> {
 }
 
 /// Simulates `cell`, which loads `route` by `class`; `None` if it is too large.
-pub(crate) fn simulate(cell: &Cell, class: &Requests, route: Route, seed: u64) -> Option<Outlook> {
+pub(crate) fn simulate(
+    cell: &Cell,
+    class: &RequestSpec,
+    route: Route,
+    seed: u64,
+) -> Option<Outlook> {
     let mut endpoints: Vec<_> = cell.probe.endpoints.keys().cloned().collect();
     endpoints.sort_by_key(|name| probe_rank(name));
     let plan = Plan::new(cell.probe.rate, endpoints.len());
@@ -175,7 +180,7 @@ pub(crate) fn simulate(cell: &Cell, class: &Requests, route: Route, seed: u64) -
             Some(Threads::new(tasks, Some(0))),
         ),
     };
-    let mut simulation = Simulation {
+    let mut simulation = Server {
         class,
         route,
         seed,
@@ -197,7 +202,7 @@ pub(crate) fn simulate(cell: &Cell, class: &Requests, route: Route, seed: u64) -
         shared: matches!(route.pools, Pools::Shared { .. }),
         background,
         tasks,
-        recorder: ClassRecorder::default(),
+        recorder: ClassRecorder::new(class),
         backlog: Backlog::default(),
         was_blocked: false,
         hangs_on_a_millisecond: false,
@@ -212,7 +217,7 @@ pub(crate) fn simulate(cell: &Cell, class: &Requests, route: Route, seed: u64) -
     simulation.run()
 }
 
-impl Simulation<'_> {
+impl Server<'_> {
     fn run(mut self) -> Option<Outlook> {
         while self.requests.len() < LIMIT {
             self.let_happen(self.now);
@@ -238,17 +243,20 @@ impl Simulation<'_> {
         None
     }
 
-    fn outlook(self) -> Outlook {
+    fn window(&self) -> Window {
         let (hold_us, end_us) = self.hold;
-        let window = Window {
+        Window {
             start_us: 0,
             hold_us,
             end_us,
-        };
+        }
+    }
+
+    fn outlook(self) -> Outlook {
         Outlook {
-            requests: self.recorder.figures(self.class, window),
+            requests: self.recorder.figures(self.class, self.window()),
             checks: self.endpoints.into_iter().zip(self.waits).collect(),
-            load_end: self.load_end.unwrap_or(end_us),
+            load_end: self.load_end.unwrap_or(self.hold.1),
             backlog: self.backlog,
             hangs_on_a_millisecond: self.hangs_on_a_millisecond,
         }

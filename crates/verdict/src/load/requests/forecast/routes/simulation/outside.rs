@@ -1,11 +1,11 @@
 //! Users and health checks: what happens outside the server, whatever its loop does meanwhile.
 
-use super::{Asker, Outside, Ready, Request, Simulation, State, TIMER, WAY};
-use crate::load::requests::RequestRecord;
+use super::{Asker, Outside, Progress, Ready, Request, Server, TIMER, WAY};
+use crate::load::requests::{RequestEvent, RequestRecord};
 use crate::record::Outcome;
 use crate::units::us;
 
-impl Simulation<'_> {
+impl Server<'_> {
     /// What happens outside the server until `at`, whatever its loop does meanwhile.
     pub(crate) fn let_happen(&mut self, at: u64) {
         while let Some((now, event)) = self.outside.pop_until(at) {
@@ -25,7 +25,7 @@ impl Simulation<'_> {
         self.requests.push(Request {
             asker,
             due,
-            state: State::Planned,
+            state: Progress::Planned,
         });
         self.outside.add(at, Outside::Send(self.requests.len() - 1));
     }
@@ -42,11 +42,17 @@ impl Simulation<'_> {
         if self.load_end.is_some() {
             return;
         }
-        self.requests[id].state = State::Open;
+        self.requests[id].state = Progress::Open;
         let Request { asker, due, .. } = self.requests[id];
         let (keeps, timeout) = match asker {
             Asker::User { n, .. } => {
-                self.recorder.started(due, now - due);
+                let started = RequestEvent::Started {
+                    class: 0,
+                    due_us: due,
+                    late_us: now - due,
+                };
+                let window = self.window();
+                self.recorder.add(&started, window);
                 (self.class.keep_alive && n > 0, us(self.class.timeout))
             }
             Asker::Check { in_hold, .. } => {
@@ -67,7 +73,7 @@ impl Simulation<'_> {
     /// A request has its outcome, unless it has one; its user thinks and asks again.
     pub(crate) fn decide(&mut self, id: usize, now: u64, outcome: Outcome) {
         let request = &mut self.requests[id];
-        if std::mem::replace(&mut request.state, State::Decided) == State::Decided {
+        if std::mem::replace(&mut request.state, Progress::Decided) == Progress::Decided {
             return;
         }
         let due = request.due;
@@ -87,7 +93,7 @@ impl Simulation<'_> {
     }
 
     fn record(&mut self, due_us: u64, done_us: u64, outcome: Outcome) {
-        self.recorder.ended(RequestRecord {
+        let ended = RequestEvent::Ended(RequestRecord {
             class: 0,
             due_us,
             sent_us: due_us,
@@ -95,16 +101,18 @@ impl Simulation<'_> {
             outcome,
             status: None,
         });
+        let window = self.window();
+        self.recorder.add(&ended, window);
     }
 
     fn end_load(&mut self, now: u64) {
         self.load_end = Some(now);
         for id in 0..self.requests.len() {
             let Request { asker, due, state } = self.requests[id];
-            if state == State::Open && matches!(asker, Asker::User { .. }) {
+            if state == Progress::Open && matches!(asker, Asker::User { .. }) {
                 self.record(due, now, Outcome::Unanswered);
             }
-            self.requests[id].state = State::Decided;
+            self.requests[id].state = Progress::Decided;
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use verdict::record::Levels;
+use verdict::load::hang_ups::Levels;
 
-use super::Sources;
-use super::resources::sample;
+use crate::measure::{Sources, sample};
 
 /// Looks whose smallest figures count: what is there all the time, and not the health checks that
 /// happen to be under way.
@@ -15,13 +14,13 @@ const LOOKS: u32 = 20;
 const EVERY: Duration = Duration::from_millis(10);
 
 /// How long it takes to read the levels, when every answer comes at once.
-pub const LEVELS_TAKE: Duration = Duration::from_millis(300);
+pub(in crate::load) const LEVELS_TAKE: Duration = Duration::from_millis(300);
 
 /// Reads what the server holds.
 ///
 /// # Cancel safety
 /// Safe: nothing is changed.
-pub async fn read_levels(sources: &Sources) -> Levels {
+pub(super) async fn read_levels(sources: &Sources) -> Levels {
     let mut least = look(sources).await;
     for _ in 1..LOOKS {
         tokio::time::sleep(EVERY).await;

@@ -1,7 +1,7 @@
 //! What a server holds: read before a load and after it, the difference is what the load left behind.
 
-use super::gauges::{ServerGauges, UpstreamStats};
-use crate::summary::Leftovers;
+use super::Leftovers;
+use crate::record::{ServerGauges, UpstreamStats};
 
 /// What a server holds. A figure that cannot be read is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 /// What the kubelet saw and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Kubelet {
+pub struct KubeletFigures {
     /// How often the container was started again, over the whole cell.
     pub restarts: u64,
     /// From the start of the load until the liveness probe had failed as often as it may, for the first

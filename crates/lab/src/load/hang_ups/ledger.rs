@@ -4,15 +4,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
 
-use verdict::record::{LedgerLook, LedgerStream};
+use verdict::load::hang_ups::{LedgerLook, LedgerStream};
 use verdict::units::us;
 
 /// A ledger that is not there after this time is given up; it has megabytes after thousands of streams.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Microseconds since the Unix epoch, by the clock that this machine's ledgers use.
-#[must_use]
-pub fn unix_us() -> u64 {
+pub(super) fn unix_us() -> u64 {
     us(SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default())
@@ -22,7 +21,10 @@ pub fn unix_us() -> u64 {
 ///
 /// # Cancel safety
 /// Safe: what was not answered is lost.
-pub async fn open_streams(client: &reqwest::Client, base: &str) -> Option<Vec<LedgerStream>> {
+pub(super) async fn open_streams(
+    client: &reqwest::Client,
+    base: &str,
+) -> Option<Vec<LedgerStream>> {
     get(client, format!("{base}/streams")).await
 }
 
@@ -30,7 +32,7 @@ pub async fn open_streams(client: &reqwest::Client, base: &str) -> Option<Vec<Le
 ///
 /// # Cancel safety
 /// Safe: what was not answered is lost.
-pub async fn read_ledgers(client: &reqwest::Client, bases: &[String]) -> Option<LedgerLook> {
+pub(super) async fn read_ledgers(client: &reqwest::Client, bases: &[String]) -> Option<LedgerLook> {
     let mut look = LedgerLook {
         at_unix_us: unix_us(),
         upstreams: Vec::new(),

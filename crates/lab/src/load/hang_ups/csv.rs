@@ -6,7 +6,7 @@ use verdict::load::hang_ups::{HangUpRecorder, Release};
 /// Writes `hang_ups.csv`: a row for each request of the row, in the order of their numbers. An empty
 /// field was not measured; `released_us` is empty where the upstream still has the stream, and
 /// `not_released_us` then says for how long.
-pub(super) fn write(path: &Path, recorder: &HangUpRecorder) -> std::io::Result<()> {
+pub(in crate::load) fn write(path: &Path, recorder: &HangUpRecorder) -> std::io::Result<()> {
     let mut text = String::from(
         "number,request_id,stage,reached,ending,status,due_us,sent_us,head_us,left_us,left_unix_us,\
          released_us,not_released_us\n",
