@@ -7,7 +7,7 @@ pub use crate::load::requests::forecast::bodies::largest_body;
 use crate::load::requests::forecast::{bodies, liveness, routes};
 use crate::load::streams::forecast::{chunks, lookups, rollout, streams};
 
-use crate::judge::metric::number;
+use crate::metrics::number;
 use crate::scenario::{Cell, Model, Step, Variant};
 use crate::summary::{Bound, Forecast, Summary, Unit, Verdict};
 
@@ -142,11 +142,8 @@ pub fn settle(rows: &mut [Forecast], summary: &Summary) {
         row.measured = Some(measured);
         row.measured_censored = censored;
         row.verdict = Some(verdict(row, measured, censored));
-        row.error_percent = match row.verdict {
-            Some(Verdict::Measured) if row.predicted == 0.0 => Some(0.0),
-            Some(Verdict::Measured) => Some(100.0 * (measured - row.predicted) / row.predicted),
-            _ => None,
-        };
+        let is_value = row.verdict == Some(Verdict::Measured);
+        row.error_percent = is_value.then(|| 100.0 * (measured - row.predicted) / row.predicted);
     }
 }
 
@@ -155,8 +152,8 @@ pub fn settle(rows: &mut [Forecast], summary: &Summary) {
 /// that 499.967 ms do not refute "at least 500 ms"; what a wrong theory is off by is far more.
 const TOLERANCE_PERCENT: f64 = 1.0;
 
-/// Bounds that cannot both be true refute the prediction, and so does anything where nothing was
-/// predicted: how far off it was has no number, but it must not pass for unknown.
+/// Bounds that cannot both be true refute the prediction. Of a prediction of 0 no error is a share: what
+/// was measured is 0 as well, or refutes it.
 fn verdict(row: &Forecast, measured: f64, measured_censored: bool) -> Verdict {
     // What is counted has no digits to lose.
     let slack = match row.unit {
@@ -168,10 +165,8 @@ fn verdict(row: &Forecast, measured: f64, measured_censored: bool) -> Verdict {
     let is_at_least = measured >= row.predicted - slack;
     let is_at_most = measured <= row.predicted + slack;
     let holds = match (row.bound, measured_censored) {
-        (Bound::Exact, false) if row.predicted != 0.0 || measured == 0.0 => {
-            return Verdict::Measured;
-        }
-        (Bound::Exact, false) => false,
+        (Bound::Exact, false) if row.predicted != 0.0 => return Verdict::Measured,
+        (Bound::Exact, false) => measured == 0.0,
         // The true value is at least what was measured.
         (Bound::Exact, true) => is_at_most,
         (Bound::AtLeast, true) => true,
@@ -205,6 +200,28 @@ mod tests {
         assert!(!refuted(Bound::Exact, 0.0, 0.0, false));
         assert!(!refuted(Bound::AtLeast, 1_000.0, 1_000.0, true));
         assert!(!refuted(Bound::AtMost, 10.0, 0.4, false));
+    }
+
+    #[test]
+    fn a_forecast_of_nothing_that_is_met_has_no_error_and_is_met() {
+        let mut run = crate::sample::summary();
+        let nothing = |metric| row("x", metric, Unit::Count, 0.0, String::new());
+        run.forecast = vec![nothing("streams.unserved"), nothing("streams.started")];
+        let mut rows = run.forecast.clone();
+        settle(&mut rows, &run);
+        let [met, missed] = rows.try_into().expect("two rows");
+        assert_eq!(
+            (met.verdict, met.error_percent),
+            (Some(Verdict::Within), None)
+        );
+        assert_eq!(
+            (missed.verdict, missed.error_percent),
+            (Some(Verdict::Refuted), None)
+        );
+        for (row, error) in [(met, Some((0.0, false))), (missed, None)] {
+            run.forecast = vec![row];
+            assert_eq!(number("forecast.x.error", &run), error);
+        }
     }
 
     /// The files whose expectations this is about, with each variant and cell of both forms.

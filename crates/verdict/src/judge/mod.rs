@@ -8,13 +8,11 @@ pub mod diagnosis;
 pub mod expectations;
 pub mod field;
 pub mod flat;
+pub mod known;
 mod leak;
-pub(crate) mod metric;
 mod outside;
 pub(crate) mod pool_queue;
 pub mod quality;
 pub mod recovery;
 pub mod steps;
 pub mod watch;
-
-pub use metric::is_known as is_known_metric;

@@ -1,8 +1,10 @@
 //! Clients that hang up, at a stage of their stream that is planned for each.
 
 pub(crate) mod forecast;
+mod metrics;
 mod record;
 mod spec;
 
+pub(crate) use metrics::METRICS;
 pub use record::{HangUp, HangUpEnding, HangUpEvent, HangUpRecorder, ROW_ID, Release};
 pub use spec::{HangUpStage, HangUps, Leave};

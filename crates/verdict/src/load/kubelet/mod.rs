@@ -1,8 +1,10 @@
 //! The kubelet: what a file says of it, the rules by which it probes and restarts, what it did.
 
+mod metrics;
 mod record;
 pub mod rules;
 mod spec;
 
+pub(crate) use metrics::METRICS;
 pub use record::{KubeletEvent, KubeletRecorder};
 pub use spec::{Kubelet, KubeletProbe, ProbeRules};
