@@ -5,6 +5,7 @@
 pub mod forecast;
 pub mod judge;
 pub mod load;
+pub mod metrics;
 pub mod record;
 pub mod sample;
 pub mod scenario;

@@ -5,6 +5,7 @@ mod compare;
 mod forecast;
 mod guard;
 mod list;
+mod metrics;
 mod run;
 mod scenarios;
 mod schema;
@@ -29,6 +30,8 @@ pub enum Command {
     Scenarios(scenarios::Args),
     /// List the scenarios
     List,
+    /// List the metrics: what [[expect]] and --fail-if may name, with unit and meaning
+    Metrics(metrics::Args),
     /// Print the JSON Schema of summary.json
     Schema,
     /// Start the upstream and a server in the foreground, to try by hand
@@ -63,6 +66,7 @@ impl Command {
             Self::Forecast(args) => forecast::run(&args),
             Self::Scenarios(args) => scenarios::run(&args),
             Self::List => list::run(),
+            Self::Metrics(args) => Ok(metrics::run(&args)),
             Self::Schema => schema::run(),
             Self::Up(args) => up::run(args),
             Self::Watch(args) => watch::run(args),

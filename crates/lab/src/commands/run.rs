@@ -11,9 +11,9 @@ use crate::scenario_files;
 use crate::show;
 use crate::show::comparison::Format;
 use crate::show::progress::Progress;
-use verdict::judge::is_known_metric;
-use verdict::scenario::{Cell, Expectation, Scenario, Value, Variant};
-use verdict::summary::{Kind, State, Summary};
+use verdict::judge::known;
+use verdict::scenario::{Cell, Scenario, Variant};
+use verdict::summary::{State, Summary};
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
@@ -185,48 +185,9 @@ fn shown_url(argument: &str) -> String {
     }
 }
 
-/// An expectation of a metric that does not exist would only fail after the run.
+/// An expectation of what does not exist would only fail after the run.
 pub(super) fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
-    for variant in &scenario.variants {
-        for cell in scenario.cells.iter().chain(&scenario.quick_cells) {
-            if !cell.has_variant(&variant.name) {
-                continue;
-            }
-            let reports = variant.field_reports(cell);
-            for report in reports {
-                is_known_metric(&report.metric, cell).map_err(|error| {
-                    Usage(format!(
-                        "scenario {}: in [[field_report]]: {error}",
-                        scenario.name
-                    ))
-                })?;
-            }
-            for expectation in variant.expectations(cell) {
-                check_diagnosis(&scenario.name, &expectation)?;
-                is_known_metric(&expectation.metric, cell).map_err(|error| {
-                    Usage(format!(
-                        "scenario {}: in [[expect]]: {error}",
-                        scenario.name
-                    ))
-                })?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A misspelt diagnosis would make `!=` hold for ever.
-fn check_diagnosis(scenario: &str, expectation: &Expectation) -> Result<(), Usage> {
-    let known = Kind::ALL.map(Kind::name);
-    match &expectation.value {
-        Value::Word(word) if expectation.is_of_diagnosis() && !known.contains(&word.as_str()) => {
-            Err(Usage(format!(
-                "scenario {scenario}: \"{word}\" in \"{expectation}\" is no diagnosis; there are {}",
-                known.join(", ")
-            )))
-        }
-        _ => Ok(()),
-    }
+    known::check_scenario(scenario).map_err(Usage)
 }
 
 /// The variants that are named. Where none is called just `broken` or `fixed`, the word means all whose
