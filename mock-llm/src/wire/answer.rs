@@ -3,7 +3,7 @@ use super::request::CompletionRequest;
 use super::template::Tokens;
 use crate::plan::Plan;
 
-/// What all events of an answer share, and how it ends.
+/// The parts that all events of an answer share, and how it ends.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// Its id.

@@ -2,7 +2,7 @@ use bytes::Bytes;
 
 use super::answer::Answer;
 use super::openai::{
-    Chat, ChatChoice, ChatChunk, ChunkChoice, DONE, Delta, Message, Usage, error_event,
+    Chat, ChatChoice, ChatChunk, ChatMessage, ChunkChoice, DONE, Delta, Usage, error_event,
 };
 use super::template::{HOLE, Template, event, json};
 use crate::stream::Script;
@@ -68,7 +68,7 @@ pub fn whole(answer: &Answer) -> Bytes {
         model: &answer.model,
         choices: [ChatChoice {
             index: 0,
-            message: Message {
+            message: ChatMessage {
                 role: "assistant",
                 content: &content,
             },

@@ -71,7 +71,7 @@ pub struct ChatChoice<'a> {
     /// Always 0.
     pub index: u32,
     /// The answer.
-    pub message: Message<'a>,
+    pub message: ChatMessage<'a>,
     /// `stop` or `length`.
     pub finish_reason: &'static str,
     /// Always null.
@@ -80,7 +80,7 @@ pub struct ChatChoice<'a> {
 
 /// The message of the assistant.
 #[derive(Clone, Debug, Serialize)]
-pub struct Message<'a> {
+pub struct ChatMessage<'a> {
     /// `assistant`.
     pub role: &'static str,
     /// The text.
@@ -149,27 +149,6 @@ pub struct Model<'a> {
     pub created: u64,
     /// Whose it is.
     pub owned_by: &'static str,
-}
-
-/// An error, before a stream or in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ErrorBody<'a> {
-    /// All there is.
-    pub error: ErrorDetail<'a>,
-}
-
-/// The four keys of an error; all are always there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ErrorDetail<'a> {
-    /// For a person.
-    pub message: &'a str,
-    /// Its kind, such as `invalid_request_error`.
-    #[serde(rename = "type")]
-    pub kind: &'a str,
-    /// The parameter that is to blame.
-    pub param: Option<&'a str>,
-    /// A code for a program.
-    pub code: Option<&'a str>,
 }
 
 /// An error in the middle of a stream, as an event.
