@@ -21,7 +21,7 @@ pub(crate) struct BodyReader<'a> {
     pub(crate) takes_place: bool,
 }
 
-type Chunk = Option<Result<Bytes, axum::Error>>;
+type NextChunk = Option<Result<Bytes, axum::Error>>;
 
 impl BodyReader<'_> {
     /// Reads `body` to its end; `announced` is its length as the request's head has it, if it does.
@@ -86,7 +86,7 @@ impl BodyReader<'_> {
         &self,
         chunks: &mut BodyDataStream,
         started: Instant,
-    ) -> Result<Chunk, RelayError> {
+    ) -> Result<NextChunk, RelayError> {
         let Timeouts { idle, total, .. } = self.timeouts;
         let waiting = Instant::now();
         let left = total.saturating_sub(started.elapsed());

@@ -16,7 +16,7 @@ impl Dialect {
     #[must_use]
     pub fn error(self, kind: &str, message: &str, param: Option<&str>) -> String {
         match self {
-            Self::OpenAi => json(&OpenAiError {
+            Self::OpenAi => json(&OpenAiErrorBody {
                 error: OpenAiErrorDetail {
                     message,
                     kind,
@@ -24,7 +24,7 @@ impl Dialect {
                     code: None,
                 },
             }),
-            Self::Anthropic => json(&AnthropicError {
+            Self::Anthropic => json(&AnthropicErrorBody {
                 envelope: "error",
                 error: AnthropicErrorDetail { kind, message },
             }),
@@ -46,7 +46,7 @@ impl Dialect {
 
 /// An error in OpenAI's format.
 #[derive(Serialize)]
-struct OpenAiError<'a> {
+struct OpenAiErrorBody<'a> {
     error: OpenAiErrorDetail<'a>,
 }
 
@@ -63,7 +63,7 @@ struct OpenAiErrorDetail<'a> {
 
 /// An error in Anthropic's format.
 #[derive(Serialize)]
-struct AnthropicError<'a> {
+struct AnthropicErrorBody<'a> {
     #[serde(rename = "type")]
     envelope: &'static str,
     error: AnthropicErrorDetail<'a>,

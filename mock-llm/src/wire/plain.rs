@@ -49,7 +49,7 @@ impl Script for PlainScript {
     }
 
     fn closing(&self) -> Bytes {
-        Bytes::from_static(openai::DONE)
+        openai::DONE.into()
     }
 
     fn error(&self, kind: &str) -> Bytes {
