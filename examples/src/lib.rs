@@ -1,7 +1,7 @@
-//! One small axum app three times, in `src/bin/`: `plain` relays a streaming upstream with a blocking
-//! client and so has the disease, `detected` shows it by four lines of `vitals`, `cured` has one call
-//! of `relay` in its place. The `diff` of two of them is the lesson; what is the same in all of them
-//! and teaches nothing is here.
+//! One small axum app three times, in `src/bin/`. `plain` relays a streaming upstream with a blocking
+//! client, and so has the disease. `detected` shows it, by four lines of `vitals`. `cured` has one call of
+//! `relay` in place of the blocking client. The `diff` of two of them is the lesson. The parts that all
+//! share and that teach nothing are in this file.
 //!
 //! ```sh
 //! cargo run --release -p mock-llm &                # the upstream
@@ -11,8 +11,8 @@
 use std::io;
 use std::net::TcpListener;
 
-/// Threads of each app's blocking pool. Few, so that a handful of streams fills it; with Tokio's
-/// default of 512 it takes that many.
+/// Threads of each app's blocking pool. Four, so that a handful of streams fills it. Tokio's default is
+/// 512.
 pub const THREADS: usize = 4;
 
 /// Where to listen: `LISTEN`, or port 8000 of loopback.

@@ -6,12 +6,12 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use tokio::time::{Instant, sleep_until};
 
-use crate::Mock;
 use crate::call::Call;
 use crate::dice::Dice;
 use crate::fault::{Effect, Fault};
 use crate::gate::Admission;
 use crate::ledger::{Cause, Guard, Kind, Phase};
+use crate::mock::Mock;
 use crate::plan::Plan;
 use crate::refusal::Refusal;
 use crate::schedule::Schedule;
@@ -24,14 +24,14 @@ const COME_BACK: Duration = Duration::from_secs(1);
 struct Started {
     /// Its account.
     guard: Guard,
-    /// Where its schedule begins.
+    /// When its schedule begins.
     origin: Instant,
 }
 
-/// Answers with a stream: the head as soon as it may run, then the script at its pace.
+/// Answers with a stream: the head as soon as the answer may run, then the script at its pace.
 ///
 /// # Errors
-/// The error status that the fault asks for, or that the queue is full.
+/// The error status of the fault, or that the queue is full.
 pub async fn stream<S: Script>(
     mock: &Mock,
     call: &Call,
@@ -53,11 +53,11 @@ pub async fn stream<S: Script>(
     Ok((headers, perform(mock, call, &plan, acts, started)).into_response())
 }
 
-/// Answers with a whole document, once its last token is due. The load when it begins counts for all
-/// of it.
+/// Answers with a whole document when its last token is due. The load at its beginning sets the pace of
+/// the whole.
 ///
 /// # Errors
-/// The error that the fault asks for, or that the queue is full.
+/// The error of the fault, or that the queue is full.
 pub async fn document(
     mock: &Mock,
     call: &Call,
@@ -96,8 +96,8 @@ pub async fn document(
     Ok((headers, perform(mock, call, &plan, acts, started)).into_response())
 }
 
-/// Opens the account, and waits until the answer may run; or settles the account at once, if the
-/// fault is an error status or nobody may even wait.
+/// Opens the account, and waits until the answer may run. If the fault is an error status, or the queue is
+/// full, the account is settled at once.
 async fn start(mock: &Mock, call: &Call, kind: Kind, plan: &mut Plan) -> Result<Started, Refusal> {
     let opening = call.opening(kind);
     let ledger = mock.ledger();

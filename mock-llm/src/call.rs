@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Version};
@@ -7,26 +6,25 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tokio::time::Instant;
 
-use crate::Mock;
 use crate::clock::unix_us;
-use crate::dice::mix;
 use crate::ledger::{Kind, Opening};
+use crate::mock::Mock;
 use crate::socket::Peer;
 
 /// The header that names a request, in both directions.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Which attempt a request is, from 0, by the clients that OpenAI and Anthropic publish: they repeat a
-/// request that failed, by themselves.
+/// Which attempt a request is, from 0. The clients that OpenAI and Anthropic publish send it, because they
+/// repeat failed requests by themselves.
 const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
 
-/// A longer request id is replaced: the history keeps thousands of them.
+/// The longest request id that is kept; a longer one is replaced, because the history keeps thousands.
 const LONGEST_ID: usize = 256;
 
-/// What is known of a request before anything is done about it.
+/// What is known of a request when it arrives.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Its name: what the client calls it, or a generated one.
+    /// Its id: the client's, or a generated one.
     pub request_id: Arc<str>,
     /// When it arrived, for the schedule.
     pub arrived: Instant,
@@ -39,7 +37,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// What the ledger needs to know of it.
+    /// What the ledger notes of the request when its account is opened.
     #[must_use]
     pub fn opening(&self, kind: Kind) -> Opening {
         Opening {
@@ -73,29 +71,6 @@ pub async fn note(
         response.headers_mut().insert(REQUEST_ID, echo);
     }
     response
-}
-
-/// Generates ids for requests that come without one: the same sequence for the same seed.
-#[derive(Debug)]
-pub struct Names {
-    seed: u64,
-    given: AtomicU64,
-}
-
-impl Names {
-    /// The sequence of a seed.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            given: AtomicU64::new(0),
-        }
-    }
-
-    fn next(&self) -> Arc<str> {
-        let number = self.given.fetch_add(1, Ordering::Relaxed);
-        format!("req_{:016x}", mix(mix(self.seed) ^ number)).into()
-    }
 }
 
 fn given_id(headers: &HeaderMap) -> Option<Arc<str>> {

@@ -1,6 +1,6 @@
-/// Randomness that depends on who asks and never on when: the draw for token `k` of a request is a
-/// hash of (seed, request id, `k`), and that for the request itself likewise, so the same run comes
-/// out the same in any order of arrival.
+/// Randomness that depends on the request and never on the time. The draw for token `k` of a request is a
+/// hash of (seed, request id, `k`), and the draw for the request itself likewise. So a run with the same
+/// seed comes out the same in any order of arrival.
 #[derive(Clone, Copy, Debug)]
 pub struct Dice {
     key: u64,
@@ -19,8 +19,8 @@ impl Dice {
     /// The dice of one request.
     #[must_use]
     pub fn new(seed: u64, request_id: &str) -> Self {
-        // FNV-1a spreads the id over 64 bits; the mixer afterwards removes its weakness in the
-        // high bits. The standard library's hasher would do, but may change with the compiler.
+        // FNV-1a spreads the id over 64 bits, and `mix` makes up for its weak high bits. The standard
+        // library's hasher may change with the compiler.
         let hash = request_id
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -34,7 +34,7 @@ impl Dice {
     /// The draw for the request as a whole: whether it is among the degraded ones.
     #[must_use]
     pub fn request(self) -> Draw {
-        // No answer has as many tokens as would reach these numbers.
+        // No answer has so many tokens that one gets this number.
         self.draw(u64::MAX)
     }
 
@@ -72,7 +72,7 @@ pub fn mix(x: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Never 0, whose logarithm is infinite, and never 1.
+/// A number in (0, 1): never 0, whose logarithm is infinite, and never 1.
 fn uniform(bits: u64) -> f64 {
     ((bits >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
 }

@@ -59,7 +59,7 @@ pub struct BadDistribution {
 }
 
 impl Distribution {
-    /// The time of one token, by the draw of the token and that of its request.
+    /// The time of one token, by its draw and the draw of its request.
     #[must_use]
     pub fn sample(&self, token: Draw, request: Draw) -> Duration {
         match self {
@@ -135,7 +135,7 @@ impl Serialize for Distribution {
     }
 }
 
-/// `factor` times as long, a day at most; exactly the same time for a factor of 1.
+/// `time` multiplied by `factor`, a day at most. A factor of 1 changes nothing, not even by rounding.
 #[must_use]
 pub fn scaled(time: Duration, factor: f64) -> Duration {
     if factor == 1.0 {
@@ -145,7 +145,7 @@ pub fn scaled(time: Duration, factor: f64) -> Duration {
     }
 }
 
-/// Clamps to zero and [`LONGEST`]: a wide lognormal may exceed what a `Duration` holds.
+/// Seconds as a time from zero to [`LONGEST`]. A wide lognormal may exceed what a `Duration` holds.
 fn seconds(value: f64) -> Duration {
     Duration::try_from_secs_f64(value.clamp(0.0, LONGEST.as_secs_f64())).unwrap_or(LONGEST)
 }

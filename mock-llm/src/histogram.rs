@@ -27,7 +27,7 @@ pub struct TimesSummary {
     pub max: u64,
 }
 
-/// Times up to this are told apart; what is above counts as this.
+/// The longest time that is told apart; longer ones count as this.
 const HIGHEST_US: u64 = 3_600_000_000;
 
 impl Default for Times {
@@ -60,8 +60,8 @@ impl Times {
         })
     }
 
-    /// For each bound in microseconds how many were at most that long, how many there were in all,
-    /// and their sum in microseconds; all of one instant.
+    /// For each bound in microseconds, how many times were at most that long; then how many there were in
+    /// all, and their sum in microseconds. All are of the same instant.
     #[must_use]
     pub fn cumulative(&self, bounds_us: &[u64]) -> (Vec<u64>, u64, u64) {
         self.with(|histogram| {

@@ -1,13 +1,13 @@
 use axum::http::HeaderMap;
 
-use crate::Mock;
 use crate::call::Call;
 use crate::dice::Dice;
 use crate::distribution::Distribution;
 use crate::fault::{ActiveFault, Fault};
+use crate::mock::Mock;
 use crate::shape::BadParameter;
 
-/// What is decided of an answer before anything is done: its shape, and whether it fails.
+/// The decisions about an answer before it begins: its shape, and whether it fails.
 #[derive(Debug)]
 pub struct Plan {
     /// Time to the first token.
@@ -20,13 +20,13 @@ pub struct Plan {
     pub bytes: usize,
     /// What goes wrong with this answer.
     pub fault: Option<Fault>,
-    /// Keeps the fault among those under way.
+    /// Counts the fault as under way until this is dropped.
     pub active: Option<ActiveFault>,
 }
 
 impl Plan {
-    /// The plan of a call: the settings of this moment, all of one piece, as changed by the request's
-    /// headers and then by its query.
+    /// The plan of a call: the settings of this moment, as changed by the request's headers and then by
+    /// its query.
     ///
     /// # Errors
     /// An unknown parameter or a value that cannot be read.
@@ -43,7 +43,8 @@ impl Plan {
             .with_headers(headers)?
             .with_query(query)?;
         let rule = shape.fault.filter(|rule| {
-            // A request's own fault knows only its own attempts; the service's knows all requests.
+            // For a fault of the request itself, its own attempts count; for one of the service, all
+            // requests.
             let is_own =
                 headers.contains_key("x-mock-fault") || query.iter().any(|(key, _)| key == "fault");
             let nth = if is_own {

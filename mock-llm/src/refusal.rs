@@ -10,7 +10,7 @@ use crate::shape::BadParameter;
 use crate::wire::dialect::{Dialect, ON_PURPOSE};
 use crate::wire::request::BadRequest;
 
-/// An error instead of an answer, in no one's format yet.
+/// An error instead of an answer, not yet in the format of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     status: StatusCode,
@@ -33,7 +33,7 @@ impl Refusal {
         }
     }
 
-    /// A failure on purpose; its type follows from the status unless it is given.
+    /// A failure on purpose. Its type follows from the status if `kind` is `None`.
     #[must_use]
     pub fn on_purpose(
         status: StatusCode,
@@ -47,7 +47,7 @@ impl Refusal {
         }
     }
 
-    /// Nothing is wrong with the request, but as many run and wait as may.
+    /// A refusal because as many requests run and wait as the limits allow.
     #[must_use]
     pub fn queue_full(limits: Limits, retry_after: Duration) -> Self {
         let running = limits.max_running.unwrap_or_default();
@@ -117,7 +117,8 @@ impl From<QueryRejection> for Refusal {
     }
 }
 
-/// Whole seconds are all that `Retry-After` can say; the clients that know it prefer the other one.
+/// `Retry-After` in whole seconds, which is all that it can say, and `retry-after-ms`, which clients that
+/// know it prefer.
 fn retry_after(time: Duration) -> HeaderMap {
     let ms = time.as_millis();
     [

@@ -3,8 +3,8 @@ use std::time::Duration;
 use crate::dice::{Dice, Draw};
 use crate::distribution::{Distribution, scaled};
 
-/// When each token of one request is due, counted from its origin: an absolute plan that knows no
-/// clock, so a late token never delays the next.
+/// When each token of one request is due, counted from its origin. The plan knows no clock, so a late token
+/// does not delay the next.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     dice: Dice,
@@ -16,8 +16,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The plan of a request: the first token after `ttft`, each further one `interval` after the
-    /// one before was *due*.
+    /// The plan of a request: the first token after `ttft`, each further one `interval` after the token
+    /// before was *due*.
     #[must_use]
     pub fn new(dice: Dice, ttft: Distribution, interval: Distribution) -> Self {
         Self {
@@ -30,7 +30,7 @@ impl Schedule {
         }
     }
 
-    /// When the next token is due; its time is `factor` times what the distribution draws.
+    /// When the next token is due. The time drawn from the distribution is multiplied by `factor`.
     pub fn step(&mut self, factor: f64) -> Duration {
         let distribution = if self.k == 0 {
             &self.ttft
@@ -43,8 +43,8 @@ impl Schedule {
         self.due
     }
 
-    /// When token `k` (from 0) is due, all at the same factor. For the last token of a response that
-    /// is sent whole.
+    /// When token `k` (from 0) is due, with the same factor for all tokens: for the last token of a
+    /// response that is sent whole.
     #[must_use]
     pub fn due(mut self, k: u64, factor: f64) -> Duration {
         for _ in 0..k {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::gate::Limits;
 use crate::shape::{BadParameter, NONE, Shape};
 
-/// What can be changed while the service runs; a flag of the same name sets it at the start.
+/// What can be changed while the service runs. A flag of the same name sets it at the start.
 #[derive(Clone, Debug, Serialize)]
 pub struct Settings {
     /// What an answer looks like unless the request says otherwise.
@@ -16,13 +16,13 @@ pub struct Settings {
     /// How much goes on at once.
     #[serde(flatten)]
     pub limits: Limits,
-    /// How many requests the fault was considered for since it was set.
+    /// For how many requests the fault was considered since it was set.
     #[serde(skip)]
     considered: Arc<AtomicU64>,
 }
 
 impl Settings {
-    /// Settings whose fault was considered for nobody yet.
+    /// Settings whose fault was not considered for any request yet.
     #[must_use]
     pub fn new(shape: Shape, limits: Limits) -> Self {
         Self {
@@ -32,8 +32,8 @@ impl Settings {
         }
     }
 
-    /// The same with some keys changed: to text as a flag has it, to a number, or to null for none.
-    /// A fault that is set counts its requests anew, also if it is the same as before.
+    /// The settings with some keys changed. A value is text as the flag has it, a number, or null for none.
+    /// Setting the fault starts its count of requests anew, also if the fault is the same.
     ///
     /// # Errors
     /// The key that is unknown, or whose value cannot be read or does not go with the others.
@@ -50,7 +50,7 @@ impl Settings {
         Ok(changed)
     }
 
-    /// How many requests came before this one for which the fault was considered.
+    /// Considers the fault for one more request. Returns for how many it was considered before.
     pub fn consider_fault(&self) -> u64 {
         self.considered.fetch_add(1, Ordering::Relaxed)
     }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::distribution::Distribution;
 use crate::fault::Rule;
+use crate::number::number;
 
 /// The most tokens an answer may have.
 const MOST_CHUNKS: u64 = 1_000_000;
@@ -12,10 +13,10 @@ const MOST_CHUNKS: u64 = 1_000_000;
 /// The most padding a token may have.
 const MOST_BYTES: usize = 1 << 20;
 
-/// What a request sets to nothing with.
+/// The text that sets a parameter to nothing.
 pub const NONE: &str = "none";
 
-/// What an answer looks like in time and size: the service's settings, changed by the request.
+/// What an answer looks like in time and size: the settings of the service, as changed by the request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Shape {
     /// Time to the first token: from the request's arrival, or from the end of its time in the queue.
@@ -26,7 +27,7 @@ pub struct Shape {
     pub chunks: u64,
     /// Bytes of padding in each token.
     pub bytes: usize,
-    /// What goes wrong, and for whom.
+    /// What goes wrong, and for which requests.
     pub fault: Option<Rule>,
 }
 
@@ -72,7 +73,7 @@ impl Shape {
         Ok(self)
     }
 
-    /// Sets one of the keys, by the text that flags, headers and queries have.
+    /// Sets one of the keys to a text, as flags, headers and queries have it.
     ///
     /// # Errors
     /// A sentence that says what is wrong with the key or the value.
@@ -95,10 +96,7 @@ impl Shape {
 /// # Errors
 /// A sentence that gives the range.
 pub fn chunks(text: &str) -> Result<u64, String> {
-    text.parse()
-        .ok()
-        .filter(|chunks| (1..=MOST_CHUNKS).contains(chunks))
-        .ok_or_else(|| format!("'{text}' is not a number from 1 to {MOST_CHUNKS}"))
+    number(text, 1, MOST_CHUNKS)
 }
 
 /// Reads a size of padding.
@@ -106,10 +104,7 @@ pub fn chunks(text: &str) -> Result<u64, String> {
 /// # Errors
 /// A sentence that gives the range.
 pub fn bytes(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|bytes| *bytes <= MOST_BYTES)
-        .ok_or_else(|| format!("'{text}' is not a number from 0 to {MOST_BYTES}"))
+    number(text, 0, MOST_BYTES)
 }
 
 fn read<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {

@@ -4,7 +4,7 @@ use crate::fault::FaultTally;
 use crate::histogram::TimesSummary;
 use crate::ledger::Tally;
 
-/// What `GET /stats` says; integers, with the unit in the name.
+/// The answer to `GET /stats`: integers, with the unit in the name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// The ledger's counts.
@@ -12,8 +12,8 @@ pub struct Stats {
     pub tally: Tally,
     /// How late tokens left, against their schedule.
     pub lateness_us: TimesSummary,
-    /// How long requests were in the queue, those included who did not have to wait or gave up.
-    /// Empty as long as there is no limit on running streams.
+    /// How long requests were in the queue, also those that did not have to wait or gave up. Empty as long
+    /// as there is no limit on running streams.
     pub queue_us: TimesSummary,
     /// What was done on purpose.
     pub faults: FaultTally,

@@ -1,4 +1,4 @@
-//! The client's body: the upstream's bytes as they arrive, watched, and ended so that the client knows.
+//! The client's body: the upstream's bytes as they arrive, and an end that tells the client how it went.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::ending::{Ending, Farewell, farewell, hang_up};
 use crate::error::{BoxError, RelayError};
 use crate::framing::Framing;
-use crate::ledger::{Ended, OpenStream};
+use crate::ledger::{EndedExchange, OpenStream};
 use crate::permits::Permit;
 use crate::sse::SseTail;
 use crate::timeouts::{IdleTimer, Timeouts};
@@ -23,41 +23,41 @@ type Upstream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
 
 /// A relayed stream, made by [`Relay::guard`](crate::Relay::guard).
 ///
-/// It owns the upstream's connection and the permit. Both are let go as soon as the stream ends,
-/// in whatever way, even if this object lives on; dropping it is the client's hang-up and closes the
-/// upstream's connection at once, or over HTTP/2 resets the stream. Nothing is buffered: an upstream
+/// It owns the upstream's connection and the permit. Both are let go as soon as the stream ends, in
+/// whatever way, even if this object lives on. Dropping it is the client's hang-up: it closes the
+/// upstream's connection at once, or over HTTP/2 resets the stream. Nothing is buffered: the upstream
 /// is read only when the client's connection takes more, so a slow client slows the upstream.
 ///
-/// One small task waits for [`Timeouts::total`], because a server does not poll the body of a client
-/// that has stopped reading. It lets go of upstream and permit; what the client's connection holds
-/// itself is its server's.
+/// A server does not poll the body of a client that has stopped reading. So a small task waits for
+/// [`Timeouts::total`], and lets go of upstream and permit then. The client's connection is its
+/// server's to close.
 pub struct GuardedBody {
     stream: Arc<Mutex<Guarded>>,
     /// The task that ends the stream at its deadline, if it has one.
     deadline: Option<JoinHandle<()>>,
-    /// What [`first_byte`](Self::first_byte) has waited for, until the client gets it.
+    /// The chunk that [`first_byte`](Self::first_byte) has waited for, until the client gets it.
     first: Option<Bytes>,
 }
 
-/// What the body and its deadline share. Locked for one poll, or for one end, by [`locked`] only.
+/// What the body and its deadline share. Only [`locked`] locks it, for one poll or for one end.
 struct Guarded {
-    /// `None` once the stream has ended.
-    live: Option<Live>,
-    /// That it has ended, until the app hears of it.
-    ended: Option<Ended>,
-    /// How it failed, until the client is told.
+    /// `None` after the stream has ended.
+    live: Option<LiveStream>,
+    /// The ending, until the app is told.
+    ended: Option<EndedExchange>,
+    /// The failure, until the client is told.
     failed: Option<Failed>,
-    /// Who waits for the upstream, and is to hear of the deadline.
+    /// Wakes the task that waits for the upstream, when the deadline comes.
     waiting: Option<Waker>,
 }
 
 struct Failed {
     error: RelayError,
-    /// The event that tells it; without one, the transfer is broken off.
+    /// The event that tells the client. Without one, the transfer is broken off.
     event: Option<Bytes>,
 }
 
-struct Live {
+struct LiveStream {
     upstream: Upstream,
     framing: Framing,
     tail: SseTail,
@@ -82,7 +82,7 @@ impl GuardedBody {
         book: OpenStream,
     ) -> Self {
         let started = permit.granted();
-        let live = Live {
+        let live = LiveStream {
             upstream,
             framing,
             tail: SseTail::default(),
@@ -111,17 +111,17 @@ impl GuardedBody {
         }
     }
 
-    /// Whether the stream has ended, and the upstream and the permit have been let go.
+    /// Whether the stream has ended. The upstream and the permit are let go by then.
     pub fn is_ended(&self) -> bool {
         locked(&self.stream, |guarded| guarded.live.is_none())
     }
 
-    /// Waits for the upstream's first chunk, so that a failure before it is an error here, where
-    /// something else can still be answered, and not the end of a stream that has begun.
+    /// Waits for the upstream's first chunk. A failure before it is an error here, where another answer
+    /// can still be given, and not the end of a stream that has begun.
     ///
     /// # Errors
     /// [`RelayError`] if the upstream breaks, falls silent or ends without a terminal event before
-    /// that chunk; the exchange is then counted as ended, and upstream and permit are let go.
+    /// that chunk. The exchange is then counted as ended, and upstream and permit are let go.
     ///
     /// # Cancel safety
     /// Dropping the future drops the body, which is the client's hang-up.
@@ -139,11 +139,11 @@ impl GuardedBody {
     }
 }
 
-/// Ends the stream at its deadline, whether or not somebody asks for more of it.
+/// Ends the stream at its deadline, also if nobody polls the body.
 async fn end_at(deadline: Instant, stream: Arc<Mutex<Guarded>>) {
     tokio::time::sleep_until(deadline).await;
     let waiting = locked(&stream, |guarded| {
-        if let Some(error) = guarded.live.as_ref().map(Live::late) {
+        if let Some(error) = guarded.live.as_ref().map(LiveStream::late) {
             guarded.end(Some(error));
         }
         guarded.waiting.take()
@@ -153,7 +153,7 @@ async fn end_at(deadline: Instant, stream: Arc<Mutex<Guarded>>) {
     }
 }
 
-/// Does this to the stream, and then, unlocked, tells the app if that was its end.
+/// Locks the stream for `act`. If that ended the stream, tells the app after unlocking.
 fn locked<T>(stream: &Mutex<Guarded>, act: impl FnOnce(&mut Guarded) -> T) -> T {
     let mut guarded = stream.lock().unwrap_or_else(PoisonError::into_inner);
     let outcome = act(&mut guarded);
@@ -166,7 +166,7 @@ fn locked<T>(stream: &Mutex<Guarded>, act: impl FnOnce(&mut Guarded) -> T) -> T 
 }
 
 impl Guarded {
-    /// The next chunk, or `None` at the end, whatever it was: see `failed`.
+    /// The next chunk, or `None` at the end; a failure is then in `failed`.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let Some(live) = &mut self.live else {
             return Poll::Ready(None);
@@ -190,9 +190,10 @@ impl Guarded {
         }
     }
 
-    /// A server drops a body of known length after its last byte without asking for the end.
+    /// Ends a body of known length after its last byte, because a server drops it then and does not ask
+    /// for the end.
     fn end_if_whole(&mut self) {
-        let whole = |live: &Live| live.framing.length() == Some(live.book.bytes);
+        let whole = |live: &LiveStream| live.framing.length() == Some(live.book.bytes);
         if self.live.as_ref().is_some_and(whole) {
             self.end(None);
         }
@@ -200,51 +201,42 @@ impl Guarded {
 
     /// Lets go of upstream and permit; keeps what the client is to get last.
     fn end(&mut self, failure: Option<RelayError>) {
-        let Some(Live {
-            upstream,
-            framing,
-            tail,
-            book,
-            permit,
-            ..
-        }) = self.live.take()
-        else {
+        let Some(live) = self.live.take() else {
             return;
         };
-        drop(upstream);
-        let (error, event) = match farewell(framing, &tail, book.bytes, failure) {
-            Farewell::Clean(ending) => return self.is_over(book, ending, permit),
+        let bytes = live.book.bytes;
+        let (error, event) = match farewell(live.framing, &live.tail, bytes, failure) {
+            Farewell::Clean(ending) => return self.let_go(live, ending),
             Farewell::Event(error) => {
-                let event = closing_event(&tail, &error);
+                let event = closing_event(&live.tail, &error);
                 (error, Some(event))
             }
             Farewell::Abort(error) => (error, None),
         };
-        let (bytes, message) = (book.bytes, error.with_causes());
+        let message = error.with_causes();
         tracing::warn!(bytes, error = message, "a stream failed");
-        self.is_over(book, Ending::of(&error), permit);
+        self.let_go(live, Ending::of(&error));
         self.failed = Some(Failed { error, event });
     }
 
     /// The client has dropped the body.
     fn hang_up(&mut self) {
-        if let Some(Live {
-            upstream,
-            framing,
-            tail,
-            book,
-            permit,
-            ..
-        }) = self.live.take()
-        {
-            drop(upstream);
-            self.is_over(book, hang_up(framing, &tail), permit);
+        if let Some(live) = self.live.take() {
+            let ending = hang_up(live.framing, &live.tail);
+            self.let_go(live, ending);
         }
     }
 
-    /// Counts the ending once the upstream is let go, and only then gives the permit back: whoever gets
-    /// it next finds the upstream's connection closed, and the books right.
-    fn is_over(&mut self, book: OpenStream, ending: Ending, permit: Permit) {
+    /// Lets go of the upstream, then counts the ending, then gives the permit back. The next owner of
+    /// the permit finds the connection closed and the counters right.
+    fn let_go(&mut self, live: LiveStream, ending: Ending) {
+        let LiveStream {
+            upstream,
+            book,
+            permit,
+            ..
+        } = live;
+        drop(upstream);
         self.ended = Some(book.end(ending));
         drop(permit);
     }
@@ -267,7 +259,7 @@ impl Stream for GuardedBody {
     }
 }
 
-impl Live {
+impl LiveStream {
     fn late(&self) -> RelayError {
         RelayError::Deadline {
             waited: self.started.elapsed(),
@@ -276,11 +268,11 @@ impl Live {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        // Its task may not have had its turn yet.
+        // The task that waits for the deadline may not have run yet.
         if self.started.elapsed() >= self.timeouts.total {
             return Poll::Ready(Next::End(Some(self.late())));
         }
-        // The upstream before its timer: a chunk that came while this task could not run is there.
+        // The upstream is polled before its timer: a chunk may have come while this task could not run.
         while let Poll::Ready(next) = self.upstream.as_mut().poll_next(cx) {
             self.idle.stop();
             match next {
@@ -305,8 +297,8 @@ impl Live {
     }
 }
 
-/// The error event, in the manner of the stream, behind whatever closes an event that was cut in its
-/// middle: glued to a half line it would be part of that line.
+/// The error event, in the manner of the stream. An event that was cut in its middle is closed first,
+/// because the error would be part of its last line otherwise.
 fn closing_event(tail: &SseTail, error: &RelayError) -> Bytes {
     let event = if tail.has_names() {
         error.to_named_event()

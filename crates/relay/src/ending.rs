@@ -12,8 +12,8 @@ use crate::sse::{Said, SseTail};
 pub enum Ending {
     /// Relayed whole. A client that leaves after the terminal event has the whole stream too.
     Complete,
-    /// The upstream ended an event stream cleanly, but without its terminal event; or a body of known
-    /// length before its last byte, as HTTP/2 lets it.
+    /// The upstream ended an event stream cleanly, but without its terminal event. Or it ended a body of
+    /// known length before its last byte, which HTTP/2 allows.
     Truncated,
     /// The upstream told the client in an error event of its own that it failed.
     InBandError,
@@ -74,7 +74,7 @@ impl Ending {
         }
     }
 
-    /// The ending that an upstream's failure amounts to.
+    /// The ending of an exchange that failed with this error.
     pub(crate) fn of(error: &RelayError) -> Self {
         match error {
             RelayError::Connect { .. } | RelayError::ConnectTimeout { .. } => Self::ConnectFailed,
@@ -97,7 +97,7 @@ pub(crate) enum Farewell {
     Abort(RelayError),
 }
 
-/// The upstream ended (`failure` is `None`) or failed: what to tell the client.
+/// What to tell the client after the upstream has failed, or ended (`failure` is `None`).
 pub(crate) fn farewell(
     framing: Framing,
     tail: &SseTail,
@@ -106,7 +106,7 @@ pub(crate) fn farewell(
 ) -> Farewell {
     match (framing, failure) {
         (Framing::Sse { terminal }, failure) => match (tail.said(), failure) {
-            // Whatever happens after the last event takes nothing from the client.
+            // The client has everything after the last event, whatever happens then.
             (Some(Said::Done), _) => Farewell::Clean(Ending::Complete),
             (Some(Said::Error), _) => Farewell::Clean(Ending::InBandError),
             (None, Some(error)) => Farewell::Event(error),
@@ -124,7 +124,7 @@ pub(crate) fn farewell(
     }
 }
 
-/// The client dropped the body: how that counts.
+/// How it counts that the client dropped the body.
 pub(crate) fn hang_up(framing: Framing, tail: &SseTail) -> Ending {
     match (framing, tail.said()) {
         (Framing::Sse { .. }, Some(Said::Done)) => Ending::Complete,

@@ -19,14 +19,13 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why an exchange could not be relayed, or not to its end.
 ///
-/// What an app's own client may fail of can be made by the app, to be answered in the same manner:
-/// [`Shed`](Self::Shed), [`Connect`](Self::Connect), [`ConnectTimeout`](Self::ConnectTimeout),
+/// An app that has an HTTP client of its own can answer that client's failures in the same manner. It
+/// can make [`Shed`](Self::Shed), [`Connect`](Self::Connect), [`ConnectTimeout`](Self::ConnectTimeout),
 /// [`HeadTimeout`](Self::HeadTimeout), [`Deadline`](Self::Deadline) and [`Upstream`](Self::Upstream).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RelayError {
-    /// A limit is reached: on upstream exchanges (and it stayed so while a permit was waited for), on
-    /// those who wait, or on request bodies that are read at once.
+    /// A limit is reached; [`Shed::of`] says which.
     #[error(transparent)]
     Shed(#[from] Shed),
     /// No connection to the upstream: refused, unreachable, no such name, TLS failed.
@@ -74,8 +73,8 @@ pub enum RelayError {
         /// What broke.
         source: BoxError,
     },
-    /// The upstream ended its event stream without the terminal event, or another body before the end
-    /// that it had announced.
+    /// The upstream ended its event stream without the terminal event, or another body before its
+    /// announced end.
     #[error("the upstream ended its answer after {bytes} bytes, before its end")]
     #[non_exhaustive]
     Truncated {
@@ -114,7 +113,7 @@ pub enum RelayError {
     #[error("the rest of the request body did not come within {waited:.1?} (limit {limit:?})")]
     #[non_exhaustive]
     RequestTimeout {
-        /// How long nothing came, or how long all of it took so far.
+        /// How long nothing came, or how long the whole body took so far.
         waited: Duration,
         /// [`Timeouts::idle`](crate::Timeouts::idle), or [`Timeouts::total`](crate::Timeouts::total).
         limit: Duration,
@@ -132,9 +131,9 @@ impl RelayError {
         self.answer().1
     }
 
-    /// What happened, for clients: what answers and error events carry. Of the causes it has what says
-    /// nothing of the upstream but how it failed: that a connection was refused, that a certificate is
-    /// not trusted. Not the causes' own texts, which may name its host; those are for the log, see
+    /// What happened, for clients: the text of answers and error events. Of the causes it says only how
+    /// the upstream failed, such as that a connection was refused or a certificate is not trusted. The
+    /// causes' own texts may name the upstream's host; they are for the log, see
     /// [`with_causes`](Self::with_causes).
     pub fn message(&self) -> String {
         let text = self.to_string();
@@ -150,8 +149,8 @@ impl RelayError {
         }
     }
 
-    /// What happened, with all its causes, for the log and not for clients: hyper and reqwest keep
-    /// "Connection refused" innermost and show "error sending request" on the outside.
+    /// What happened, with all its causes, for the log and not for clients. The innermost cause matters
+    /// most: hyper and reqwest show "error sending request" outside and keep "Connection refused" inside.
     pub fn with_causes(&self) -> String {
         let mut text = self.to_string();
         for cause in self.source().into_iter().flat_map(causes) {
@@ -164,13 +163,12 @@ impl RelayError {
         text
     }
 
-    /// The error as an event of a stream whose head is already out, and whose events have no names: the
-    /// manner of OpenAI's chat completions.
+    /// The error as an event of a stream whose events have no names, as OpenAI's chat completions.
     pub fn to_event(&self) -> Bytes {
         error_event(self.code(), &self.message())
     }
 
-    /// The error as an event of a stream whose events have names: the manner of Anthropic's messages,
+    /// The error as an event of a stream whose events have names, as Anthropic's messages:
     /// `event: error` with `{"type":"error","error":{"type":…,"message":…,"code":…}}`. The `type` is
     /// Anthropic's, the `code` is ours.
     pub fn to_named_event(&self) -> Bytes {
@@ -182,12 +180,12 @@ impl RelayError {
             _ => "api_error",
         };
         let message = &self.message();
-        let error = NamedObject {
+        let error = AnthropicError {
             kind,
             message,
             code,
         };
-        let body = NamedBody {
+        let body = AnthropicBody {
             kind: "error",
             error,
         };
@@ -219,8 +217,8 @@ impl RelayError {
     }
 }
 
-/// An error and what it was caused by, outermost first. An I/O error keeps what it was made of to
-/// itself: its `source` is the source of that.
+/// An error and its causes, outermost first. An I/O error needs a look inside: its `source` skips the
+/// error that it was made of.
 fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
@@ -235,8 +233,8 @@ fn causes<'a>(
     })
 }
 
-/// How it failed, without a word of what did: names of certificates, hosts and addresses stand in the
-/// causes' own texts.
+/// How it failed, in words without the names of hosts, certificates and addresses that the causes' own
+/// texts may have.
 fn harmless(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     causes(error).find_map(|cause| {
         if cause.is::<LookupError>() {
@@ -266,8 +264,8 @@ fn of_kind(kind: io::ErrorKind) -> Option<&'static str> {
     })
 }
 
-/// The causes are logged, as far as they are kept from the client: at `error` where it is the app's own
-/// fault, else at `debug`, because what concerns the upstream was logged when it happened.
+/// The causes that the client does not get are logged: at `error` where the app itself is at fault, else
+/// at `debug`, because failures of the upstream were logged when they happened.
 impl IntoResponse for RelayError {
     fn into_response(self) -> Response {
         let (status, code) = self.answer();
@@ -297,8 +295,8 @@ pub fn error_response(status: StatusCode, code: &str, message: &str) -> Response
     response
 }
 
-/// The same error object as a server-sent event, for a stream whose head is already out: a status
-/// can no longer be sent, and OpenAI's clients raise on a `data:` that holds an `error`.
+/// The same error object as a server-sent event, for a stream whose head, with its status, is already
+/// out. OpenAI's clients raise on a `data:` that holds an `error`.
 pub fn error_event(code: &str, message: &str) -> Bytes {
     let object = error_object(StatusCode::INTERNAL_SERVER_ERROR, code, message);
     Bytes::from(format!("data: {object}\n\n"))
@@ -310,8 +308,8 @@ fn error_object(status: StatusCode, code: &str, message: &str) -> String {
     } else {
         "server_error"
     };
-    let error = ErrorBody {
-        error: ErrorObject {
+    let error = OpenAiBody {
+        error: OpenAiError {
             message,
             kind,
             param: None,
@@ -322,12 +320,12 @@ fn error_object(status: StatusCode, code: &str, message: &str) -> String {
 }
 
 #[derive(Serialize)]
-struct ErrorBody<'a> {
-    error: ErrorObject<'a>,
+struct OpenAiBody<'a> {
+    error: OpenAiError<'a>,
 }
 
 #[derive(Serialize)]
-struct ErrorObject<'a> {
+struct OpenAiError<'a> {
     message: &'a str,
     #[serde(rename = "type")]
     kind: &'a str,
@@ -336,14 +334,14 @@ struct ErrorObject<'a> {
 }
 
 #[derive(Serialize)]
-struct NamedBody<'a> {
+struct AnthropicBody<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
-    error: NamedObject<'a>,
+    error: AnthropicError<'a>,
 }
 
 #[derive(Serialize)]
-struct NamedObject<'a> {
+struct AnthropicError<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     message: &'a str,

@@ -16,7 +16,7 @@ use crate::headers::body_length;
 /// Why an upstream was given up for the next one.
 #[derive(Debug)]
 pub(crate) enum GivenUp {
-    /// It answered, but with a status by which another may do better.
+    /// It answered with a status after which another upstream may do better.
     Refused(StatusCode),
     /// It failed before the first byte of its body.
     Failed(RelayError),
@@ -49,14 +49,14 @@ impl GivenUp {
     }
 }
 
-/// Whether this answer is reason enough to ask another upstream: overload and failure are, what is
-/// wrong with the request itself is not.
+/// Whether another upstream should be asked after an answer with this status: yes if this one is
+/// overloaded or failed, no if the request itself is wrong.
 pub(crate) fn is_refusal(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
-/// Waits for the first bytes of the body, and gives the answer back whole, as if nothing had been
-/// read of it. A body that is known to be empty is waited for by nobody.
+/// Waits for the first bytes of the body, and returns the answer as if nothing had been read of it. A
+/// body that is known to be empty is not waited for.
 ///
 /// # Cancel safety
 /// Dropping the future drops the answer, and with it the upstream's connection.

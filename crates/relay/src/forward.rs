@@ -12,30 +12,29 @@ use crate::outgoing::Outgoing;
 use crate::relay::Relay;
 
 impl Relay {
-    /// Relays a client's request to `path_and_query` under the upstream: its method, end-to-end
-    /// headers and body go there, the answer comes back as it arrives. A failure before the head is an
-    /// answer too, as [`RelayError::status`] says; one after it is told as the table at the top of
-    /// this crate has it. An event stream that ends without a terminal event counts as cut off, unless
+    /// Relays a client's request to `path_and_query` under the upstream. Its method, end-to-end headers
+    /// and body go there; the answer comes back as it arrives. A failure before the head is answered
+    /// with the status of [`RelayError::status`]. A failure after it is told as the table at the top of
+    /// this crate says. An event stream without a terminal event counts as cut off, unless
     /// [`with_terminal`](Self::with_terminal) says that there need be none.
     ///
-    /// A client is refused with 503 if no permit is left, before its body is read, so one that still
-    /// uploads may find its connection closed. Else its body is read to its end first, then the permit is
-    /// taken, if there still is one, and held until the answer's body ends or is dropped. For anything
-    /// else, such as waiting for a permit, see [`build_from`](Self::build_from).
+    /// If no permit is left, the client is refused with 503 before its body is read, so a client that
+    /// still uploads may find its connection closed. Otherwise the body is read to its end first. Then
+    /// the permit is taken, if one is still there, and held until the answer's body ends or is dropped.
+    /// For anything else, such as waiting for a permit, see [`build_from`](Self::build_from).
     ///
     /// # Cancel safety
     /// Dropping the future, as axum does when the client hangs up, ends the exchange: the upstream's
-    /// connection is closed, over HTTP/2 its stream reset, and the permit given back. Nothing is lost
-    /// but this request.
+    /// connection is closed, over HTTP/2 its stream reset, and the permit given back.
     pub async fn forward(&self, request: Request, path_and_query: &str) -> Response {
         self.build_from(request, path_and_query).forward().await
     }
 
-    /// As [`forward`](Self::forward), for whoever tells clients of errors in another way.
+    /// As [`forward`](Self::forward), for an app that tells clients of errors in another way.
     ///
     /// # Errors
-    /// [`RelayError`] for whatever goes wrong before the upstream's head is there. What goes wrong
-    /// after it is part of the body.
+    /// [`RelayError`] for a failure before the upstream's head is there. A failure after it is part of
+    /// the body.
     ///
     /// # Cancel safety
     /// As [`forward`](Self::forward).
@@ -47,8 +46,7 @@ impl Relay {
         self.build_from(request, path_and_query).try_forward().await
     }
 
-    /// A request of the app's own to `path_and_query` under the upstream, with neither headers nor a
-    /// body yet.
+    /// A request of the app's own to `path_and_query` under the upstream, without headers and body yet.
     ///
     /// ```
     /// # use axum::response::Response;
@@ -86,11 +84,11 @@ impl Outgoing {
             .unwrap_or_else(IntoResponse::into_response)
     }
 
-    /// As [`forward`](Self::forward), for whoever tells clients of errors in another way.
+    /// As [`forward`](Self::forward), for an app that tells clients of errors in another way.
     ///
     /// # Errors
-    /// [`RelayError`] for whatever goes wrong before the upstream's head is there, a header or a body
-    /// that could not be made included.
+    /// [`RelayError`] for a failure before the upstream's head is there, also for a header or a body
+    /// that could not be made.
     ///
     /// # Cancel safety
     /// As [`Relay::forward`].
@@ -103,7 +101,7 @@ impl Outgoing {
         } = self;
         let request = request?;
         if permit_within.is_none() {
-            // Bodies of those who would be refused anyway are not gathered in memory first.
+            // The body of a client that is refused anyway is not read into memory first.
             relay.shared.permits.precheck()?;
         }
         let request = relay.read(request).await?;

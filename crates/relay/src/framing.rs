@@ -13,7 +13,7 @@ pub enum Framing {
         /// Whether a stream without a terminal event is a truncated one.
         terminal: Terminal,
     },
-    /// Anything else: a failure breaks the transfer, as there is no other way to tell.
+    /// Anything else: a failure breaks the transfer off, because there is no other way to tell it.
     /// [`Framing::opaque`] makes one.
     #[non_exhaustive]
     Opaque {
@@ -31,28 +31,29 @@ pub enum Framing {
     },
 }
 
-/// Whether an event stream has an event that says that it is whole, as [`Said::Done`](crate::Said)
-/// lists them.
+/// Whether an event stream ends with an event that says that it is whole. [`Said::Done`](crate::Said)
+/// lists those events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Terminal {
-    /// It has, as those of language models do; its absence is an error.
+    /// It does, as the streams of language models do. Its absence is an error.
     #[default]
     Required,
-    /// It may have none; it is whole if it ends between two events.
+    /// It need not. The stream is whole if it ends between two events.
     Optional,
 }
 
-/// The exact length of a body, where the head alone does not tell (an answer to HEAD, a 304).
+/// The exact length of a body that the head alone does not tell (an answer to HEAD, a 304).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyLength(pub(crate) u64);
 
 impl Framing {
-    /// Reads it from a response head, best one made by [`response_head`](crate::response_head).
+    /// The framing of a response with this head, best one made by
+    /// [`response_head`](crate::response_head).
     ///
-    /// An event stream that is compressed is opaque: no event could be added to it. Any other is one
-    /// of a language model, with a terminal event, until [`with_terminal`](Self::with_terminal) says
-    /// otherwise.
+    /// A compressed event stream is opaque, because no event could be added to it. Any other event stream
+    /// has a terminal event, as those of language models do, unless
+    /// [`with_terminal`](Self::with_terminal) says otherwise.
     pub fn of(head: &http::response::Parts) -> Self {
         let length = match head.extensions.get::<BodyLength>() {
             Some(BodyLength(length)) => Some(*length),
@@ -61,20 +62,19 @@ impl Framing {
         Self::from_head(head.status, &head.headers, length)
     }
 
-    /// That of server-sent events, for a body of the app's own making.
+    /// Server-sent events, for a body that the app makes itself.
     #[must_use]
     pub const fn sse(terminal: Terminal) -> Self {
         Self::Sse { terminal }
     }
 
-    /// That of any other body, of `length` bytes, if that is known.
+    /// Any other body, of `length` bytes, if that is known.
     #[must_use]
     pub const fn opaque(length: Option<u64>) -> Self {
         Self::Opaque { length }
     }
 
-    /// That of the body of an answer with this `status`, 400 or above, of `length` bytes, if that is
-    /// known.
+    /// The body of an answer with this `status`, 400 or above; of `length` bytes, if that is known.
     #[must_use]
     pub const fn refusal(status: u16, length: Option<u64>) -> Self {
         Self::Refusal { status, length }

@@ -8,8 +8,9 @@ use http::{HeaderMap, Response, StatusCode};
 
 use crate::framing::{BodyLength, Framing};
 
-/// What concerns one connection only, by RFC 9110 (sections 7.6.1, 6.6.2, 11.7) and its predecessors,
-/// beside what `Connection` names. Over HTTP/2 most of them would be an error, RFC 9113, section 8.2.2.
+/// Headers that concern one connection only, by RFC 9110 (sections 7.6.1, 6.6.2, 11.7) and its
+/// predecessors. `Connection` may name more. Over HTTP/2 most of them are an error (RFC 9113, section
+/// 8.2.2).
 const HOP_BY_HOP: [HeaderName; 11] = [
     CONNECTION,
     PROXY_AUTHENTICATE,
@@ -32,8 +33,8 @@ pub fn response_head(upstream: &reqwest::Response) -> http::response::Parts {
     client_head(upstream.status(), upstream.headers(), length)
 }
 
-/// The length of the body, if it is known. Over HTTP/2 hyper takes that of an answer to HEAD for the
-/// one that is announced.
+/// The length of the body, if it is known. hyper alone does not know it: over HTTP/2 it takes the
+/// announced length for that of an answer to HEAD.
 pub(crate) fn body_length(upstream: &reqwest::Response) -> Option<u64> {
     match upstream.extensions().get::<BodyLength>() {
         Some(BodyLength(length)) => Some(*length),
@@ -41,8 +42,8 @@ pub(crate) fn body_length(upstream: &reqwest::Response) -> Option<u64> {
     }
 }
 
-/// As [`response_head`], of an upstream that was asked by another client than the relay's own;
-/// `length` is that of the body, if it is known.
+/// As [`response_head`], for an answer that another client than the relay's own got. `length` is that
+/// of the body, if it is known.
 pub fn client_head(
     status: StatusCode,
     headers: &HeaderMap,
@@ -60,8 +61,8 @@ pub fn client_head(
     head
 }
 
-/// The headers for the upstream. Its client sets `Host` and `Content-Length`; `Expect` has been
-/// answered by then.
+/// The headers for the upstream. The relay's HTTP client sets `Host` and `Content-Length` itself, and
+/// `Expect` was answered by the server.
 pub(crate) fn request_headers(headers: &HeaderMap) -> HeaderMap {
     let mut forwarded = end_to_end(headers);
     for name in [HOST, CONTENT_LENGTH, EXPECT] {

@@ -1,4 +1,4 @@
-//! The books: what is open and how each exchange ended, each exactly once.
+//! Which exchanges are open, and how each ended. Each is counted exactly once.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::fallback::GivenUp;
 
 type OnEnd = Arc<dyn Fn(Ending, StreamFigures) + Send + Sync>;
 
-pub(crate) struct Ledger {
+pub(crate) struct ExchangeLedger {
     awaiting_head: AtomicUsize,
     streams_open: AtomicUsize,
     fallbacks: Mutex<BTreeMap<&'static str, u64>>,
@@ -35,7 +35,7 @@ const FIRST_BYTES: [f64; 13] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 ];
 
-impl Ledger {
+impl ExchangeLedger {
     pub(crate) fn new() -> Self {
         Self {
             awaiting_head: AtomicUsize::new(0),
@@ -78,7 +78,7 @@ impl Ledger {
         &self.first_bytes
     }
 
-    /// An upstream was given up, and the next one is asked; the exchange goes on.
+    /// An upstream was given up. The exchange goes on with the next one.
     pub(crate) fn fell_back(&self, why: &GivenUp) {
         *counts(&self.fallbacks).entry(why.label()).or_default() += 1;
     }
@@ -89,8 +89,8 @@ impl Ledger {
         tracing::debug!(?ending, figures.bytes, figures.chunks, ?figures.duration, "relay ended");
     }
 
-    /// Calls the app. Whatever it does there must not undo what has ended: this runs in destructors,
-    /// and one that panics while another panic unwinds would end the process.
+    /// Calls the app. A panic of the app is caught: this runs in destructors, where a second panic would
+    /// end the process.
     fn tell(&self, ending: Ending, figures: StreamFigures) {
         let on_end = self
             .on_end
@@ -106,17 +106,16 @@ impl Ledger {
     }
 }
 
-/// An exchange that has ended and is counted, of which the app is still to hear: once nothing is locked
-/// and everything is let go.
-#[must_use = "the app is to hear of it"]
-pub(crate) struct Ended {
-    ledger: Arc<Ledger>,
+/// An exchange that has ended and is counted. The app is told of it later, when nothing is locked and
+/// everything is let go.
+#[must_use = "the app is to be told"]
+pub(crate) struct EndedExchange {
+    ledger: Arc<ExchangeLedger>,
     ending: Ending,
     figures: StreamFigures,
 }
 
-impl Ended {
-    /// Tells the app.
+impl EndedExchange {
     pub(crate) fn tell(self) {
         self.ledger.tell(self.ending, self.figures);
     }
@@ -128,9 +127,9 @@ fn counts<'a>(
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl fmt::Debug for Ledger {
+impl fmt::Debug for ExchangeLedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger")
+        f.debug_struct("ExchangeLedger")
             .field("awaiting_head", &self.awaiting_head)
             .field("streams_open", &self.streams_open)
             .field("fallbacks", &self.fallbacks)
@@ -139,15 +138,15 @@ impl fmt::Debug for Ledger {
     }
 }
 
-/// One request on its way to a head. Dropped before that, its client is gone.
+/// One request that waits for the upstream's head. If it is dropped before that, its client is gone.
 pub(crate) struct AwaitingHead {
-    ledger: Arc<Ledger>,
+    ledger: Arc<ExchangeLedger>,
     since: Instant,
     settled: bool,
 }
 
 impl AwaitingHead {
-    pub(crate) fn enter(ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn enter(ledger: Arc<ExchangeLedger>) -> Self {
         ledger.awaiting_head.fetch_add(1, Ordering::Relaxed);
         Self {
             ledger,
@@ -186,10 +185,10 @@ impl Drop for AwaitingHead {
     }
 }
 
-/// One open stream. Its owner ends it with [`end`](Self::end), at the latest in its own drop, and tells
-/// the app when it has let go of everything.
+/// One open stream. Its owner ends it with [`end`](Self::end), at the latest in its own drop. It tells
+/// the app after it has let go of everything.
 pub(crate) struct OpenStream {
-    ledger: Arc<Ledger>,
+    ledger: Arc<ExchangeLedger>,
     since: Instant,
     pub(crate) bytes: u64,
     pub(crate) chunks: u64,
@@ -197,7 +196,7 @@ pub(crate) struct OpenStream {
 }
 
 impl OpenStream {
-    pub(crate) fn enter(ledger: Arc<Ledger>, since: Instant) -> Self {
+    pub(crate) fn enter(ledger: Arc<ExchangeLedger>, since: Instant) -> Self {
         ledger.streams_open.fetch_add(1, Ordering::Relaxed);
         Self {
             ledger,
@@ -218,7 +217,7 @@ impl OpenStream {
         }
     }
 
-    pub(crate) fn end(self, ending: Ending) -> Ended {
+    pub(crate) fn end(self, ending: Ending) -> EndedExchange {
         let figures = StreamFigures {
             bytes: self.bytes,
             chunks: self.chunks,
@@ -227,7 +226,7 @@ impl OpenStream {
         };
         self.ledger.streams_open.fetch_sub(1, Ordering::Relaxed);
         self.ledger.record(ending, figures);
-        Ended {
+        EndedExchange {
             ledger: self.ledger,
             ending,
             figures,

@@ -21,15 +21,15 @@
 //!
 //! A request of the app's own, with any method, headers and JSON body, is made by [`Relay::build`].
 //!
-//! 1000 is the number of exchanges at once. Over HTTP/2, which is spoken with any upstream that offers
-//! it over TLS, an upstream often takes no more than 100 from one client, and the rest waits unsent
-//! behind them: say as many as it takes, or [`Protocol::Http1`]; see [`Relay::new`].
+//! 1000 is the number of exchanges at once. HTTP/2 is spoken with any upstream that offers it over TLS,
+//! and over HTTP/2 an upstream often takes no more than 100 exchanges from one client; the others wait
+//! unsent. Say as many as the upstream takes, or [`Protocol::Http1`]; see [`Relay::new`].
 //!
-//! What [`Relay::forward`] does is short: send, take the byte stream, return it as the body; dropping
-//! the body then drops the upstream's connection. What is easily forgotten stands around that: a
-//! permit that lives as long as the *body*, timeouts, and an ending that the client can see. Spelled
-//! out, for whoever has something to do in between (`forward` also refuses before it reads a body, if
-//! no permit is left by then):
+//! What [`Relay::forward`] does is short: it sends, takes the byte stream and returns it as the body.
+//! Dropping the body drops the upstream's connection. Three things around that are easily forgotten: a
+//! permit that lives as long as the *body*, timeouts, and an ending that the client can see. This is
+//! `forward` spelled out, for an app that has something to do in between (`forward` also refuses before
+//! it reads a body, if no permit is left by then):
 //!
 //! ```
 //! use axum::body::Body;
@@ -59,33 +59,37 @@
 //! | client stops reading | – | upstream released at the total timeout | upstream released at the total timeout |
 //! | client hangs up | upstream released | upstream released | upstream released |
 //!
-//! ¹ Event streams are taken for those of a language model, which say when they are whole. Any other
-//! event stream is damaged by that: for those, say [`Relay::with_terminal`] or [`Outgoing::terminal`]
-//! with [`Terminal::Optional`], and a clean end between two events is a whole stream.
+//! ¹ The relay expects the event streams of language models, which end with a terminal event. Any other
+//! event stream would get an error event at its end. For those, say [`Relay::with_terminal`] or
+//! [`Outgoing::terminal`] with [`Terminal::Optional`]; a clean end between two events is then a whole
+//! stream.
 //!
 //! To release the upstream is to close its connection, or over HTTP/2 to reset the stream of that
-//! client alone. HTTP/2 is spoken where TLS negotiates it, or where [`Protocol`] says so; an upstream
-//! behind a certificate authority of one's own takes [`Relay::with_root_certificates`].
+//! client alone. HTTP/2 is spoken where TLS negotiates it, or where [`Protocol`] says so. An upstream
+//! whose certificate comes from your own authority needs [`Relay::with_root_certificates`].
 //!
 //! With [fallbacks](Relay::with_fallbacks), the next upstream is asked while nothing of an answer is
-//! out: replicas with the same credentials only, as it gets the same `Authorization` and `Cookie`.
-//! Whoever would rather wait for a permit than be refused has [`Relay::permit_within`].
+//! out. It gets the same `Authorization` and `Cookie`, so name only replicas with the same credentials.
+//! A request that should wait for a permit, and not be refused, uses [`Relay::permit_within`].
 //!
-//! Everything that clients can make more of has a limit: exchanges, those who
-//! [wait](Relay::with_max_waiting) for one, and [bodies](Relay::with_max_bodies) that are being read;
-//! beyond it a client is refused with 503 ([`Shed`]).
+//! Everything that clients can make more of has a limit, and beyond it a client is refused with 503
+//! ([`Shed`]): exchanges, requests that [wait](Relay::with_max_waiting) for one,
+//! [bodies](Relay::with_max_bodies) that are being read, and the [memory](Relay::with_body_budget) of
+//! all request bodies together, 256 MiB unless you say otherwise.
 //!
 //! [`rollout`] moves traffic from a blocking path to a relayed one by percentage.
 //!
 //! Each exchange ends as exactly one [`Ending`], in [`Relay::snapshot`], in the metrics, and in the
 //! callback of [`Relay::on_end`].
 //!
-//! Types of [`axum`] 0.8, [`http`] 1, [`bytes`] 1, [`reqwest`] 0.13 and [`prometheus_client`] 0.25 stand
-//! in signatures and are part of the API: another major version of one of them is one of this crate.
-//! The last two are exported again, so that an app has the right ones. Which TLS library reqwest is
-//! built with, and with which features, is not part of it. What is `#[non_exhaustive]` may grow.
+//! Types of [`axum`] 0.8, [`http`] 1, [`bytes`] 1, [`reqwest`] 0.13 and [`prometheus_client`] 0.25 are
+//! part of the API, because they stand in signatures. A new major version of one of them is a new major
+//! version of this crate. `reqwest` and `prometheus_client` are exported again, so that an app has the
+//! right ones. The TLS library and the features that reqwest is built with are not part of the API. What
+//! is `#[non_exhaustive]` may grow.
 
 mod body;
+mod config_error;
 mod ending;
 mod error;
 mod fallback;
@@ -96,30 +100,34 @@ mod ledger;
 mod metrics;
 mod outgoing;
 mod permits;
-mod places;
 mod protocol;
+mod quota;
 mod relay;
 mod request;
+mod request_body;
 mod resolver;
 pub mod rollout;
 mod send;
+mod snapshot;
 mod sse;
 mod timeouts;
 mod upstream_client;
 
 pub use body::GuardedBody;
+pub use config_error::ConfigError;
 pub use ending::{Ending, StreamFigures};
 pub use error::{BoxError, RelayError, error_event, error_response};
 pub use framing::{Framing, Terminal};
 pub use headers::{client_head, response_head};
 pub use metrics::register_relays;
 pub use outgoing::Outgoing;
-pub use permits::{Permit, Scarce, Shed};
+pub use permits::{Permit, REQUEST_BODY_BUDGET, Scarce, Shed};
 pub use prometheus_client;
 pub use protocol::Protocol;
-pub use relay::{ConfigError, Relay, RelaySnapshot};
+pub use relay::Relay;
 pub use request::{REQUEST_BODY_LIMIT, UpstreamRequest};
 pub use reqwest;
 pub use reqwest::Url;
+pub use snapshot::RelaySnapshot;
 pub use sse::{Said, SseTail};
 pub use timeouts::Timeouts;

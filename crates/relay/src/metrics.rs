@@ -11,31 +11,34 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::ledger::Ledger;
-use crate::relay::{Relay, RelaySnapshot};
+use crate::ledger::ExchangeLedger;
+use crate::relay::Relay;
+use crate::snapshot::RelaySnapshot;
 
 impl Relay {
     /// Adds these metrics to `registry`; they are read at each scrape.
     ///
     /// Gauges `relay_permits_in_use`, `relay_permits_limit`, `relay_permits_peak`,
-    /// `relay_permits_waiting`, `relay_bodies_reading`, `relay_awaiting_head`, `relay_streams_open`;
-    /// counters `relay_refused_total`, `relay_fallbacks_total{reason="…"}` and
+    /// `relay_permits_waiting`, `relay_bodies_reading`, `relay_body_bytes`, `relay_awaiting_head`,
+    /// `relay_streams_open`; counters `relay_refused_total`, `relay_fallbacks_total{reason="…"}` and
     /// `relay_endings_total{ending="…"}`; histograms `relay_exchange_duration_seconds` of the exchanges
-    /// that have ended, however they did, and `relay_time_to_first_byte_seconds` of the bodies that
-    /// have begun, both from the permit on.
+    /// that have ended, and `relay_time_to_first_byte_seconds` of the bodies that have begun, both
+    /// counted from the permit.
     ///
-    /// A registry takes the metrics of one relay so, because a metric may be described only once: for
-    /// several there is [`register_relays`].
+    /// A registry takes the metrics of one relay only, because a metric may be described only once. For
+    /// several relays there is [`register_relays`].
     pub fn register(&self, registry: &mut Registry) {
         registry.register_collector(Box::new(RelayCollector::One(self.clone())));
     }
 }
 
-/// Adds the metrics of several relays to `registry`, those of [`Relay::register`] with a further label
-/// `relay`, the name that is given here. All of an app's relays in one call: a metric may be described
-/// only once in a registry. (Neither do two calls under labels of
-/// [`sub_registry_with_label`](Registry::sub_registry_with_label) work, which describe it twice; under
-/// different prefixes they do.)
+/// Adds the metrics of several relays to `registry`: those of [`Relay::register`], with the name that is
+/// given here as a further label `relay`.
+///
+/// Name all of an app's relays in one call, because a metric may be described only once in a registry.
+/// Two calls describe it twice, under labels of
+/// [`sub_registry_with_label`](Registry::sub_registry_with_label) as well; under different prefixes
+/// they work.
 ///
 /// ```
 /// use relay::prometheus_client::registry::Registry;
@@ -68,12 +71,12 @@ enum RelayCollector {
     Named(Vec<(String, Relay)>),
 }
 
-/// What a relay has at one scrape.
+/// The figures of a relay at one scrape.
 struct Reading<'a> {
-    /// Its name, as the value of a label; none if there is but one relay.
+    /// The relay's name, as the value of a label; none if it is the only relay.
     name: Option<&'a str>,
     counters: RelaySnapshot,
-    ledger: &'a Ledger,
+    ledger: &'a ExchangeLedger,
 }
 
 impl<'a> Reading<'a> {
@@ -109,7 +112,7 @@ impl Collector for RelayCollector {
 
 fn gauges(encoder: &mut DescriptorEncoder<'_>, all: &[Reading<'_>]) -> fmt::Result {
     type Figure = fn(&RelaySnapshot) -> usize;
-    let figures: [(&str, &str, Figure); 7] = [
+    let figures: [(&str, &str, Figure); 8] = [
         ("relay_permits_in_use", "Permits held", |relay| {
             relay.permits_in_use
         }),
@@ -130,6 +133,11 @@ fn gauges(encoder: &mut DescriptorEncoder<'_>, all: &[Reading<'_>]) -> fmt::Resu
             "relay_bodies_reading",
             "Request bodies being read",
             |relay| relay.bodies_reading,
+        ),
+        (
+            "relay_body_bytes",
+            "Bytes of memory that request bodies take",
+            |relay| relay.body_bytes,
         ),
         (
             "relay_awaiting_head",
@@ -180,17 +188,17 @@ fn counters(encoder: &mut DescriptorEncoder<'_>, all: &[Reading<'_>]) -> fmt::Re
 }
 
 fn histograms(encoder: &mut DescriptorEncoder<'_>, all: &[Reading<'_>]) -> fmt::Result {
-    type Times = fn(&Ledger) -> &Histogram;
-    let families: [(&str, &str, Times); 2] = [
+    type HistogramOf = fn(&ExchangeLedger) -> &Histogram;
+    let families: [(&str, &str, HistogramOf); 2] = [
         (
             "relay_exchange_duration",
             "How long exchanges took that have ended",
-            Ledger::durations,
+            ExchangeLedger::durations,
         ),
         (
             "relay_time_to_first_byte",
             "How long the first bytes of bodies took",
-            Ledger::first_bytes,
+            ExchangeLedger::first_bytes,
         ),
     ];
     for (name, help, times) in families {
@@ -209,7 +217,7 @@ fn each<M: EncodeMetric>(
 ) -> fmt::Result {
     for one in all {
         if one.name.is_none() {
-            // There is but one; an empty set of labels would be written as `{}`.
+            // Without a label: an empty set of labels would be written as `{}`.
             return metric(one).encode(family);
         }
         metric(one).encode(family.encode_family(&one.labels(None))?)?;

@@ -15,7 +15,7 @@ use crate::request::UpstreamRequest;
 
 /// A request to the upstream, made by [`Relay::build`] or [`Relay::build_from`].
 ///
-/// What cannot be made, such as a header with a line break in it, is found out here and told by
+/// A part that cannot be made, such as a header with a line break in it, is an error of
 /// [`forward`](Self::forward).
 #[derive(Debug)]
 #[must_use = "it is not sent before `forward`"]
@@ -44,16 +44,19 @@ impl Outgoing {
         V: TryInto<HeaderValue>,
     {
         self.change(|request| {
-            let name = name.try_into().map_err(|_| bad("a header has no name"))?;
+            let name = name
+                .try_into()
+                .map_err(|_| invalid("a header has no name"))?;
             let value = value.try_into();
-            let value = value.map_err(|_| bad(&format!("`{name}` has no value for a header")))?;
+            let value =
+                value.map_err(|_| invalid(&format!("`{name}` has no value for a header")))?;
             request.headers_mut().insert(name, value);
             Ok(())
         })
     }
 
-    /// Sets those of `headers` that are meant for the upstream, in place of all of their names:
-    /// without `Host`, `Content-Length`, `Expect`, and what concerns one connection only.
+    /// Sets the end-to-end headers among `headers`, in place of all of the same names. `Host`,
+    /// `Content-Length`, `Expect` and headers that concern one connection only are left out.
     pub fn headers(self, headers: &HeaderMap) -> Self {
         self.change(|request| {
             let passed = request_headers(headers);
@@ -105,7 +108,7 @@ impl Outgoing {
         self
     }
 
-    /// Says whether the answer, if it is an event stream, has a terminal event, in place of what
+    /// Says whether an event stream as the answer ends with a terminal event, in place of what
     /// [`Relay::with_terminal`] says.
     pub fn terminal(mut self, terminal: Terminal) -> Self {
         self.terminal = terminal;
@@ -125,7 +128,7 @@ impl Outgoing {
     }
 }
 
-fn bad(reason: &str) -> RelayError {
+fn invalid(reason: &str) -> RelayError {
     RelayError::InvalidRequest {
         reason: reason.to_owned(),
     }

@@ -1,4 +1,5 @@
-//! The limit on exchanges with the upstream: one permit each, held until the body ends.
+//! The limits of a relay. The first is on exchanges with the upstream: a permit each, held until the body
+//! ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -7,27 +8,30 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::places::{Place, Places};
+use crate::quota::{Quota, Share};
 
-/// Places to wait, and bodies at once, where there are fewer permits than that: a burst of small
+/// Least number of places to wait and of bodies at once, however few permits there are. A burst of small
 /// requests at a small limit is no reason to refuse.
-pub(crate) const PLACES_AT_LEAST: usize = 64;
+const PLACES_AT_LEAST: usize = 64;
 
-/// A limit is reached: refused, rather than made to wait any longer.
+/// Bytes of memory that all request bodies together may take, unless
+/// [`Relay::with_body_budget`](crate::Relay::with_body_budget) says otherwise: 256 MiB.
+pub const REQUEST_BODY_BUDGET: usize = 256 << 20;
+
+/// Refused, because a limit is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{}{}", of.sentence(*limit), in_vain(*waited))]
 pub struct Shed {
-    /// What there is no more of.
+    /// The limit that is reached.
     pub of: Scarce,
-    /// How many of it there are.
+    /// Its value: a number, or of [`Scarce::BodyBytes`] bytes.
     pub limit: usize,
-    /// How long one was waited for; zero unless it was a permit that was
-    /// [waited for](crate::Relay::permit_within).
+    /// How long a permit was [waited for](crate::Relay::permit_within); zero for all other limits.
     pub waited: Duration,
 }
 
-/// What a relay has a limited number of.
+/// What a relay has only so much of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scarce {
@@ -38,6 +42,9 @@ pub enum Scarce {
     /// Request bodies that may be read at once:
     /// [`Relay::with_max_bodies`](crate::Relay::with_max_bodies).
     Bodies,
+    /// Bytes of memory for all request bodies together:
+    /// [`Relay::with_body_budget`](crate::Relay::with_body_budget).
+    BodyBytes,
 }
 
 impl Scarce {
@@ -50,6 +57,9 @@ impl Scarce {
                 )
             }
             Self::Bodies => format!("{limit} request bodies are being read already"),
+            Self::BodyBytes => {
+                format!("this request body finds no room in the {limit} bytes for all of them")
+            }
         }
     }
 }
@@ -63,8 +73,8 @@ fn in_vain(waited: Duration) -> String {
 
 /// The right to one exchange with the upstream; given back when dropped.
 ///
-/// It belongs into [`Relay::guard`](crate::Relay::guard), which holds it until the *body* ends. A
-/// permit that is given back at the response head limits nothing where responses are streams.
+/// Give it to [`Relay::guard`](crate::Relay::guard), which holds it until the *body* ends. A permit that
+/// is given back at the response head does not limit streams.
 #[derive(Debug)]
 pub struct Permit {
     _permit: OwnedSemaphorePermit,
@@ -76,8 +86,9 @@ pub(crate) struct Permits {
     limit: usize,
     semaphore: Arc<Semaphore>,
     peak: AtomicUsize,
-    waiting: Places,
-    bodies: Places,
+    waiting: Arc<Quota>,
+    bodies: Arc<Quota>,
+    body_bytes: Arc<Quota>,
     refused: AtomicU64,
 }
 
@@ -89,15 +100,16 @@ impl Permit {
 }
 
 impl Permits {
-    /// A limit beyond what a semaphore can count is that.
+    /// The limit is at most what a semaphore can count.
     pub(crate) fn new(limit: usize) -> Self {
         let limit = limit.min(Semaphore::MAX_PERMITS);
         Self {
             limit,
             semaphore: Arc::new(Semaphore::new(limit)),
             peak: AtomicUsize::new(0),
-            waiting: Places::new(limit.max(PLACES_AT_LEAST)),
-            bodies: Places::new(limit.max(PLACES_AT_LEAST)),
+            waiting: Quota::new(limit.max(PLACES_AT_LEAST)),
+            bodies: Quota::new(limit.max(PLACES_AT_LEAST)),
+            body_bytes: Quota::new(REQUEST_BODY_BUDGET),
             refused: AtomicU64::new(0),
         }
     }
@@ -107,7 +119,7 @@ impl Permits {
             .ok_or_else(|| self.shed(Scarce::Permits, self.limit, Duration::ZERO))
     }
 
-    /// Refuses whoever would be refused now, and takes nothing.
+    /// Refuses if no permit is free. Takes none.
     pub(crate) fn precheck(&self) -> Result<(), Shed> {
         match self.semaphore.available_permits() {
             0 => Err(self.shed(Scarce::Permits, self.limit, Duration::ZERO)),
@@ -116,31 +128,53 @@ impl Permits {
     }
 
     pub(crate) async fn acquire_within(&self, limit: Duration) -> Result<Permit, Shed> {
-        // Overtakes nobody: a permit that comes back goes to the first in the queue, not to the pool.
+        // This overtakes nobody: a permit that comes back goes to the first in the queue.
         if let Some(permit) = self.try_acquire() {
             return Ok(permit);
         }
         let since = Instant::now();
-        let Some(_waiting) = self.waiting.take() else {
+        let Some(_waiting) = self.waiting.take(1) else {
             let places = self.waiting.limit();
             return Err(self.shed(Scarce::PlacesToWait, places, Duration::ZERO));
         };
         let acquired = Arc::clone(&self.semaphore).acquire_owned();
         match tokio::time::timeout(limit, acquired).await {
             Ok(Ok(permit)) => Ok(self.granted(permit)),
-            // The semaphore is never closed, so this is the time limit.
+            // The time is over: the semaphore is never closed.
             Ok(Err(_)) | Err(_) => Err(self.shed(Scarce::Permits, self.limit, since.elapsed())),
         }
     }
 
     /// Takes the right to read a body that has to be waited for.
-    pub(crate) fn read_a_body(&self) -> Result<Place<'_>, Shed> {
+    pub(crate) fn read_a_body(&self) -> Result<Share, Shed> {
         let refused = || self.shed(Scarce::Bodies, self.bodies.limit(), Duration::ZERO);
-        self.bodies.take().ok_or_else(refused)
+        self.bodies.take(1).ok_or_else(refused)
     }
 
-    pub(crate) fn bodies(&self) -> &Places {
+    /// Refuses a body of `bytes` for which there is no room now. Takes nothing.
+    pub(crate) fn check_room_for(&self, bytes: usize) -> Result<(), Shed> {
+        if bytes <= self.body_bytes.left() {
+            return Ok(());
+        }
+        Err(self.no_room())
+    }
+
+    /// Grows a body's share of the memory for all bodies to `bytes`.
+    pub(crate) fn hold_bytes(&self, memory: &mut Share, bytes: usize) -> Result<(), Shed> {
+        if memory.grow_to(bytes) {
+            return Ok(());
+        }
+        Err(self.no_room())
+    }
+
+    /// The places for bodies that are being read.
+    pub(crate) fn bodies(&self) -> &Quota {
         &self.bodies
+    }
+
+    /// The memory for request bodies.
+    pub(crate) fn body_bytes(&self) -> &Arc<Quota> {
+        &self.body_bytes
     }
 
     pub(crate) fn limit(&self) -> usize {
@@ -155,7 +189,8 @@ impl Permits {
         self.peak.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn waiting(&self) -> &Places {
+    /// The places to wait for a permit.
+    pub(crate) fn waiting(&self) -> &Quota {
         &self.waiting
     }
 
@@ -174,6 +209,10 @@ impl Permits {
             _permit: permit,
             granted: Instant::now(),
         }
+    }
+
+    fn no_room(&self) -> Shed {
+        self.shed(Scarce::BodyBytes, self.body_bytes.limit(), Duration::ZERO)
     }
 
     fn shed(&self, of: Scarce, limit: usize, waited: Duration) -> Shed {

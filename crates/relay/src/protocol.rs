@@ -4,22 +4,21 @@ use std::time::Duration;
 
 use reqwest::ClientBuilder;
 
-/// Which version of HTTP is spoken with the upstream; the client's own is another matter.
+/// Which version of HTTP is spoken with the upstream, whatever the client speaks.
 ///
-/// Over HTTP/2 all exchanges with an upstream share one connection. A client that hangs up resets its
-/// own stream and no other, and one that reads slowly holds up its own only: the connection's window
-/// is as large as those of all permits together.
+/// Over HTTP/2 all exchanges with an upstream share one connection. A client that hangs up resets only
+/// its own stream. A client that reads slowly holds up only its own, because the connection's window is
+/// as large as those of all permits together.
 ///
-/// **An upstream limits the streams of a connection** (`SETTINGS_MAX_CONCURRENT_STREAMS`, often 100),
-/// and no other connection is opened for those beyond it: they wait, unsent, until a stream ends. The
-/// wait counts as waiting for the head, so it shows in `awaiting_head`, ends after
-/// [`Timeouts::idle`](crate::Timeouts::idle) with 504, and is never longer than the permits allow.
-/// Whoever would rather refuse at once has no more permits than the upstream has streams.
+/// **An upstream limits the streams of a connection** (`SETTINGS_MAX_CONCURRENT_STREAMS`, often 100). No
+/// second connection is opened: requests beyond that wait unsent until a stream ends. They count in
+/// `awaiting_head`, and get 504 after [`Timeouts::idle`](crate::Timeouts::idle). To refuse them at once,
+/// have no more permits than the upstream has streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protocol {
-    /// HTTP/2 where the upstream offers it in its TLS handshake (ALPN), and HTTP/1.1 elsewhere, on
-    /// every connection without TLS too.
+    /// HTTP/2 where the upstream offers it in its TLS handshake (ALPN), otherwise HTTP/1.1. A
+    /// connection without TLS is always HTTP/1.1.
     #[default]
     Negotiated,
     /// HTTP/1.1 only.
@@ -29,18 +28,18 @@ pub enum Protocol {
     Http2PriorKnowledge,
 }
 
-/// Flow-control window of a stream in bytes, that of RFC 9113, section 6.9.2: the most that is buffered
-/// for a client that does not read. HTTP clients that are made for throughput take megabytes.
+/// Flow-control window of a stream in bytes, the default of RFC 9113, section 6.9.2: the most that is
+/// buffered for a client that does not read. HTTP clients made for throughput take megabytes.
 const STREAM_WINDOW: u32 = 65_535;
 
 /// Largest window there is, RFC 9113, section 6.9.1.
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 
-/// After how much silence the connection itself is asked whether it is still there. Without it, a
-/// connection that vanished takes all streams of the next minutes with it.
+/// After how much silence a ping asks whether the connection is still there. Without a ping, all streams
+/// of the next minutes fail on a connection that vanished.
 const PING_AFTER: Duration = Duration::from_secs(10);
 
-/// How long the answer may take.
+/// How long the answer to a ping may take.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Protocol {
@@ -58,7 +57,8 @@ impl Protocol {
     }
 }
 
-/// Room for every permit's stream: clients that do not read must not use up what the others need.
+/// A window with room for the stream of every permit, so that clients that do not read leave the others
+/// theirs.
 fn connection_window(permits: usize) -> u32 {
     let permits = u32::try_from(permits).unwrap_or(u32::MAX);
     STREAM_WINDOW.saturating_mul(permits).min(LARGEST_WINDOW)

@@ -1,4 +1,4 @@
-//! The relay itself: one client, one limit, one set of books.
+//! The relay itself: one HTTP client, one set of limits, one ledger.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,27 +9,27 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::request;
 use reqwest::{Client, Url};
-use serde::{Deserialize, Serialize};
 
 use crate::body::GuardedBody;
+use crate::config_error::{ConfigError, check_upstream};
 use crate::ending::{Ending, StreamFigures};
 use crate::error::{BoxError, RelayError};
 use crate::framing::{Framing, Terminal};
-use crate::ledger::{Ledger, OpenStream};
+use crate::ledger::{ExchangeLedger, OpenStream};
 use crate::permits::{Permit, Permits, Shed};
 use crate::protocol::Protocol;
 use crate::request::UpstreamRequest;
+use crate::snapshot::RelaySnapshot;
 use crate::timeouts::Timeouts;
 use crate::upstream_client::{UpstreamClient, certificates};
 
 /// Relays requests to one upstream, or to the next one if that fails before its first byte. Clones
 /// share its connections, its permits and its counters.
 ///
-/// A host *name* in an upstream's address is looked up by the system's resolver on threads of the
-/// relay's own (four for the process, started when a name is looked up), never on the runtime's
-/// blocking pool: a pool that is full delays no connection. Addresses are good for 30 seconds, or until
-/// none of them could be connected to; failures are not kept. The time counts for
-/// [`Timeouts::connect`].
+/// A host *name* in an upstream's address is looked up by the system's resolver, on up to four threads
+/// that all relays of the process share. They are never those of the runtime's blocking pool, so a full
+/// pool delays no connection. Addresses are kept for 30 seconds, or until a connection to all of them
+/// has failed. A failed lookup is not kept. The time of a lookup counts for [`Timeouts::connect`].
 #[derive(Clone, Debug)]
 pub struct Relay {
     upstream: Url,
@@ -37,71 +37,15 @@ pub struct Relay {
     pub(crate) terminal: Terminal,
     pub(crate) client: Client,
     made_of: UpstreamClient,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<RelayState>,
 }
 
-/// The relay's counters at one instant.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RelaySnapshot {
-    /// Permits held now.
-    pub permits_in_use: usize,
-    /// Permits there are.
-    pub permits_limit: usize,
-    /// Most permits ever held at once.
-    pub permits_peak: usize,
-    /// Requests that wait for a permit.
-    pub permits_waiting: usize,
-    /// Request bodies being read, of those that were not there at once.
-    #[serde(default)]
-    pub bodies_reading: usize,
-    /// Requests refused because no permit was left, or came free in time, or too many waited for one
-    /// already, or too many bodies were being read.
-    pub refused: u64,
-    /// Requests whose response head has not come, or with fallbacks the first byte. Over HTTP/2 those
-    /// are among them that cannot be sent yet, because the connection has all the streams that the
-    /// upstream allows.
-    pub awaiting_head: usize,
-    /// Streams being relayed.
-    pub streams_open: usize,
-    /// How many upstreams were given up for the next one, by the [`Ending::label`] that the exchange
-    /// would have had without a next one; every label is there.
-    pub fallbacks: BTreeMap<String, u64>,
-    /// How many exchanges ended in which way, by [`Ending::label`]; every label is there.
-    pub endings: BTreeMap<String, u64>,
-}
-
-/// Why a relay cannot be made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The upstream is not an address to relay to.
-    #[error("`{url}` is no upstream: {reason}")]
-    #[non_exhaustive]
-    Upstream {
-        /// The address.
-        url: Url,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// A relay without a single permit would refuse everything.
-    #[error("a limit of 0 upstream exchanges would refuse every request")]
-    NoPermits,
-    /// What was given as root certificates is none.
-    #[error(
-        "no certificate can be read: give PEM text, -----BEGIN CERTIFICATE----- and what follows"
-    )]
-    RootCertificates(#[source] Option<BoxError>),
-    /// The HTTP client cannot be made, as when the system's TLS roots cannot be read.
-    #[error("the upstream's HTTP client cannot be made")]
-    Client(#[source] BoxError),
-}
-
+/// What clones of a relay share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct RelayState {
     pub(crate) timeouts: Timeouts,
     pub(crate) permits: Permits,
-    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) ledger: Arc<ExchangeLedger>,
 }
 
 impl Relay {
@@ -111,37 +55,40 @@ impl Relay {
     /// Makes the one HTTP client that all requests share, without proxies from the environment and
     /// without following redirects; installs rustls' ring provider if the process has none.
     ///
-    /// `usize::MAX` is no limit (as Tokio's semaphore counts, 2⁶¹ − 1 on 64 bits). Choose one that is
-    /// below what the upstream can take: a limit that refuses here is seen, one behind it is not.
-    /// **Over HTTP/2 the upstream's limit on the streams of a connection is such a limit behind it**,
-    /// often 100, and HTTP/2 is spoken with any upstream that offers it over TLS, unless
+    /// `usize::MAX` is no limit (Tokio's semaphore counts up to 2⁶¹ − 1 on 64 bits). Choose fewer
+    /// exchanges than the upstream can take: a refusal here is seen, a queue behind the relay is not.
+    ///
+    /// **Over HTTP/2 the upstream limits the streams of a connection**, often to 100, and what is beyond
+    /// that waits unsent. HTTP/2 is spoken with every upstream that offers it over TLS, unless
     /// [`with_protocol`](Self::with_protocol) says otherwise. With 1000 permits and 100 streams, 900
-    /// requests may hold a permit and wait unsent, for [`Timeouts::idle`] at most; all that shows of
-    /// it is [`RelaySnapshot::awaiting_head`], as with a slow upstream. Have no more permits than
-    /// streams, or [`Protocol::Http1`].
+    /// requests may hold a permit and wait unsent, for [`Timeouts::idle`] at most. Only
+    /// [`RelaySnapshot::awaiting_head`] shows them, and a slow upstream looks the same there. So have no
+    /// more permits than streams, or say [`Protocol::Http1`].
     ///
     /// # Errors
-    /// [`ConfigError`] if the address or the limit cannot work, or the client cannot be made.
+    /// [`ConfigError`] if the address or the limit cannot work, or the client cannot be made. An address
+    /// with a user or a password is refused: set an `authorization` header on each request
+    /// ([`Outgoing::header`](crate::Outgoing::header)).
     pub fn new(
         upstream: Url,
         timeouts: Timeouts,
         max_upstream: usize,
     ) -> Result<Self, ConfigError> {
-        check(&upstream)?;
+        check_upstream(&upstream)?;
         if max_upstream == 0 {
             return Err(ConfigError::NoPermits);
         }
         let made_of = UpstreamClient::default();
         let client = made_of.build(&timeouts, max_upstream)?;
         let permits = Permits::new(max_upstream);
-        let ledger = Arc::new(Ledger::new());
+        let ledger = Arc::new(ExchangeLedger::new());
         Ok(Self {
             upstream,
             fallbacks: Arc::default(),
             terminal: Terminal::default(),
             client,
             made_of,
-            shared: Arc::new(Shared {
+            shared: Arc::new(RelayState {
                 timeouts,
                 permits,
                 ledger,
@@ -150,12 +97,12 @@ impl Relay {
     }
 
     /// Tries these upstreams, in this order, when the one before fails before its first byte, as
-    /// [`send`](Self::send) says. They replace those of an earlier call, and clones made before keep
+    /// [`send`](Self::send) says. They replace those of an earlier call. Clones made before keep
     /// theirs.
     ///
     /// **Only replicas that share the first one's credentials.** The same request goes to each of
-    /// them, with its `Authorization` and `Cookie` headers and whatever else the app has set: another
-    /// provider would get the keys of the first.
+    /// them, with its `Authorization` and `Cookie` headers and all others. Another provider would get
+    /// the keys of the first.
     ///
     /// # Errors
     /// [`ConfigError::Upstream`] for an address that cannot work.
@@ -164,12 +111,12 @@ impl Relay {
         upstreams: impl IntoIterator<Item = Url>,
     ) -> Result<Self, ConfigError> {
         self.fallbacks = upstreams.into_iter().collect();
-        self.fallbacks.iter().try_for_each(check)?;
+        self.fallbacks.iter().try_for_each(check_upstream)?;
         Ok(self)
     }
 
-    /// Speaks this version of HTTP with all upstreams, on connections of its own; clones made before
-    /// keep theirs, and share permits and counters all the same.
+    /// Speaks this version of HTTP with all upstreams, on connections of its own. Clones made before
+    /// keep theirs; permits and counters stay shared.
     ///
     /// # Errors
     /// [`ConfigError::Client`] if the client cannot be made.
@@ -178,10 +125,10 @@ impl Relay {
         self.made_anew()
     }
 
-    /// Trusts these root certificates too, beside those of the system, on connections of its own: for
-    /// an upstream whose certificate a company's own authority has signed. `pem` is the text of one or
-    /// more certificates. They replace those of an earlier call; clones made before keep theirs, and
-    /// share permits and counters all the same.
+    /// Trusts these root certificates beside those of the system, on connections of its own: for an
+    /// upstream whose certificate a company's own authority has signed. `pem` is the text of one or
+    /// more certificates. They replace those of an earlier call. Clones made before keep theirs; permits
+    /// and counters stay shared.
     ///
     /// # Errors
     /// [`ConfigError::RootCertificates`] if there is none in the text, or one that cannot be read;
@@ -193,7 +140,7 @@ impl Relay {
 
     /// Lets at most `limit` requests wait for a permit at once in
     /// [`permit_within`](Self::permit_within), for all clones; one more is refused at once. 0 lets none
-    /// wait. Unless told so it is as many as there are permits, and 64 at least.
+    /// wait. The default is the number of permits, and 64 at least.
     #[must_use]
     pub fn with_max_waiting(self, limit: usize) -> Self {
         self.shared.permits.waiting().set_limit(limit);
@@ -201,32 +148,45 @@ impl Relay {
     }
 
     /// Reads at most `limit` request bodies at once in [`read`](Self::read), [`buffer`](Self::buffer)
-    /// and [`forward`](Self::forward), for all clones; one more is refused. Unless told so it is as many
-    /// as there are permits, and 64 at least.
+    /// and [`forward`](Self::forward), for all clones; one more is refused. The default is the number of
+    /// permits, and 64 at least.
     ///
-    /// A body counts from when more of it has to be waited for: one that is there as soon as its head
-    /// always passes. So the relay holds no more than
-    /// `(bodies + waiting + permits) ·` [`REQUEST_BODY_LIMIT`](crate::REQUEST_BODY_LIMIT), beside what
-    /// comes whole in one piece.
+    /// A body counts only while more of it has to be waited for. One that is there together with its
+    /// head always passes. What bodies may take of the memory is another limit:
+    /// [`with_body_budget`](Self::with_body_budget).
     #[must_use]
     pub fn with_max_bodies(self, limit: usize) -> Self {
         self.shared.permits.bodies().set_limit(limit);
         self
     }
 
+    /// Lets all request bodies together take at most `bytes` of memory, for all clones. A body that
+    /// finds no room is refused with 503; one that is larger than the whole budget, with 413. The
+    /// default is [`REQUEST_BODY_BUDGET`](crate::REQUEST_BODY_BUDGET).
+    ///
+    /// What counts is the memory of the buffers: of bodies that are being read, that wait for a permit,
+    /// and that are being sent, until the upstream's head is there. A body from [`buffer`](Self::buffer)
+    /// counts until its last copy is dropped, and once more if it is made a request of again. Not counted
+    /// are the buffers of client connections, which belong to the server.
+    #[must_use]
+    pub fn with_body_budget(self, bytes: usize) -> Self {
+        self.shared.permits.body_bytes().set_limit(bytes);
+        self
+    }
+
     fn made_anew(mut self) -> Result<Self, ConfigError> {
-        let Shared {
+        let RelayState {
             timeouts, permits, ..
         } = &*self.shared;
         self.client = self.made_of.build(timeouts, permits.limit())?;
         Ok(self)
     }
 
-    /// Says whether the event streams that [`forward`](Self::forward) relays have a terminal event; a
-    /// relay that nobody has told so takes its absence for an error. Without one, a stream is whole if
-    /// it ends between two events. Clones made before keep what they had; a single request may differ
-    /// by [`Outgoing::terminal`](crate::Outgoing::terminal), and [`guard`](Self::guard) goes by its
-    /// [`Framing`].
+    /// Says whether the event streams that [`forward`](Self::forward) relays end with a terminal event.
+    /// The default is that they do, and a stream without it is an error. With [`Terminal::Optional`] a
+    /// stream is whole if it ends between two events. Clones made before keep what they had. For a
+    /// single request there is [`Outgoing::terminal`](crate::Outgoing::terminal);
+    /// [`guard`](Self::guard) goes by its [`Framing`].
     #[must_use]
     pub fn with_terminal(mut self, terminal: Terminal) -> Self {
         self.terminal = terminal;
@@ -250,8 +210,8 @@ impl Relay {
     /// (first in, first out). [`permit`](Self::permit) overtakes nobody who waits.
     ///
     /// # Errors
-    /// [`Shed`] if none came free in time; at once, if as many wait already as
-    /// [may](Self::with_max_waiting).
+    /// [`Shed`] if no permit came free in time, or at once if the
+    /// [places to wait](Self::with_max_waiting) are taken.
     ///
     /// # Cancel safety
     /// Dropping the future loses the place in the queue, and no permit.
@@ -274,26 +234,23 @@ impl Relay {
     }
 
     /// Reads the client's body to its end, so that a permit taken after it is not held while the
-    /// client uploads. It may take [`Timeouts::total`] as a whole, and pause for [`Timeouts::idle`].
+    /// client uploads. The whole may take [`Timeouts::total`], and a pause in it [`Timeouts::idle`].
     ///
     /// # Errors
-    /// [`RelayError`] if the client's body breaks off, stalls, takes too long or is too large, or if it
-    /// has to be waited for while as many others are as [may](Self::with_max_bodies) be.
+    /// [`RelayError`] if the client's body breaks off, stalls, takes too long or is too large; if it
+    /// has to be waited for while [too many](Self::with_max_bodies) others are; or if it finds no room
+    /// in the [budget](Self::with_body_budget).
     ///
     /// # Cancel safety
     /// Dropping the future loses what was read of the body.
     pub async fn read(&self, mut request: UpstreamRequest) -> Result<UpstreamRequest, RelayError> {
-        let Shared {
-            timeouts, permits, ..
-        } = &*self.shared;
-        let body = request.read_body(*timeouts, Some(permits)).await?;
-        request.body = Body::from(body);
+        self.read_body(&mut request).await?;
         Ok(request)
     }
 
     /// Reads the client's body and returns the request as it would be sent, for another client than
-    /// the relay's own, such as a blocking one. Nothing is sent, and no exchange is counted; it goes
-    /// to the first upstream, whatever fallbacks there are.
+    /// the relay's own, such as a blocking one. Nothing is sent, no exchange is counted, and the request
+    /// is for the first upstream, without fallbacks.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -304,17 +261,24 @@ impl Relay {
         &self,
         mut request: UpstreamRequest,
     ) -> Result<http::Request<Bytes>, RelayError> {
-        let Shared {
+        let body = self.read_body(&mut request).await?;
+        request.into_http(body)
+    }
+
+    async fn read_body(&self, request: &mut UpstreamRequest) -> Result<Bytes, RelayError> {
+        let RelayState {
             timeouts, permits, ..
         } = &*self.shared;
-        let body = request.read_body(*timeouts, Some(permits)).await?;
-        request.into_http(body)
+        request.read_body(*timeouts, permits, true).await
     }
 
     /// Watches over the upstream's bytes on their way to the client.
     ///
-    /// `permit` is held until the body ends or is dropped; the timeouts apply as [`Timeouts`] says;
-    /// a failure is told as `framing` allows. Must be called inside a runtime.
+    /// `permit` is held until the body ends or is dropped. The timeouts apply as [`Timeouts`] says. A
+    /// failure is told to the client as `framing` allows.
+    ///
+    /// # Panics
+    /// If called outside a runtime.
     pub fn guard<S, E>(&self, bytes: S, permit: Permit, framing: Framing) -> GuardedBody
     where
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
@@ -327,18 +291,19 @@ impl Relay {
 
     /// Calls `on_end` once for every exchange that ends, in place of any earlier callback.
     ///
-    /// By then the counters have the ending, the upstream's connection is let go, nothing of the relay
-    /// is locked, and the permit of a stream is free again; that of an exchange which ended before its
-    /// head is still with whoever sent it. It is called on the task that ends the exchange, often while
-    /// that is being dropped, so it must not block. A panic in it is caught and logged, and takes
-    /// nothing else along (where a panic unwinds: a process built with `panic = "abort"` ends).
+    /// By then the counters have the ending, the upstream's connection is let go, and nothing of the
+    /// relay is locked. The permit of a stream is free again; that of an exchange which ended before its
+    /// head is still with the caller of [`send`](Self::send).
+    ///
+    /// The callback runs on the task that ends the exchange, often in a destructor, so it must not
+    /// block. A panic in it is caught and logged (unless the process is built with `panic = "abort"`).
     pub fn on_end(&self, on_end: impl Fn(Ending, StreamFigures) + Send + Sync + 'static) {
         self.shared.ledger.set_on_end(Arc::new(on_end));
     }
 
     /// The counters now.
     pub fn snapshot(&self) -> RelaySnapshot {
-        let Shared {
+        let RelayState {
             permits, ledger, ..
         } = &*self.shared;
         let named = |counts: BTreeMap<&str, u64>| {
@@ -353,6 +318,7 @@ impl Relay {
             permits_peak: permits.peak(),
             permits_waiting: permits.waiting().taken(),
             bodies_reading: permits.bodies().taken(),
+            body_bytes: permits.body_bytes().taken(),
             refused: permits.refused(),
             awaiting_head: ledger.awaiting_head(),
             streams_open: ledger.streams_open(),
@@ -360,18 +326,4 @@ impl Relay {
             endings: named(ledger.endings()),
         }
     }
-}
-
-fn check(upstream: &Url) -> Result<(), ConfigError> {
-    let reason = if !matches!(upstream.scheme(), "http" | "https") {
-        "its scheme is neither http nor https"
-    } else if upstream.query().is_some() || upstream.fragment().is_some() {
-        "it has a query or a fragment, and those come from each request"
-    } else {
-        return Ok(());
-    };
-    Err(ConfigError::Upstream {
-        url: upstream.clone(),
-        reason,
-    })
 }

@@ -1,34 +1,41 @@
 //! A request on its way to the upstream.
 
-use axum::body::{Body, HttpBody};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
-use futures_util::future::poll_immediate;
+use axum::body::Body;
+use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, request};
 use reqwest::Url;
-use tokio::time::Instant;
 
 use crate::error::RelayError;
 use crate::headers::request_headers;
 use crate::permits::Permits;
+use crate::request_body::BodyReader;
 use crate::timeouts::Timeouts;
 
 /// Most bytes of a request body, unless the caller says otherwise: 32 MiB.
 pub const REQUEST_BODY_LIMIT: usize = 32 << 20;
 
-/// What [`Relay::request`](crate::Relay::request) made of a client's request.
+/// A request for the upstream, made by [`Relay::request`](crate::Relay::request).
 #[derive(Debug)]
 pub struct UpstreamRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
-    /// Where it goes next if that upstream fails before its first byte.
+    /// Where the request goes next if an upstream fails before its first byte.
     pub(crate) fallbacks: Vec<Url>,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Body,
     pub(crate) body_limit: usize,
-    announced: Option<u64>,
+    body: RequestBody,
+}
+
+#[derive(Debug)]
+enum RequestBody {
+    Unread {
+        body: Body,
+        /// Its length, if the request's head has it.
+        announced: Option<u64>,
+    },
+    Read(Bytes),
 }
 
 impl UpstreamRequest {
@@ -52,13 +59,15 @@ impl UpstreamRequest {
             url: under(upstream)?,
             fallbacks: fallbacks.iter().map(under).collect::<Result<_, _>>()?,
             headers: request_headers(&parts.headers),
-            body,
             body_limit: REQUEST_BODY_LIMIT,
-            announced: length.and_then(|value| value.parse().ok()),
+            body: RequestBody::Unread {
+                body,
+                announced: length.and_then(|value| value.parse().ok()),
+            },
         })
     }
 
-    /// The headers that the upstream will get, to add to or to take from.
+    /// The headers that the upstream will get, to be changed.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.headers
     }
@@ -71,8 +80,10 @@ impl UpstreamRequest {
     }
 
     pub(crate) fn replace_body(&mut self, body: Body) {
-        self.announced = None;
-        self.body = body;
+        self.body = RequestBody::Unread {
+            body,
+            announced: None,
+        };
     }
 
     pub(crate) fn into_http(self, body: Bytes) -> Result<http::Request<Bytes>, RelayError> {
@@ -88,77 +99,33 @@ impl UpstreamRequest {
         Ok(request)
     }
 
-    /// Reads the client's body to its end.
+    /// Reads the client's body to its end, unless that is done already.
     ///
-    /// It is buffered, not streamed on: hyper sees a client hang up in mid-response only once the
-    /// request's body has been read to its end.
-    ///
-    /// From the first time that more of it has to be waited for, it takes one of `places`, if there is
-    /// a limit on those: one that is there already, as a small one is with its head, needs none, and
-    /// clients that trickle theirs cannot hold it up.
+    /// With `takes_place`, one that has to be waited for takes one of the places for bodies.
     pub(crate) async fn read_body(
         &mut self,
         timeouts: Timeouts,
-        places: Option<&Permits>,
+        permits: &Permits,
+        takes_place: bool,
     ) -> Result<Bytes, RelayError> {
-        let Timeouts { idle, total, .. } = timeouts;
-        let limit = self.body_limit;
-        let too_large = RelayError::BodyTooLarge { limit };
-        if self.announced.is_some_and(|length| length > limit as u64) {
-            return Err(too_large);
-        }
-        let body = std::mem::take(&mut self.body);
-        if body.is_end_stream() {
-            return Ok(Bytes::new());
-        }
-        let mut chunks = body.into_data_stream();
-        let mut whole = BytesMut::new();
-        let started = Instant::now();
-        let mut place = None;
-        loop {
-            let waiting = Instant::now();
-            let left = total.saturating_sub(started.elapsed());
-            let next = match poll_immediate(chunks.next()).await {
-                Some(next) => next,
-                None => {
-                    if let (Some(places), None) = (places, &place) {
-                        place = Some(places.read_a_body()?);
-                    }
-                    let more = tokio::time::timeout(idle.min(left), chunks.next());
-                    let Ok(next) = more.await else {
-                        let (since, limit) = if idle < left {
-                            (waiting, idle)
-                        } else {
-                            (started, total)
-                        };
-                        return Err(RelayError::RequestTimeout {
-                            waited: since.elapsed(),
-                            limit,
-                        });
-                    };
-                    next
-                }
-            };
-            match next {
-                None => return Ok(whole.freeze()),
-                Some(Err(error)) => {
-                    return Err(RelayError::RequestBody {
-                        source: error.into(),
-                    });
-                }
-                Some(Ok(chunk)) if whole.len() + chunk.len() > limit => return Err(too_large),
-                Some(Ok(chunk)) => whole.extend_from_slice(&chunk),
-            }
-            // One of known length is not waited for after its last byte.
-            if chunks.is_end_stream() {
-                return Ok(whole.freeze());
-            }
-        }
+        let reader = BodyReader {
+            timeouts,
+            permits,
+            limit: self.body_limit,
+            takes_place,
+        };
+        let nothing = RequestBody::Read(Bytes::new());
+        let bytes = match std::mem::replace(&mut self.body, nothing) {
+            RequestBody::Unread { body, announced } => reader.read(body, announced).await?,
+            RequestBody::Read(bytes) => bytes,
+        };
+        self.body = RequestBody::Read(bytes.clone());
+        Ok(bytes)
     }
 }
 
-/// Path and query under the configured base. Nothing in them can choose another host, nor leave the
-/// base's path: neither `//host/`, nor an absolute URL, nor dot segments.
+/// Path and query under the configured base. They can neither choose another host nor leave the base's
+/// path: not by `//host/`, an absolute URL or dot segments.
 fn upstream_url(base: &Url, path_and_query: &str) -> Result<Url, RelayError> {
     let parsed: PathAndQuery = path_and_query
         .parse()

@@ -22,25 +22,24 @@ impl Relay {
     /// status is.
     ///
     /// With [fallbacks](Self::with_fallbacks) every upstream but the last is waited for until the
-    /// first byte of its body (an answer that is known to have none is whole with its head). If it
-    /// cannot be reached, breaks or ends before that byte, is silent for longer than
-    /// [`Timeouts::idle`], or answers 429 or ≥ 500, its connection is dropped, the next upstream gets
-    /// the same request, and [`RelaySnapshot::fallbacks`](crate::RelaySnapshot::fallbacks) counts
-    /// why. The last answer or error is what the caller gets. After the first byte there is no
-    /// fallback: a stream cannot be begun again in its middle. The first upstream may have begun to
-    /// work on what the next one then does: requests that must not be done twice should have no
-    /// fallbacks.
+    /// first byte of its body (until the head, if it is known that there is no body). The upstream is
+    /// given up if it cannot be reached, breaks or ends before that byte, is silent for longer than
+    /// [`Timeouts::idle`], or answers 429 or ≥ 500. Then its connection is dropped, the next upstream
+    /// gets the same request, and [`RelaySnapshot::fallbacks`](crate::RelaySnapshot::fallbacks) counts
+    /// why. The caller gets the last answer or error. After the first byte there is no fallback, because
+    /// a stream cannot begin again in its middle. An upstream that is given up may have begun to work:
+    /// use no fallbacks for requests that must not be done twice.
     ///
-    /// [`Timeouts::total`] spans all upstreams, the others hold for each of them.
+    /// [`Timeouts::total`] spans all upstreams. The others hold for each of them.
     ///
     /// # Errors
-    /// [`RelayError`] if the client's body breaks off, stalls or is too large, if there is no
-    /// connection, or if the head does not come in time. The exchange is then counted as ended, once,
-    /// as it ended with the last upstream.
+    /// [`RelayError`] if the client's body breaks off, stalls, is too large or finds no room, if there is
+    /// no connection, or if the head does not come in time. From the sending on, the exchange is then
+    /// counted as ended, once, as it ended with the last upstream.
     ///
     /// # Cancel safety
-    /// Dropping the future closes the upstream's connection (over HTTP/2, resets the stream), whichever
-    /// it waits for, and counts as the client's hang-up.
+    /// Dropping the future closes the connection to the upstream that it waits for (over HTTP/2, resets
+    /// the stream), and counts as the client's hang-up.
     pub async fn send(&self, mut request: UpstreamRequest) -> Result<Response, RelayError> {
         let Timeouts { total, .. } = self.timeouts();
         let started = Instant::now();
@@ -49,8 +48,9 @@ impl Relay {
             waited: started.elapsed(),
             limit: total,
         };
-        // Its permit limits how many there are of these.
-        let body = request.read_body(self.timeouts(), None).await?;
+        // No place for a body is needed: the permit limits how many are read here.
+        let read = request.read_body(self.timeouts(), &self.shared.permits, false);
+        let body = read.await?;
 
         let awaiting = AwaitingHead::enter(Arc::clone(&self.shared.ledger));
         let outcome = tokio::time::timeout_at(deadline, self.answer(request, body)).await;
@@ -70,7 +70,7 @@ impl Relay {
         }
     }
 
-    /// The answer of the first upstream that has one, or what became of the last.
+    /// The answer of the first upstream that has one, or the outcome of the last.
     async fn answer(&self, request: UpstreamRequest, body: Bytes) -> Result<Response, RelayError> {
         let UpstreamRequest {
             method,
@@ -89,7 +89,7 @@ impl Relay {
         };
         for next in fallbacks {
             let failed = std::mem::replace(&mut url, next);
-            // What is given up is dropped with the attempt, before the next one is sent.
+            // A failed attempt is dropped before the next one is sent.
             match self.attempt(to(failed)).await {
                 Ok(response) => return Ok(response),
                 Err(why) => {
@@ -101,7 +101,7 @@ impl Relay {
         self.head(to(url)).await
     }
 
-    /// An answer of which the first byte is there, unless another upstream should be asked.
+    /// An answer whose first byte is there, or the reason to ask another upstream.
     async fn attempt(&self, outgoing: Request) -> Result<Response, GivenUp> {
         let response = self.head(outgoing).await.map_err(GivenUp::Failed)?;
         let status = response.status();
@@ -143,7 +143,7 @@ impl Relay {
                     limit: connect,
                 })
             }
-            // Without the URL, which may hold a password and is in the app's configuration anyway.
+            // Without the URL: its query may be secret, and the app knows its upstream.
             Ok(Err(error)) if error.is_connect() => {
                 not_there();
                 Err(RelayError::Connect {
@@ -157,7 +157,7 @@ impl Relay {
     }
 }
 
-/// Whether answers with this status never have a body, whatever length they announce.
+/// Whether answers with this status have no body, whatever length they announce.
 fn has_no_body(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }

@@ -1,4 +1,4 @@
-//! Reads along with a server-sent event stream, in constant memory, to know how it may be ended.
+//! Follows a server-sent event stream, in constant memory, to know how it may be ended.
 
 /// What the stream itself said about its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,19 +11,19 @@ pub enum Said {
     Error,
 }
 
-/// Sees every chunk of an event stream, cut at any byte, and knows where it stands.
+/// Sees every chunk of an event stream, cut at any byte, and knows what the stream has said.
 ///
-/// Keeps the first bytes of the current line and nothing else.
+/// Of the stream it keeps only the first bytes of the current line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SseTail {
     line: LineStart,
-    /// The last byte was a carriage return: a line feed right after it belongs to it.
+    /// The last byte was a carriage return. A line feed right after it is part of the same line end.
     after_cr: bool,
     /// A line of the current event is complete, the blank line that ends the event has not come.
     in_event: bool,
     /// An event had a name.
     named: bool,
-    /// What the current event will have said once it is complete.
+    /// What the current event says. It counts when the event is complete.
     saying: Option<Said>,
     said: Option<Said>,
 }
@@ -58,22 +58,21 @@ impl SseTail {
         }
     }
 
-    /// Whether the last byte ended an event (or none has begun), so that another may follow.
+    /// Whether another event may follow: the last byte ended one, or none has begun.
     pub fn at_boundary(&self) -> bool {
         !self.in_event && self.line.len == 0
     }
 
-    /// Whether an event so far, the current one included, has a name (a line `event:`). In a stream of
-    /// such events, clients go by the names: one without is not dispatched to whoever listens for an
-    /// error.
+    /// Whether any event so far, the current one included, has a name (a line `event:`). Clients of such
+    /// a stream listen by name: they would not see an error event without one.
     pub fn has_names(&self) -> bool {
         self.named || has_name(self.line.kept())
     }
 
     /// What the stream has said about its end, if anything.
     ///
-    /// `[DONE]` counts from its last byte, even without the blank line after it: it carries no
-    /// content that could be missing.
+    /// `[DONE]` counts from its last byte, even without the blank line after it, because it carries no
+    /// content.
     pub fn said(&self) -> Option<Said> {
         self.said
             .or_else(|| is_done(self.line.kept()).then_some(Said::Done))

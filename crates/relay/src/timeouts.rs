@@ -9,20 +9,20 @@ use tokio::time::{Instant, Sleep};
 /// How long an upstream may take to connect, to say something, and to finish. [`Duration::MAX`] is no
 /// limit.
 ///
-/// These three are all that there will be: a further limit would be said to the
-/// [`Relay`](crate::Relay), so a literal with all fields stays right.
+/// There will be no further fields: another limit would be a method of the [`Relay`](crate::Relay). So a
+/// literal with all fields stays valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// From dialling to a connection, the lookup of a name and TLS included.
     pub connect: Duration,
-    /// For the response head, and then between any two chunks. Counted only while the relay waits
-    /// for the upstream: a client that reads slowly, or not at all, does not use it up. What bounds
-    /// such a client is `total`, or a limit on writes in the server.
+    /// For the response head, and then between any two chunks. Counted only while the relay waits for
+    /// the upstream. A client that reads slowly, or not at all, does not use it up; `total` or a write
+    /// timeout of the server ends such a client.
     pub idle: Duration,
-    /// For the whole exchange, from the permit to the last byte. It holds for a client that has stopped
-    /// reading as well: upstream and permit are let go then, and the client finds the error event, or
-    /// the transfer broken off, behind what is on its way already. Its own connection stays open
-    /// until it reads on or the server gives it up.
+    /// For the whole exchange, from the permit to the last byte, also if the client has stopped reading.
+    /// Upstream and permit are then let go. Behind what is on its way already, the client finds the error
+    /// event or the transfer broken off. Its connection stays open until it reads on or the server
+    /// closes it.
     pub total: Duration,
 }
 
@@ -60,14 +60,14 @@ impl Default for Timeouts {
     }
 }
 
-/// `limit` after `start`; for a limit beyond what the clock can say, so far off that nobody sees it.
+/// `limit` after `start`; about thirty years after it, if the clock cannot count so far.
 pub(crate) fn after(start: Instant, limit: Duration) -> Instant {
-    /// About thirty years, which is what `tokio::time::sleep` takes such a limit for.
+    /// As `tokio::time::sleep` has it for such a limit.
     const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
     start.checked_add(limit).unwrap_or_else(|| start + FAR)
 }
 
-/// Runs only while somebody waits for the upstream.
+/// A timer for the upstream's silence. Runs only while the relay waits for the upstream.
 pub(crate) struct IdleTimer {
     limit: Duration,
     sleep: Pin<Box<Sleep>>,
@@ -83,8 +83,8 @@ impl IdleTimer {
         }
     }
 
-    /// The upstream has nothing yet: starts the timer, or goes on with it. Ready with the time
-    /// waited once that exceeds the limit.
+    /// Called when the upstream has nothing: starts the timer, or goes on with it. Ready when the limit
+    /// is over, with the time waited.
     pub(crate) fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
         let since = *self.waiting_since.get_or_insert_with(|| {
             let now = Instant::now();
@@ -95,7 +95,7 @@ impl IdleTimer {
         Poll::Ready(since.elapsed())
     }
 
-    /// The upstream said something.
+    /// Called when the upstream said something.
     pub(crate) fn stop(&mut self) {
         self.waiting_since = None;
     }

@@ -3,12 +3,12 @@
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client};
 
+use crate::config_error::ConfigError;
 use crate::protocol::Protocol;
-use crate::relay::ConfigError;
 use crate::resolver::Resolver;
 use crate::timeouts::Timeouts;
 
-/// What a client is made of; changed, it is another client, with connections of its own.
+/// What a client is made of. Any change makes another client, with connections of its own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UpstreamClient {
     pub protocol: Protocol,
@@ -19,7 +19,7 @@ pub(crate) struct UpstreamClient {
 impl UpstreamClient {
     pub fn build(&self, timeouts: &Timeouts, permits: usize) -> Result<Client, ConfigError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Lost only to another thread that installs one at the same moment.
+            // Fails only if another thread installs one at the same moment.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let mut builder = Client::builder()
@@ -28,7 +28,7 @@ impl UpstreamClient {
             .tcp_nodelay(true)
             .no_proxy()
             .redirect(Policy::none())
-            // Byte for byte, even if another crate of the build turns decompression on.
+            // Another crate of the build may turn decompression on; bytes must pass as they are.
             .no_gzip()
             .no_brotli()
             .no_zstd()

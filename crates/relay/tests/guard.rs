@@ -12,7 +12,7 @@ use futures_util::{Stream, StreamExt, stream};
 use prometheus_client::registry::Registry;
 use relay::{
     ConfigError, Ending, Framing, GuardedBody, Relay, RelayError, RelaySnapshot, StreamFigures,
-    Terminal, Timeouts, register_relays,
+    Terminal, Timeouts, Url, register_relays,
 };
 
 const SSE: Framing = Framing::sse(Terminal::Required);
@@ -276,11 +276,25 @@ async fn a_callback_that_panics_takes_nothing_along() {
 
 #[test]
 fn no_limit_at_all_is_a_limit_that_works() {
-    let upstream: relay::Url = "http://127.0.0.1:9".parse().unwrap();
+    let upstream: Url = "http://127.0.0.1:9".parse().unwrap();
     let relay = Relay::new(upstream.clone(), Timeouts::default(), usize::MAX).unwrap();
     assert!(relay.snapshot().permits_limit > 1 << 28);
     let none = Relay::new(upstream, Timeouts::default(), 0);
     assert!(matches!(none, Err(ConfigError::NoPermits)), "{none:?}");
+}
+
+#[tokio::test]
+async fn an_upstream_with_a_password_is_refused_and_the_password_is_not_shown() {
+    let with_password: Url = "http://user:s3cret@127.0.0.1:9".parse().unwrap();
+    let first = Relay::new(with_password.clone(), Timeouts::default(), 1);
+    let next = relay(Duration::from_secs(60)).with_fallbacks([with_password]);
+    for refused in [first, next] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, ConfigError::Upstream { .. }), "{error:?}");
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("`authorization` header"), "{text}");
+        assert!(!text.contains("s3cret"), "{text}");
+    }
 }
 
 #[tokio::test]
@@ -313,7 +327,7 @@ async fn relays_of_one_registry_are_told_apart_and_each_metric_is_described_once
         .collect();
     let once: std::collections::HashSet<_> = described.iter().collect();
     assert_eq!(once.len(), described.len(), "{described:#?}");
-    assert_eq!(described.len(), 12);
+    assert_eq!(described.len(), 13);
     let series: Vec<_> = text.lines().filter(|one| !one.starts_with('#')).collect();
     let names = series.iter().map(|one| one.rsplit_once(' ').unwrap().0);
     let distinct: std::collections::HashSet<_> = names.collect();
@@ -350,6 +364,7 @@ async fn snapshot_and_metrics_tell_the_same() {
         "relay_permits_peak 2",
         "relay_permits_waiting 0",
         "relay_bodies_reading 0",
+        "relay_body_bytes 0",
         "relay_streams_open 1",
         "relay_refused_total 1",
         "relay_fallbacks_total{reason=\"idle_timeout\"} 0",

@@ -1,29 +1,27 @@
-//! Threads and a bounded queue for one kind of blocking work, so that it can exhaust nothing but itself.
+//! Threads and a bounded queue for one kind of blocking work, which then can exhaust only itself.
 
 use std::any::Any;
 use std::fmt;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::crew::{Crew, Running};
+use crate::bulkhead_error::BulkheadError;
+use crate::bulkhead_snapshot::BulkheadSnapshot;
+use crate::crew::{BusyThread, Crew};
 use crate::ledger::Ticket;
-use crate::micros;
 use crate::panic_message::panic_message;
 
 /// Runs blocking jobs of one kind on threads of their own, first in, first out, and refuses what its
 /// bounded queue cannot take.
 ///
-/// The runtime's blocking pool is shared by all who block, health checks included, and its queue has
-/// no bound: one slow kind of work starves the others, and every caller waits for all that came
-/// before. A bulkhead keeps the rest afloat. With `c` threads, a queue of `Q` and jobs of length `S`
-/// nobody waits longer than `⌈Q/c⌉·S` (jobs that began together end together, so that with four
-/// threads the first in the queue may wait a whole `S`); whoever comes on top of that is told so at
-/// once and can go elsewhere.
+/// All blocking work of an app shares the runtime's blocking pool, health checks included, and the queue
+/// of that pool has no bound. So one slow kind of work starves the others, and every caller waits for all
+/// that came before. A bulkhead keeps the rest afloat. With `c` threads, a queue of `Q` and jobs of length
+/// `S` nobody waits longer than `⌈Q/c⌉·S`. (The first in the queue may wait a whole `S`, also with four
+/// threads, because jobs that began together end together.) Callers beyond that are refused at once and
+/// can go elsewhere.
 ///
 /// ```
 /// use vitals::{Bulkhead, BulkheadError};
@@ -41,102 +39,22 @@ use crate::panic_message::panic_message;
 /// # }
 /// ```
 ///
-/// In an axum handler `bulkhead.run(job).await?` does: [`BulkheadError`] is a response.
+/// In an axum handler write `bulkhead.run(job).await?`: [`BulkheadError`] is a response.
 ///
-/// A thread is started when a job comes and none is free, so that a bulkhead costs nothing until it
-/// is used; it then stays. Clones share everything. When the last clone is dropped, jobs that have not
-/// started are dropped with it, and each thread ends after the job it is in.
+/// A thread is started when a job comes and none is free, and then stays. A bulkhead that is not used
+/// costs nothing. Clones share everything. When the last clone is dropped, jobs that have not started are
+/// dropped with it, and each thread ends after its job.
 #[derive(Clone)]
 pub struct Bulkhead {
     crew: Arc<LastHandle>,
 }
 
-/// A bulkhead at one instant.
-///
-/// Serialized, the wait is in integer microseconds (`oldest_wait_us`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct BulkheadSnapshot {
-    /// Threads that it may use.
-    pub capacity: usize,
-    /// Jobs that hold a thread now.
-    pub busy: usize,
-    /// Jobs that hold no thread yet. A burst counts in full until threads took it up, so that this
-    /// can exceed `queue_limit` for a moment.
-    pub queued: usize,
-    /// Jobs that may wait while all threads are busy; `None` if there is no bound.
-    pub queue_limit: Option<usize>,
-    /// How long the oldest job in the queue has waited so far; zero if none is queued.
-    #[serde(rename = "oldest_wait_us", with = "micros")]
-    pub oldest_wait: Duration,
-    /// Jobs that were refused because it was full.
-    pub refused: u64,
-    /// Jobs that ran to their end, panics included.
-    pub completed: u64,
-}
-
-impl BulkheadSnapshot {
-    /// Whether every thread is busy and a job waits for one: what [`Readiness`](crate::Readiness) is
-    /// to be shown.
-    pub fn is_backed_up(&self) -> bool {
-        self.busy >= self.capacity && self.queued > 0
-    }
-}
-
-/// All threads are busy and the queue is full: refused at once rather than made to wait.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{name} has no room: {busy} of {capacity} threads busy, {queued} queued, the oldest for {oldest_wait:.1?}"
-)]
-#[non_exhaustive]
-pub struct BulkheadFull {
-    /// The bulkhead's name.
-    pub name: String,
-    /// Its threads.
-    pub capacity: usize,
-    /// Jobs that hold one.
-    pub busy: usize,
-    /// Jobs that wait.
-    pub queued: usize,
-    /// Jobs that may wait.
-    pub queue_limit: usize,
-    /// How long the oldest of them has waited.
-    pub oldest_wait: Duration,
-}
-
-/// Why a job gave no result.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BulkheadError {
-    /// There was no room; the job was not taken.
-    #[error(transparent)]
-    Full(#[from] BulkheadFull),
-    /// The operating system gave no thread, and there is none yet; the job was not taken.
-    #[error("no thread for {name}")]
-    #[non_exhaustive]
-    NoThread {
-        /// The bulkhead's name.
-        name: String,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The job panicked. Its thread goes on.
-    #[error("a job of {name} panicked: {message}")]
-    #[non_exhaustive]
-    Panicked {
-        /// The bulkhead's name.
-        name: String,
-        /// What the panic said, if it was text.
-        message: String,
-    },
-}
-
 impl Bulkhead {
-    /// A bulkhead of `threads` threads (at least 1), which also bear its name, and of `queue` places
-    /// for jobs that wait while all threads are busy.
+    /// A bulkhead of `threads` threads (at least 1), which get its name, and of `queue` places for jobs
+    /// that wait while all threads are busy.
     ///
-    /// `None` is a queue without a bound: it refuses nothing, and in overload the wait grows without
-    /// end. It is there because many executors are like that.
+    /// `None` is a queue without a bound: it refuses nothing, and in overload the wait grows without end.
+    /// Many executors have such a queue; this is for comparison with them.
     ///
     /// # Panics
     /// If the name contains a NUL, which no thread can be called.
@@ -155,32 +73,32 @@ impl Bulkhead {
     ///
     /// # Cancel safety
     /// Dropping the future while the job is queued takes it out of the queue: it never runs, and its
-    /// place is free at once, so that clients who gave up make nobody wait. A job that runs cannot be
-    /// stopped; it keeps its thread to its end and its result is thrown away.
+    /// place is free at once, so clients that gave up make nobody wait. A job that runs cannot be
+    /// stopped. It keeps its thread to its end, and its result is thrown away.
     pub async fn run<F, T>(&self, job: F) -> Result<T, BulkheadError>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         let (sender, result) = oneshot::channel();
-        let ticket = self.crew.0.submit(Box::new(move |running: Running| {
+        let ticket = self.crew.0.submit(Box::new(move |running: BusyThread| {
             let result = catch_unwind(AssertUnwindSafe(job));
-            // First free, then answered: whoever has an answer finds the thread free.
+            // The thread is free before the caller has the answer.
             drop(running);
             let _ = sender.send(result);
         }))?;
-        let place = Place(&self.crew.0, ticket);
+        let place = QueuedCaller(&self.crew.0, ticket);
         let result = result.await;
         std::mem::forget(place);
         match result {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(panic)) => Err(self.panicked(panic.as_ref())),
-            // Only the last handle drops jobs unrun, and `self` is one.
+            // Not reached: only the last handle drops jobs that have not run, and `self` is a handle.
             Err(gone) => Err(self.panicked(&gone.to_string())),
         }
     }
 
-    /// Hands `job` over and does not wait for it: it runs when its turn comes, whoever is gone by then.
+    /// Hands `job` over and does not wait for it. It runs when its turn comes, also if its caller is gone.
     ///
     /// # Errors
     /// [`BulkheadError`] if there was no room, or no thread could be had; the job is dropped.
@@ -188,7 +106,7 @@ impl Bulkhead {
     where
         F: FnOnce() + Send + 'static,
     {
-        let job = Box::new(move |_running: Running| job());
+        let job = Box::new(move |_running: BusyThread| job());
         self.crew.0.submit(job).map(drop)
     }
 
@@ -201,7 +119,7 @@ impl Bulkhead {
         WeakBulkhead(Arc::downgrade(&self.crew))
     }
 
-    /// What it was called.
+    /// The name that it was given.
     pub fn name(&self) -> &str {
         self.crew.0.name()
     }
@@ -223,7 +141,7 @@ impl fmt::Debug for Bulkhead {
     }
 }
 
-/// A bulkhead that is not kept alive.
+/// A handle that does not keep the bulkhead alive.
 #[derive(Debug)]
 pub(crate) struct WeakBulkhead(Weak<LastHandle>);
 
@@ -234,7 +152,8 @@ impl WeakBulkhead {
     }
 }
 
-/// The crew's threads hold the crew as well, so its end cannot be told from its own count.
+/// Dismisses the crew when the last handle is dropped. The crew's threads hold the crew as well, so its
+/// own reference count does not show that.
 pub(crate) struct LastHandle(Arc<Crew>);
 
 impl Drop for LastHandle {
@@ -243,10 +162,10 @@ impl Drop for LastHandle {
     }
 }
 
-/// A place in the queue, given up when its caller goes away.
-struct Place<'a>(&'a Crew, Ticket);
+/// A caller whose job is queued. Dropping it gives the job's place up.
+struct QueuedCaller<'a>(&'a Crew, Ticket);
 
-impl Drop for Place<'_> {
+impl Drop for QueuedCaller<'_> {
     fn drop(&mut self) {
         self.0.withdraw(self.1);
     }

@@ -3,23 +3,22 @@
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::registry::Registry;
 
-use crate::bulkhead::{Bulkhead, BulkheadSnapshot, WeakBulkhead};
+use crate::bulkhead::{Bulkhead, WeakBulkhead};
+use crate::bulkhead_snapshot::BulkheadSnapshot;
+use crate::metrics_page::{MetricsPage, Sample};
 
 /// Adds the metrics of `bulkheads` to `registry`; they are read at each scrape.
 ///
 /// Gauges `bulkhead_threads{bulkhead="…",state="busy"|"idle"}`, `bulkhead_capacity{bulkhead="…"}`,
-/// `bulkhead_queue_depth`, `bulkhead_queue_limit` (absent where there is none) and
+/// `bulkhead_queue_depth`, `bulkhead_queue_limit` (absent if there is no limit) and
 /// `bulkhead_oldest_wait_seconds`; counters `bulkhead_refused_total` and
 /// `bulkhead_jobs_completed_total`.
 ///
-/// Name all of an app's bulkheads in one call: a metric may be described only once in a registry.
-/// They are not kept alive, and the metrics of one that is gone are gone.
+/// Name all of an app's bulkheads in one call, because a metric may be described only once in a registry.
+/// The registry does not keep them alive: when a bulkhead is gone, so are its metrics.
 ///
 /// ```
 /// use prometheus_client::registry::Registry;
@@ -41,106 +40,63 @@ pub fn register_bulkheads<'a>(
 #[derive(Debug)]
 struct BulkheadCollector(Vec<WeakBulkhead>);
 
-type Named = (String, BulkheadSnapshot);
-
 impl Collector for BulkheadCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let alive = self.0.iter().filter_map(WeakBulkhead::upgrade);
-        let all: Vec<Named> = alive
-            .map(|one| (one.name().to_owned(), one.snapshot()))
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let alive: Vec<_> = self.0.iter().filter_map(WeakBulkhead::upgrade).collect();
+        let all: Vec<_> = alive
+            .iter()
+            .map(|one| (one.name(), one.snapshot()))
             .collect();
-        threads(&mut encoder, &all)?;
-        gauges(
-            &mut encoder,
+        let mut page = MetricsPage(encoder);
+        page.gauge(
+            "bulkhead_threads",
+            "Threads of the bulkhead by state",
+            all.iter().flat_map(|(name, one)| {
+                let idle = one.capacity.saturating_sub(one.busy);
+                [("busy", one.busy), ("idle", idle)]
+                    .map(|(state, threads)| (vec![("bulkhead", *name), ("state", state)], threads))
+            }),
+        )?;
+        page.gauge(
             "bulkhead_capacity",
             "Threads of the bulkhead",
-            &all,
-            |one| Some(one.capacity),
+            each(&all, |one| Some(one.capacity)),
         )?;
-        gauges(
-            &mut encoder,
+        page.gauge(
             "bulkhead_queue_depth",
             "Jobs without a thread",
-            &all,
-            |one| Some(one.queued),
+            each(&all, |one| Some(one.queued)),
         )?;
-        gauges(
-            &mut encoder,
+        page.gauge(
             "bulkhead_queue_limit",
             "Jobs that may wait while all threads are busy",
-            &all,
-            |one| one.queue_limit,
+            each(&all, |one| one.queue_limit),
         )?;
-        let help = "Wait so far of the oldest job in the queue";
-        let unit = Some(&Unit::Seconds);
-        let mut family =
-            encoder.encode_descriptor("bulkhead_oldest_wait", help, unit, MetricType::Gauge)?;
-        for (name, one) in &all {
-            let labels = [("bulkhead", name.as_str())];
-            ConstGauge::new(one.oldest_wait.as_secs_f64())
-                .encode(family.encode_family(&labels)?)?;
-        }
-        counters(
-            &mut encoder,
+        page.seconds(
+            "bulkhead_oldest_wait",
+            "Wait so far of the oldest job in the queue",
+            each(&all, |one| Some(one.oldest_wait)),
+        )?;
+        page.counter(
             "bulkhead_refused",
             "Jobs refused for want of room",
-            &all,
-            |one| one.refused,
+            each(&all, |one| Some(one.refused)),
         )?;
-        counters(
-            &mut encoder,
+        page.counter(
             "bulkhead_jobs_completed",
             "Jobs that ended",
-            &all,
-            |one| one.completed,
+            each(&all, |one| Some(one.completed)),
         )
     }
 }
 
-fn threads(encoder: &mut DescriptorEncoder<'_>, all: &[Named]) -> fmt::Result {
-    let help = "Threads of the bulkhead by state";
-    let mut family =
-        encoder.encode_descriptor("bulkhead_threads", help, None, MetricType::Gauge)?;
-    for (name, one) in all {
-        let idle = one.capacity.saturating_sub(one.busy);
-        for (state, threads) in [("busy", one.busy), ("idle", idle)] {
-            let labels = [("bulkhead", name.as_str()), ("state", state)];
-            ConstGauge::new(threads).encode(family.encode_family(&labels)?)?;
-        }
-    }
-    Ok(())
-}
-
-fn gauges(
-    encoder: &mut DescriptorEncoder<'_>,
-    metric: &str,
-    help: &str,
-    all: &[Named],
-    value: impl Fn(&BulkheadSnapshot) -> Option<usize>,
-) -> fmt::Result {
-    let mut family = encoder.encode_descriptor(metric, help, None, MetricType::Gauge)?;
-    for (name, one) in all {
-        if let Some(value) = value(one) {
-            let labels = [("bulkhead", name.as_str())];
-            ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
-        }
-    }
-    Ok(())
-}
-
-fn counters(
-    encoder: &mut DescriptorEncoder<'_>,
-    metric: &str,
-    help: &str,
-    all: &[Named],
-    value: impl Fn(&BulkheadSnapshot) -> u64,
-) -> fmt::Result {
-    let mut family = encoder.encode_descriptor(metric, help, None, MetricType::Counter)?;
-    for (name, one) in all {
-        let labels = [("bulkhead", name.as_str())];
-        ConstCounter::new(value(one)).encode(family.encode_family(&labels)?)?;
-    }
-    Ok(())
+/// A figure of each bulkhead that has it.
+fn each<'a, N>(
+    all: &'a [(&'a str, BulkheadSnapshot)],
+    figure: impl Fn(&BulkheadSnapshot) -> Option<N> + 'a,
+) -> impl Iterator<Item = Sample<'a, N>> {
+    all.iter()
+        .filter_map(move |(name, one)| Some((vec![("bulkhead", *name)], figure(one)?)))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A canary job that goes through the same queue as everybody's work, and tells how long that took.
+//! A canary: a trivial job that goes through the same queue as all work, and tells how long it waited.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,9 +10,7 @@ use tokio::sync::watch;
 use crate::micros;
 use crate::panic_message::panic_message;
 use crate::pool::BlockingPool;
-
-/// Queue wait above which the pool counts as [`Health::Degraded`].
-pub const DEGRADED_ABOVE: Duration = Duration::from_millis(100);
+use crate::pool_snapshot::DEGRADED_ABOVE;
 
 /// How often a [`Watchdog`](crate::Watchdog) that [`Vitals::watchdog`](crate::Vitals::watchdog) made
 /// sends a canary.
@@ -21,7 +19,7 @@ pub const CANARY_EVERY: Duration = Duration::from_secs(1);
 /// How long a canary may take unless the caller says otherwise.
 pub const CANARY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What the canary's wait says of the pool.
+/// The state of the pool, by the canary's wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -47,20 +45,20 @@ pub struct CanaryReport {
 
 /// Sends one trivial job at a time through a [`BlockingPool`] and reports its wait.
 ///
-/// Only one canary is ever in the pool. Callers that come while it waits share its fate, because
-/// probes that each queue a job would fill the very queue they measure. A canary that timed out
-/// stays the one waiting until the pool really runs it.
+/// Only one canary is ever in the pool. Callers that come while it waits share its result, because a job
+/// for each probe would fill the queue that they measure. A canary that timed out stays the one canary
+/// until the pool runs it.
 ///
 /// Clones share the canary.
 #[derive(Clone, Debug)]
 pub struct Canary {
     pool: BlockingPool,
     timeout: Duration,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<CanaryState>>,
 }
 
 impl Health {
-    /// The verdict on a canary that waited `wait`, and came back in time or not.
+    /// The state of a pool whose canary waited `wait`, and came back in time or not.
     pub fn classify(wait: Duration, returned_in_time: bool) -> Self {
         if !returned_in_time {
             Self::Unhealthy
@@ -85,9 +83,9 @@ impl Canary {
 
     /// Sends a canary, or joins the one that waits, and reports within the timeout.
     ///
-    /// The timeout counts from when the canary was queued: a caller who joins one that is older
-    /// than that is answered at once. One for which the operating system gives no thread waits for
-    /// one like any other, and is unhealthy when its time is over.
+    /// The timeout counts from when the canary was queued. A caller who joins a canary that is older than
+    /// that is answered at once. If the operating system gives no thread, the canary waits like any other
+    /// job, and the report is unhealthy when the time is over.
     ///
     /// # Panics
     /// If called outside a runtime before the pool knows its runtime.
@@ -95,7 +93,7 @@ impl Canary {
     /// # Cancel safety
     /// Safe: the canary stays in the queue and the next caller joins it.
     pub async fn check(&self) -> CanaryReport {
-        let Waiting {
+        let WaitingCanary {
             queued,
             mut returned,
         } = self.join_or_send();
@@ -103,7 +101,7 @@ impl Canary {
         let outcome = tokio::time::timeout(left, returned.wait_for(Option::is_some)).await;
         let wait = match outcome {
             Ok(Ok(wait)) => *wait,
-            // Not in time, or the runtime dropped the job: it never came back.
+            // It did not come back in time, or the runtime dropped it.
             Ok(Err(_)) | Err(_) => None,
         };
         match wait {
@@ -118,18 +116,18 @@ impl Canary {
         }
     }
 
-    /// How the canary is doing that waits now, or how the last one did; `None` before the first.
-    /// Sends none, and may be called from any thread.
+    /// The report of the canary that waits now, if it is late, otherwise of the last one; `None` before
+    /// the first. Sends no canary, and may be called from any thread.
     pub fn last(&self) -> Option<CanaryReport> {
         let state = lock(&self.state);
         let (wait, is_back) = match &state.waiting {
             Some(waiting) => (waiting.queued.elapsed(), false),
             None => (state.last?, true),
         };
-        // One that waits is not lost yet.
+        // A canary that still waits may come back in time.
         let in_time = wait <= self.timeout;
         let status = match Health::classify(wait, in_time) {
-            // A canary on its way says nothing before it is late: what counts is the one before.
+            // A canary on its way tells nothing before it is late. The one before counts.
             Health::Healthy if !is_back => match state.last {
                 Some(last) => return Some(self.report(last)),
                 None => Health::Healthy,
@@ -146,21 +144,21 @@ impl Canary {
         }
     }
 
-    fn join_or_send(&self) -> Waiting {
+    fn join_or_send(&self) -> WaitingCanary {
         let mut state = lock(&self.state);
         if let Some(waiting) = &state.waiting {
             return waiting.clone();
         }
-        // First, because that is the one panic that its caller is to see.
+        // The one panic for the caller to see: there is no runtime.
         self.pool.runtime();
         let (report, returned) = watch::channel(None);
-        let waiting = Waiting {
+        let waiting = WaitingCanary {
             queued: Instant::now(),
             returned,
         };
         state.waiting = Some(waiting.clone());
-        // Unlocked first: a runtime that shuts down drops the job inside `spawn_timed`, and the
-        // leave guard takes this lock.
+        // A runtime that shuts down drops the job inside `spawn_timed`, and with it the leave guard,
+        // which takes this lock.
         drop(state);
         let leave = LeaveOnDrop(Arc::clone(&self.state));
         let job = move |wait| {
@@ -168,8 +166,8 @@ impl Canary {
             drop(leave);
             report.send_replace(Some(wait));
         };
-        // Tokio panics when the operating system gives it no thread and it has none. The job is queued
-        // by then and keeps its place, so the canary waits, as it should: there is no thread.
+        // Tokio panics if it has no thread and the operating system gives none. The job stays queued, so
+        // the canary waits and reports an unhealthy pool.
         let sent = catch_unwind(AssertUnwindSafe(|| drop(self.pool.spawn_timed(job))));
         if let Err(panic) = sent {
             let error = panic_message(panic.as_ref());
@@ -180,20 +178,20 @@ impl Canary {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    waiting: Option<Waiting>,
-    /// How long the last one waited that came back.
+struct CanaryState {
+    waiting: Option<WaitingCanary>,
+    /// How long the last canary waited that came back.
     last: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
-struct Waiting {
+struct WaitingCanary {
     queued: Instant,
     returned: watch::Receiver<Option<Duration>>,
 }
 
-/// Clears the slot when the canary ran, or was dropped without running.
-struct LeaveOnDrop(Arc<Mutex<State>>);
+/// Makes room for the next canary when this one ran or was dropped.
+struct LeaveOnDrop(Arc<Mutex<CanaryState>>);
 
 impl Drop for LeaveOnDrop {
     fn drop(&mut self) {
@@ -201,7 +199,7 @@ impl Drop for LeaveOnDrop {
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<CanaryState>) -> MutexGuard<'_, CanaryState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

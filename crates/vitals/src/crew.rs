@@ -1,26 +1,27 @@
-//! The threads of a [`Bulkhead`](crate::Bulkhead): started when needed, and never ended by a job.
+//! The threads of a [`Bulkhead`](crate::Bulkhead). They are started when needed, and no job ends one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use crate::bulkhead::{BulkheadError, BulkheadFull, BulkheadSnapshot};
+use crate::bulkhead_error::{BulkheadError, BulkheadFull};
+use crate::bulkhead_snapshot::BulkheadSnapshot;
 use crate::job_queue::JobQueue;
 use crate::ledger::Ticket;
 
-/// A job; it drops the guard it is given when it no longer needs its thread.
-pub(crate) type Job = Box<dyn FnOnce(Running) + Send>;
+/// A job. It drops the guard that it is given when it no longer needs its thread.
+pub(crate) type Job = Box<dyn FnOnce(BusyThread) + Send>;
 
 pub(crate) struct Crew {
     name: String,
     capacity: usize,
-    /// A job is never dropped under this lock: what it holds may ask for a snapshot.
-    state: Mutex<State>,
+    /// Never drop a job under this lock: what the job owns may ask for a snapshot.
+    state: Mutex<CrewState>,
     work: Condvar,
 }
 
-struct State {
+struct CrewState {
     queue: JobQueue<Job>,
     threads: usize,
     idle: usize,
@@ -32,7 +33,7 @@ impl Crew {
         Arc::new(Self {
             name: name.to_owned(),
             capacity,
-            state: Mutex::new(State {
+            state: Mutex::new(CrewState {
                 queue: JobQueue::new(capacity, limit, Instant::now()),
                 threads: 0,
                 idle: 0,
@@ -111,13 +112,13 @@ impl Crew {
 
     fn work(self: Arc<Self>) {
         while let Some(job) = self.next() {
-            let running = Running(Arc::clone(&self));
-            // A panic ends the job; the hook has reported it, and the thread is needed.
+            let running = BusyThread(Arc::clone(&self));
+            // A panic must not end the thread. The panic hook has reported it.
             let _ = catch_unwind(AssertUnwindSafe(|| job(running)));
         }
     }
 
-    /// Waits for a job; none when the crew is dismissed.
+    /// Waits for a job; `None` when the crew is dismissed.
     fn next(&self) -> Option<Job> {
         let mut state = self.lock();
         loop {
@@ -147,15 +148,15 @@ impl Crew {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, CrewState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A job on a thread. A drop guard, because a job may leave by panic.
-pub(crate) struct Running(Arc<Crew>);
+/// A thread that a job holds. It is counted as free when this is dropped, because a job may panic.
+pub(crate) struct BusyThread(Arc<Crew>);
 
-impl Drop for Running {
+impl Drop for BusyThread {
     fn drop(&mut self) {
         self.0.lock().queue.finish(Instant::now());
     }

@@ -1,27 +1,27 @@
-//! What a handler answers whose blocking job gave no result.
+//! The answers of a handler whose blocking job gave no result.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::bulkhead::BulkheadError;
+use crate::bulkhead_error::BulkheadError;
 use crate::pool::PoolError;
 
-/// What [`BulkheadError`] and [`PoolError`] answer in common.
+/// The body of an answer to [`BulkheadError`] or [`PoolError`].
 #[derive(Serialize)]
-struct ErrorBody {
-    error: ErrorObject,
+struct ErrorAnswer {
+    error: ErrorText,
 }
 
 #[derive(Serialize)]
-struct ErrorObject {
+struct ErrorText {
     message: String,
     code: &'static str,
 }
 
-/// 503 with `Retry-After: 1` if there was no room, 503 if there was no thread, 500 for a panic; the
-/// body is `{"error": {"message", "code"}}`. What a panic said goes to the log and not to the client.
+/// 503 with `Retry-After: 1` if there was no room, 503 if there was no thread, 500 for a panic. The body
+/// is `{"error": {"message", "code"}}`. The text of a panic goes to the log and not to the client.
 impl IntoResponse for BulkheadError {
     fn into_response(self) -> Response {
         match &self {
@@ -47,7 +47,7 @@ impl IntoResponse for BulkheadError {
     }
 }
 
-/// 500 for a panic, 503 while the runtime shuts down; the body as for [`BulkheadError`].
+/// 500 for a panic, 503 while the runtime shuts down. The body is as for [`BulkheadError`].
 impl IntoResponse for PoolError {
     fn into_response(self) -> Response {
         match &self {
@@ -71,8 +71,8 @@ fn panicked(error: &dyn std::error::Error) -> Response {
 }
 
 fn answer(status: StatusCode, code: &'static str, message: String) -> Response {
-    let error = ErrorObject { message, code };
-    (status, Json(ErrorBody { error })).into_response()
+    let error = ErrorText { message, code };
+    (status, Json(ErrorAnswer { error })).into_response()
 }
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::bulkhead::BulkheadFull;
+    use crate::bulkhead_error::BulkheadFull;
 
     #[test]
     fn only_a_full_bulkhead_asks_to_come_back() {

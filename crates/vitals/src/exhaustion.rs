@@ -1,32 +1,30 @@
-//! One log line when the pool's exhaustion begins, and one with the figures when it ends.
+//! Decides when a pool's exhaustion begins and when it ends.
 
 use std::time::{Duration, Instant};
 
-use crate::canary::{CANARY_EVERY, Canary, DEGRADED_ABOVE};
-use crate::pool::{BlockingPool, PoolSnapshot};
+use crate::pool_snapshot::{DEGRADED_ABOVE, PoolSnapshot};
 
-/// How often the pool is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// How long the wait has to stay short before exhaustion has ended. More than [`CANARY_EVERY`]: under
-/// work that is not counted the canary is the only witness, and its wait is short when it is new.
+/// How long the wait has to stay short before exhaustion has ended. It is more than
+/// [`CANARY_EVERY`](crate::CANARY_EVERY): if uncounted work fills the pool, only the canary waits, and a
+/// new canary has a short wait.
 const CALM_FOR: Duration = Duration::from_secs(3);
 
-/// A thread that is free between two jobs is not free for so many looks.
+/// Looks in a row after which idle threads do not explain a long wait: a thread that is free between two
+/// jobs is not free for so many.
 const UNEXPLAINED_LOOKS: u32 = 3;
 
-/// Tells when exhaustion begins and ends; fed with snapshots, with no clock inside.
+/// Tells when exhaustion begins and ends. It has no clock: it is fed with snapshots.
 ///
-/// It begins when every thread is busy *and* the oldest job in the queue has waited longer than
-/// [`DEGRADED_ABOVE`]: a full pool with a short queue is merely well used. If a job waits so long
-/// beside threads that are not busy, it begins at the third such look in a row: the threads are held
-/// by work that is [not counted](PoolSnapshot::uncounted). It ends when the oldest wait has been at
-/// [`DEGRADED_ABOVE`] or below for three seconds: a queue that empties for an instant and fills again
-/// is one exhaustion.
+/// Exhaustion begins when every thread is busy *and* the oldest job in the queue has waited longer than
+/// [`DEGRADED_ABOVE`]. A full pool with a short queue is only busy. If a job waits so long while threads
+/// are not busy, exhaustion begins at the third such look in a row: work that is
+/// [not counted](PoolSnapshot::uncounted) holds those threads. It ends when the oldest wait has been at
+/// [`DEGRADED_ABOVE`] or below for three seconds. A queue that is empty for an instant and fills again is
+/// one exhaustion.
 #[derive(Clone, Debug, Default)]
 pub struct Exhaustion {
     episode: Option<Episode>,
-    /// Looks in a row at a long wait beside threads that are not busy.
+    /// Looks in a row that saw a long wait while threads were not busy.
     unexplained: u32,
 }
 
@@ -51,7 +49,7 @@ pub enum Transition {
     /// Exhaustion ends.
     #[non_exhaustive]
     Ended {
-        /// From when it began to when the wait became short, and stayed so.
+        /// From its beginning to when the wait became short for good.
         lasted: Duration,
         /// Jobs that hold a thread now.
         busy: usize,
@@ -67,7 +65,7 @@ pub enum Transition {
 #[derive(Clone, Copy, Debug)]
 struct Episode {
     since: Instant,
-    /// Since when the wait has been short, if it is.
+    /// Since when the wait is short, if it is.
     calm_since: Option<Instant>,
     queued_peak: usize,
     oldest_wait_peak: Duration,
@@ -101,8 +99,8 @@ impl Exhaustion {
                 })
             }
             None => None,
-            // Exhausted => Exhausted. A thread that is free for an instant between two jobs does
-            // not end it: the queue says when it is over.
+            // Exhausted => Exhausted. Only a short wait ends it, not a thread that is free for an
+            // instant between two jobs.
             Some(episode) if long_wait => {
                 episode.calm_since = None;
                 episode.queued_peak = episode.queued_peak.max(pool.queued);
@@ -134,73 +132,12 @@ impl Exhaustion {
     }
 }
 
-/// Watches `pool` and logs, for as long as it is polled. Sends a canary now and then, so that the
-/// wait is seen if nobody asks, and work that is not counted is noticed by it.
-pub(crate) async fn watch(pool: BlockingPool, canary: Canary) {
-    tokio::join!(log_transitions(pool), send_canaries(canary));
-}
-
-async fn send_canaries(canary: Canary) {
-    loop {
-        tokio::time::sleep(CANARY_EVERY).await;
-        canary.check().await;
-    }
-}
-
-async fn log_transitions(pool: BlockingPool) {
-    let mut exhaustion = Exhaustion::default();
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        if let Some(transition) = exhaustion.observe(&pool.snapshot(), Instant::now()) {
-            log(transition);
-        }
-    }
-}
-
-fn log(transition: Transition) {
-    match transition {
-        Transition::Began {
-            busy,
-            capacity,
-            uncounted,
-            queued,
-            oldest_wait,
-        } => tracing::warn!(
-            busy,
-            capacity,
-            queued,
-            uncounted,
-            oldest_wait_ms = millis(oldest_wait),
-            "blocking pool exhausted"
-        ),
-        Transition::Ended {
-            lasted,
-            busy,
-            capacity,
-            queued_peak,
-            oldest_wait_peak,
-        } => {
-            tracing::info!(
-                busy,
-                capacity,
-                queued_peak,
-                oldest_wait_peak_ms = millis(oldest_wait_peak),
-                lasted_ms = millis(lasted),
-                "blocking pool no longer exhausted"
-            );
-        }
-    }
-}
-
-fn millis(value: Duration) -> u64 {
-    u64::try_from(value.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+    const LOOK_EVERY: Duration = Duration::from_millis(100);
 
     fn pool(busy: usize, queued: usize, oldest_wait: Duration) -> PoolSnapshot {
         PoolSnapshot {
@@ -318,6 +255,6 @@ mod tests {
 
     #[test]
     fn calm_lasts_longer_than_it_takes_to_send_a_canary() {
-        assert!(CALM_FOR > 2 * CANARY_EVERY);
+        assert!(CALM_FOR > 2 * crate::CANARY_EVERY);
     }
 }

@@ -1,19 +1,19 @@
-//! Who is next, and who is refused: the arithmetic behind [`Bulkhead`](crate::Bulkhead), with the time
-//! handed in, no clock and no threads inside, for jobs of any kind.
+//! Which job of a [`Bulkhead`](crate::Bulkhead) is next, and which is refused. It has no clock and no
+//! threads: the time is an argument, and a job may be of any type.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::bulkhead::BulkheadSnapshot;
-use crate::ledger::{Ledger, Ticket};
+use crate::bulkhead_snapshot::BulkheadSnapshot;
+use crate::ledger::{JobLedger, Ticket};
 
 #[derive(Debug)]
 pub(crate) struct JobQueue<J> {
-    ledger: Ledger,
+    ledger: JobLedger,
     capacity: usize,
     limit: Option<usize>,
-    /// In order of arrival, because tickets only grow. A map, so that a job whose caller left can be
-    /// taken out of the middle.
+    /// In order of arrival, because tickets only grow. A map, so that a job whose caller left can be taken
+    /// out of the middle.
     jobs: BTreeMap<Ticket, J>,
     refused: u64,
 }
@@ -21,7 +21,7 @@ pub(crate) struct JobQueue<J> {
 impl<J> JobQueue<J> {
     pub(crate) fn new(capacity: usize, limit: Option<usize>, now: Instant) -> Self {
         Self {
-            ledger: Ledger::new(capacity, now),
+            ledger: JobLedger::new(capacity, now),
             capacity,
             limit,
             jobs: BTreeMap::new(),
@@ -31,8 +31,8 @@ impl<J> JobQueue<J> {
 
     /// Takes the job in, or gives it back.
     ///
-    /// Counts what runs and what is queued together, so that a job on its way to a free thread takes
-    /// no place of the queue, and a queue of no places still admits a job to each free thread.
+    /// The limit is on running and queued jobs together. So a job on its way to a free thread takes no
+    /// place of the queue, and a queue without places still admits a job for each free thread.
     pub(crate) fn push(&mut self, job: J, now: Instant) -> Result<Ticket, J> {
         let in_flight = self.ledger.busy() + self.jobs.len();
         let places = self.limit.map(|limit| limit.saturating_add(self.capacity));
@@ -52,7 +52,7 @@ impl<J> JobQueue<J> {
         Some(job)
     }
 
-    /// Takes a job out that has not started; its place is free at once.
+    /// Takes a job out that has not started. Its place is free at once.
     pub(crate) fn withdraw(&mut self, ticket: Ticket, now: Instant) -> Option<J> {
         let job = self.jobs.remove(&ticket)?;
         self.ledger.abandon(ticket, now);

@@ -1,20 +1,20 @@
-//! What is queued and what runs: the arithmetic behind [`BlockingPool`](crate::BlockingPool) and
-//! [`Bulkhead`](crate::Bulkhead), with the time handed in and no clock inside.
+//! Which jobs are queued and how many run, for [`BlockingPool`](crate::BlockingPool) and
+//! [`Bulkhead`](crate::Bulkhead). It has no clock: the time is an argument.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::pool::PoolSnapshot;
+use crate::pool_snapshot::PoolSnapshot;
 
-/// Names one job from the moment it was queued until it starts.
+/// The number of a job, from the moment it is queued until it starts.
 pub(crate) type Ticket = u64;
 
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct JobLedger {
     capacity: usize,
     next_ticket: Ticket,
-    /// In order of arrival, because tickets only grow: the first entry is the oldest wait. A map,
-    /// not a queue, because threads may start two neighbouring jobs in either order.
+    /// In order of arrival, because tickets only grow: the first entry is the oldest wait. A map and not
+    /// a queue, because threads may start neighbouring jobs in any order.
     waiting: BTreeMap<Ticket, Instant>,
     busy: usize,
     completed: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Ledger {
     summed_until: Instant,
 }
 
-impl Ledger {
+impl JobLedger {
     pub(crate) fn new(capacity: usize, now: Instant) -> Self {
         Self {
             capacity,
@@ -55,7 +55,7 @@ impl Ledger {
         ticket
     }
 
-    /// The job leaves the queue and holds a thread; returns how long it waited.
+    /// The job leaves the queue and takes a thread. Returns how long it waited.
     pub(crate) fn start(&mut self, ticket: Ticket, now: Instant) -> Duration {
         let wait = self
             .waiting
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn oldest_wait_is_that_of_the_oldest_job_still_queued() {
         let t0 = Instant::now();
-        let mut ledger = Ledger::new(1, t0);
+        let mut ledger = JobLedger::new(1, t0);
         let first = ledger.enqueue(t0);
         let second = ledger.enqueue(t0 + SECOND);
         assert_eq!(ledger.snapshot(t0 + 3 * SECOND).oldest_wait, 3 * SECOND);
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn jobs_started_out_of_order_leave_the_oldest_in_place() {
         let t0 = Instant::now();
-        let mut ledger = Ledger::new(2, t0);
+        let mut ledger = JobLedger::new(2, t0);
         let first = ledger.enqueue(t0);
         let second = ledger.enqueue(t0 + SECOND);
         ledger.start(second, t0 + 2 * SECOND);
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn busy_time_sums_over_threads_and_includes_jobs_that_still_run() {
         let t0 = Instant::now();
-        let mut ledger = Ledger::new(2, t0);
+        let mut ledger = JobLedger::new(2, t0);
         let (a, b) = (ledger.enqueue(t0), ledger.enqueue(t0));
         ledger.start(a, t0 + SECOND);
         ledger.start(b, t0 + 2 * SECOND);

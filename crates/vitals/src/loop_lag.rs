@@ -1,4 +1,4 @@
-//! How late an event loop wakes a task that was due, and whether it wakes it at all.
+//! How late an event loop wakes a task that is due, and whether it wakes it at all.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,13 +18,13 @@ const RECENT_TICKS: usize = 500;
 /// A task that sleeps on the loop it watches and records how late it wakes.
 ///
 /// Tokio's timer rounds up to the next millisecond, so an idle loop shows a lag of about 1 ms. On a
-/// multi-thread runtime the task wakes on any worker: a lag shows that all were late, or that the
-/// one that drives the timers was.
+/// multi-thread runtime the task may wake on any worker. A lag then shows that all workers were late, or
+/// that the worker that drives the timers was.
 ///
 /// Clones share the task; it stops when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct LoopLag {
-    task: Arc<Task>,
+    task: Arc<LagTask>,
 }
 
 /// The loop's lateness at one instant.
@@ -42,8 +42,8 @@ pub struct LoopLagSnapshot {
     /// The 99th percentile of the last 500 ticks.
     #[serde(rename = "p99_us", with = "micros")]
     pub p99: Duration,
-    /// How long the next tick is overdue, as of this reading: what shows a loop that is blocked
-    /// right now. Read it from another thread; on the loop itself it is always about zero.
+    /// How long the next tick is overdue now. It shows a loop that is blocked right now. Read it from
+    /// another thread: on the loop itself it is always about zero.
     #[serde(rename = "overdue_us", with = "micros")]
     pub overdue: Duration,
     /// Ticks so far.
@@ -51,8 +51,8 @@ pub struct LoopLagSnapshot {
 }
 
 impl LoopLagSnapshot {
-    /// What a caller must reckon with who may land on either of two loops: in each figure the later,
-    /// and the fewer ticks.
+    /// The worst of two loops, for callers that may land on either: in each figure the later, and the
+    /// fewer ticks.
     #[must_use]
     pub fn worst(self, other: Self) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl LoopLag {
         let lateness = Arc::new(Mutex::new(Lateness::new(Instant::now() + interval)));
         let ticker = tokio::spawn(tick(interval, Arc::clone(&lateness)));
         Self {
-            task: Arc::new(Task {
+            task: Arc::new(LagTask {
                 lateness,
                 ticker: ticker.abort_handle(),
             }),
@@ -97,18 +97,18 @@ async fn tick(interval: Duration, lateness: Arc<Mutex<Lateness>>) {
 }
 
 #[derive(Debug)]
-struct Task {
+struct LagTask {
     lateness: Arc<Mutex<Lateness>>,
     ticker: AbortHandle,
 }
 
-impl Drop for Task {
+impl Drop for LagTask {
     fn drop(&mut self) {
         self.ticker.abort();
     }
 }
 
-/// The arithmetic, with the time handed in.
+/// The figures, computed without a clock: the time is an argument.
 #[derive(Debug)]
 struct Lateness {
     due: Instant,
@@ -138,7 +138,7 @@ impl Lateness {
         }
         self.recent.push_back(self.last);
         self.ticks += 1;
-        // Until the ticker says when the next is due, nothing is overdue.
+        // Nothing is overdue until the ticker says when the next tick is due.
         self.due = now;
     }
 
@@ -153,7 +153,7 @@ impl Lateness {
     }
 }
 
-/// Nearest rank, as a histogram would report it; zero of nothing.
+/// The nearest rank, as a histogram reports it; zero if there are no samples.
 fn percentile_99(mut samples: Vec<Duration>) -> Duration {
     let rank = (samples.len() * 99).div_ceil(100).max(1) - 1;
     if samples.is_empty() {

@@ -1,4 +1,4 @@
-//! Durations as integer microseconds, for serde: a file's key carries the unit, code carries the type.
+//! Durations as integer microseconds, for serde. In a file the key carries the unit; in code the type does.
 
 use std::time::Duration;
 

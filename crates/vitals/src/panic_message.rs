@@ -1,6 +1,8 @@
+//! The text of a panic.
+
 use std::any::Any;
 
-/// What a panic said, if it was text.
+/// The text of a panic, if it has one.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()

@@ -1,24 +1,22 @@
-//! A watch over Tokio's blocking pool: how many threads are busy, how much is queued, and since when.
+//! Watches Tokio's blocking pool: how many threads are busy, how much is queued, and since when.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::canary::DEGRADED_ABOVE;
-use crate::ledger::{Ledger, Ticket};
-use crate::micros;
+use crate::ledger::{JobLedger, Ticket};
 use crate::panic_message::panic_message;
+use crate::pool_snapshot::PoolSnapshot;
 
 /// Runs blocking jobs on the runtime's own blocking pool and counts them.
 ///
-/// Stable Tokio tells nothing of its blocking pool, so what is not spawned through this type, or
-/// through [`spawn_blocking`](crate::spawn_blocking), is not counted: `tokio::fs`, `getaddrinfo`
-/// behind a name lookup, and libraries that call Tokio's own `spawn_blocking` share the same threads
-/// and are noticed by the wait that they cause to jobs that are counted, the [`Canary`](crate::Canary)
-/// among them. [`PoolSnapshot::uncounted`] says how many threads that must be.
+/// Only jobs that are spawned through this type or [`spawn_blocking`](crate::spawn_blocking) are counted,
+/// because stable Tokio tells nothing of its blocking pool. `tokio::fs`, name lookups (`getaddrinfo`) and
+/// libraries that call Tokio's own `spawn_blocking` share the same threads and are not counted. They show
+/// by the wait of counted jobs, such as the [`Canary`](crate::Canary);
+/// [`PoolSnapshot::uncounted`] says how many threads they must hold.
 ///
 /// Clones share one set of counters. The counters describe one runtime: the one that is current in
 /// [`new`](Self::new) if there is one, otherwise the one of the first job. Every job runs there, also
@@ -27,66 +25,7 @@ use crate::panic_message::panic_message;
 /// The queue in front of the threads is Tokio's: first in, first out, and **unbounded**.
 #[derive(Clone, Debug)]
 pub struct BlockingPool {
-    shared: Arc<Shared>,
-}
-
-/// The pool at one instant.
-///
-/// Serialized, durations are integer microseconds (`oldest_wait_us`, `oldest_wait_us_peak`,
-/// `busy_us_total`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct PoolSnapshot {
-    /// Threads that the runtime may use for blocking jobs, as it was configured.
-    pub capacity: usize,
-    /// Jobs that hold a thread now.
-    pub busy: usize,
-    /// Jobs handed over that hold no thread yet. A burst counts in full until threads took it up.
-    pub queued: usize,
-    /// How long the oldest job in the queue has waited so far; zero if none is queued.
-    #[serde(rename = "oldest_wait_us", with = "micros")]
-    pub oldest_wait: Duration,
-    /// Highest `busy` ever.
-    pub busy_peak: usize,
-    /// Highest `queued` ever.
-    pub queued_peak: usize,
-    /// Longest wait ever, of jobs that started and of those still queued.
-    #[serde(rename = "oldest_wait_us_peak", with = "micros")]
-    pub oldest_wait_peak: Duration,
-    /// Jobs that ran to their end, panics included.
-    pub completed: u64,
-    /// Time that threads were held, summed over threads, with the part of jobs that still run.
-    ///
-    /// Between two snapshots, busy percent is `Δbusy_total / (capacity · Δt)`.
-    #[serde(rename = "busy_us_total", with = "micros")]
-    pub busy_total: Duration,
-}
-
-impl PoolSnapshot {
-    /// Whether a job has waited for a thread for longer than [`DEGRADED_ABOVE`]: what
-    /// [`Readiness`](crate::Readiness) is to be shown.
-    ///
-    /// A job that waits so long finds every thread taken, by jobs that are counted or by work that is
-    /// [not](Self::uncounted). A shorter wait says nothing: a pool that is merely well used has a
-    /// short queue most of the time. [`Canary`](crate::Canary) calls the same wait degraded.
-    pub fn is_backed_up(&self) -> bool {
-        self.queued > 0 && self.oldest_wait > DEGRADED_ABOVE
-    }
-
-    /// Threads that no counted job holds although one has waited longer than [`DEGRADED_ABOVE`];
-    /// zero as long as none has.
-    ///
-    /// Tokio starts a job at once where a thread is free or one more may be started. So these are
-    /// held by work that was spawned past the counters, or could not be started, or the capacity is
-    /// not what the runtime was built with. An instant between two jobs looks the same: it counts if
-    /// it lasts.
-    pub fn uncounted(&self) -> usize {
-        if self.queued > 0 && self.oldest_wait > DEGRADED_ABOVE {
-            self.capacity.saturating_sub(self.busy)
-        } else {
-            0
-        }
-    }
+    shared: Arc<PoolState>,
 }
 
 /// Why a job gave no result.
@@ -115,22 +54,22 @@ impl BlockingPool {
         if let Ok(current) = Handle::try_current() {
             let _ = runtime.set(current);
         }
-        let ledger = Mutex::new(Ledger::new(capacity, Instant::now()));
+        let ledger = Mutex::new(JobLedger::new(capacity, Instant::now()));
         Self {
-            shared: Arc::new(Shared { ledger, runtime }),
+            shared: Arc::new(PoolState { ledger, runtime }),
         }
     }
 
     /// Queues `job` and returns the handle to its result.
     ///
     /// Dropping the handle changes nothing: the job keeps its place, runs, and its result is thrown
-    /// away. `JoinHandle::abort` keeps a job that has not started from running, and does not take it
-    /// out of the queue either: it has its place there, is counted, and what it owns is dropped and
-    /// its handle answered once a thread gets to it. A job that has started runs to its end.
+    /// away. A job that is aborted (`JoinHandle::abort`) before it starts does not run, but it stays in
+    /// the queue and is counted. What it owns is dropped, and its handle answered, when a thread gets to
+    /// it. A job that has started runs to its end.
     ///
     /// # Panics
-    /// If called outside a runtime before the pool knows its runtime. Also if the operating system
-    /// gives no thread and the pool has none, as Tokio's own does; the job then stays queued.
+    /// If called outside a runtime before the pool knows its runtime. Also, as Tokio's own function, if
+    /// the operating system gives no thread and the pool has none; the job then stays queued.
     pub fn spawn<F, T>(&self, job: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -148,9 +87,9 @@ impl BlockingPool {
     /// As [`spawn`](Self::spawn).
     ///
     /// # Cancel safety
-    /// Dropping the future does **not** take the job out of the queue, nor its thread away: a job
-    /// outlives the client that asked for it. That is what a service sees whose clients time out
-    /// and come back, and it is kept here so that it can be seen.
+    /// Dropping the future takes **neither** the job out of the queue nor its thread away: a job outlives
+    /// the client that asked for it. Tokio's own function does the same, and this type shows what it
+    /// does. [`Bulkhead::run`](crate::Bulkhead::run) gives the place up.
     pub async fn run<F, T>(&self, job: F) -> Result<T, PoolError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -175,14 +114,14 @@ impl BlockingPool {
         T: Send + 'static,
     {
         let runtime = self.runtime();
-        let queued = Queued::new(Arc::clone(&self.shared));
+        let queued = QueuedJob::new(Arc::clone(&self.shared));
         runtime.spawn_blocking(move || {
             let (_running, wait) = queued.start();
             job(wait)
         })
     }
 
-    /// The runtime whose pool it is.
+    /// The runtime that the pool belongs to.
     ///
     /// # Panics
     /// If called outside a runtime before the pool knows its runtime.
@@ -202,9 +141,9 @@ impl From<JoinError> for PoolError {
     }
 }
 
-/// A pool that is not kept alive.
+/// A handle that does not keep the pool alive.
 #[derive(Debug)]
-pub(crate) struct WeakPool(Weak<Shared>);
+pub(crate) struct WeakPool(Weak<PoolState>);
 
 impl WeakPool {
     pub(crate) fn upgrade(&self) -> Option<BlockingPool> {
@@ -218,27 +157,27 @@ impl WeakPool {
 }
 
 #[derive(Debug)]
-struct Shared {
-    ledger: Mutex<Ledger>,
+struct PoolState {
+    ledger: Mutex<JobLedger>,
     runtime: OnceLock<Handle>,
 }
 
-impl Shared {
-    /// The clock is read under this lock, so that the ledger never sees time go backwards.
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+impl PoolState {
+    /// Read the clock under this lock, so that the ledger never sees time go backwards.
+    fn ledger(&self) -> MutexGuard<'_, JobLedger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A job in the queue. Dropped unstarted it leaves the queue: when the runtime shuts down, or when a
-/// thread gets to it and finds it aborted.
-struct Queued {
-    shared: Arc<Shared>,
+/// A job in the queue. It leaves the queue when it starts, or when it is dropped before: because the
+/// runtime shuts down, or because a thread finds it aborted.
+struct QueuedJob {
+    shared: Arc<PoolState>,
     ticket: Option<Ticket>,
 }
 
-impl Queued {
-    fn new(shared: Arc<Shared>) -> Self {
+impl QueuedJob {
+    fn new(shared: Arc<PoolState>) -> Self {
         let ticket = shared.ledger().enqueue(Instant::now());
         Self {
             shared,
@@ -246,15 +185,15 @@ impl Queued {
         }
     }
 
-    fn start(mut self) -> (Running, Duration) {
+    fn start(mut self) -> (RunningJob, Duration) {
         let wait = self.ticket.take().map_or(Duration::ZERO, |ticket| {
             self.shared.ledger().start(ticket, Instant::now())
         });
-        (Running(Arc::clone(&self.shared)), wait)
+        (RunningJob(Arc::clone(&self.shared)), wait)
     }
 }
 
-impl Drop for Queued {
+impl Drop for QueuedJob {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.shared.ledger().abandon(ticket, Instant::now());
@@ -262,10 +201,10 @@ impl Drop for Queued {
     }
 }
 
-/// A job on a thread. A drop guard, because a job may leave by panic.
-struct Running(Arc<Shared>);
+/// A job on a thread. It is counted as ended when this is dropped, because a job may panic.
+struct RunningJob(Arc<PoolState>);
 
-impl Drop for Running {
+impl Drop for RunningJob {
     fn drop(&mut self) {
         self.0.ledger().finish(Instant::now());
     }
@@ -274,74 +213,6 @@ impl Drop for Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn snapshot_has_the_published_keys_and_reads_back() {
-        let snapshot = PoolSnapshot {
-            capacity: 4,
-            oldest_wait: Duration::from_micros(1_500_001),
-            busy_total: Duration::from_secs(2),
-            ..PoolSnapshot::default()
-        };
-        let json = serde_json::to_value(&snapshot).unwrap();
-        let mut keys: Vec<_> = json
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
-        keys.sort_unstable();
-        assert_eq!(
-            keys,
-            [
-                "busy",
-                "busy_peak",
-                "busy_us_total",
-                "capacity",
-                "completed",
-                "oldest_wait_us",
-                "oldest_wait_us_peak",
-                "queued",
-                "queued_peak"
-            ]
-        );
-        assert_eq!(json["oldest_wait_us"], 1_500_001);
-        assert_eq!(
-            serde_json::from_value::<PoolSnapshot>(json).unwrap(),
-            snapshot
-        );
-    }
-
-    #[test]
-    fn a_long_wait_beside_idle_threads_shows_that_others_hold_them() {
-        let pool = |busy, queued, millis| PoolSnapshot {
-            capacity: 4,
-            busy,
-            queued,
-            oldest_wait: Duration::from_millis(millis),
-            ..PoolSnapshot::default()
-        };
-        assert_eq!(pool(1, 1, 100).uncounted(), 0, "it may start any moment");
-        assert!(!pool(1, 1, 100).is_backed_up());
-        assert_eq!(pool(1, 1, 101).uncounted(), 3);
-        assert!(pool(1, 1, 101).is_backed_up());
-        assert_eq!(pool(4, 9, 500).uncounted(), 0, "all of them are counted");
-    }
-
-    #[test]
-    fn a_pool_is_backed_up_by_a_long_wait_and_not_by_a_queue() {
-        let pool = |queued, millis| PoolSnapshot {
-            capacity: 4,
-            busy: 4,
-            queued,
-            oldest_wait: Duration::from_millis(millis),
-            ..PoolSnapshot::default()
-        };
-        assert!(!pool(0, 0).is_backed_up());
-        assert!(!pool(9, 1).is_backed_up(), "well used");
-        assert!(!pool(9, 100).is_backed_up(), "not degraded either");
-        assert!(pool(1, 101).is_backed_up());
-    }
 
     #[tokio::test]
     async fn a_panicking_job_leaves_the_counters_right() {

@@ -1,4 +1,4 @@
-//! Whether a server should be given work, told slowly enough that one burst decides nothing.
+//! Whether a server should be given work. It changes slowly, so that one burst decides nothing.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,29 +14,28 @@ use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
 
-use crate::metrics::Page;
+use crate::metrics_page::{MetricsPage, single};
 
 /// How long a server is backed up before it is not ready, unless the caller says otherwise.
 pub const READINESS_HOLD: Duration = Duration::from_secs(1);
 
-/// Looks that a [`ReadinessWatch`] takes in a hold time.
+/// How often a [`ReadinessWatch`] looks in a hold time.
 const LOOKS: u32 = 20;
 
-/// Decides when a server is not ready and when it is again; fed with looks, with no clock inside.
+/// Decides when a server is not ready and when it is ready again. It has no clock: it is fed with looks.
 ///
-/// Saturation is a matter of readiness (send the next request elsewhere) and never of liveness (kill
-/// the process, with all the work that it has). It is fed with whether work is *backed up*. On the
-/// shared pool, whose queue has no bound, that is a job which has waited for longer than
-/// [`DEGRADED_ABOVE`](crate::DEGRADED_ABOVE)
-/// ([`PoolSnapshot::is_backed_up`](crate::PoolSnapshot::is_backed_up)). In a bulkhead, whose queue is
-/// short, it is every thread busy **and** a job waiting
-/// ([`BulkheadSnapshot::is_backed_up`](crate::BulkheadSnapshot::is_backed_up)). Threads that are merely
-/// all busy are well used.
+/// A saturated server is not ready (send the next request elsewhere), but it is alive (do not kill it
+/// with all its work). Each look says whether work is *backed up*. On the shared pool, whose queue has no
+/// bound, it is backed up if a job has waited longer than [`DEGRADED_ABOVE`](crate::DEGRADED_ABOVE)
+/// ([`PoolSnapshot::is_backed_up`](crate::PoolSnapshot::is_backed_up)). A bulkhead, whose queue is short,
+/// is backed up if every thread is busy **and** a job waits
+/// ([`BulkheadSnapshot::is_backed_up`](crate::BulkheadSnapshot::is_backed_up)). All threads busy and no
+/// queue is good use.
 ///
-/// Time backed up counts up and time at ease counts down, between zero and the hold time; it is not
-/// ready from when the count is full until it is empty. So it turns after one hold time at the
-/// earliest, in both directions, and neither an instant at which a thread is free between two jobs nor
-/// a short burst makes it flicker. What is backed up about half of the time stays as it is.
+/// A count goes up while work is backed up and down while it is not, between zero and the hold time. The
+/// server is not ready from when the count is full until it is zero. So a change takes one hold time at
+/// least, in both directions. Neither a thread that is free for an instant nor a short burst makes it
+/// flicker. If work is backed up about half of the time, nothing changes.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -74,7 +73,7 @@ pub struct ReadinessSnapshot {
 }
 
 impl Readiness {
-    /// Ready, and not so after `hold` of being backed up.
+    /// Ready at first, and not ready after work was backed up for `hold`.
     pub fn new(hold: Duration) -> Self {
         Self {
             hold,
@@ -89,9 +88,8 @@ impl Readiness {
 
     /// Takes one look at `now` and says whether it is ready.
     ///
-    /// The time since the look before counts as what was seen then, and as a tenth of the hold time at
-    /// most: one look decides nothing, however long the pause before it. So look at least ten times
-    /// in a hold time.
+    /// The time since the last look counts as what that look saw, but as a tenth of the hold time at
+    /// most. So one look after a long pause decides nothing. Look at least ten times in a hold time.
     pub fn observe(&mut self, is_backed_up: bool, now: Instant) -> bool {
         let last = self.last.replace(Look {
             is_backed_up,
@@ -117,12 +115,12 @@ impl Readiness {
         self.state.ready
     }
 
-    /// What the last look left it at.
+    /// Whether the server is ready, as of the last look.
     pub fn is_ready(&self) -> bool {
         self.state.ready
     }
 
-    /// What the last look left it at, for a gauge.
+    /// The same, with the number of changes, for a gauge.
     pub fn snapshot(&self) -> ReadinessSnapshot {
         self.state
     }
@@ -146,11 +144,11 @@ impl Readiness {
 /// Clones share the task; it stops when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct ReadinessWatch {
-    task: Arc<Task>,
+    task: Arc<ReadinessTask>,
 }
 
 #[derive(Debug)]
-struct Task {
+struct ReadinessTask {
     readiness: Arc<Mutex<Readiness>>,
     ticker: AbortHandle,
 }
@@ -172,17 +170,17 @@ impl ReadinessWatch {
         });
         let ticker = ticker.abort_handle();
         Self {
-            task: Arc::new(Task { readiness, ticker }),
+            task: Arc::new(ReadinessTask { readiness, ticker }),
         }
     }
 
-    /// What the last look left it at; may be called from any thread.
+    /// Whether the server is ready, as of the last look. May be called from any thread.
     pub fn is_ready(&self) -> bool {
         self.snapshot().ready
     }
 
-    /// `GET /readyz`: 200 when it is ready, else 503 with `Retry-After: 1`; the body is the
-    /// [`ReadinessSnapshot`]. It sends no work to find out.
+    /// `GET /readyz`: 200 if the server is ready, else 503 with `Retry-After: 1`. The body is the
+    /// [`ReadinessSnapshot`]. The route itself sends no job.
     pub fn routes<S>(&self) -> Router<S>
     where
         S: Clone + Send + Sync + 'static,
@@ -200,7 +198,7 @@ impl ReadinessWatch {
         registry.register_collector(Box::new(ReadinessCollector(self.clone())));
     }
 
-    /// The same, for a gauge.
+    /// The same, with the number of changes, for a gauge.
     pub fn snapshot(&self) -> ReadinessSnapshot {
         lock(&self.task.readiness).snapshot()
     }
@@ -220,22 +218,21 @@ struct ReadinessCollector(ReadinessWatch);
 impl Collector for ReadinessCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let state = self.0.snapshot();
-        let mut page = Page(encoder);
-        page.count(
+        let mut page = MetricsPage(encoder);
+        page.gauge(
             "readiness_ready",
             "Whether this server should be given work",
-            usize::from(state.ready),
+            single(usize::from(state.ready)),
         )?;
-        page.total(
+        page.counter(
             "readiness_transitions",
             "How often readiness changed",
-            None,
-            state.transitions,
+            single(state.transitions),
         )
     }
 }
 
-impl Drop for Task {
+impl Drop for ReadinessTask {
     fn drop(&mut self) {
         self.ticker.abort();
     }
@@ -248,7 +245,7 @@ fn lock(readiness: &Mutex<Readiness>) -> MutexGuard<'_, Readiness> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::PoolSnapshot;
+    use crate::pool_snapshot::PoolSnapshot;
 
     const MS: Duration = Duration::from_millis(1);
     const HOLD: Duration = Duration::from_secs(1);

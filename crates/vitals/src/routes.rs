@@ -1,4 +1,4 @@
-//! The health routes, mergeable into any router.
+//! The health routes, to be merged into any router.
 
 use std::time::Duration;
 
@@ -7,9 +7,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use crate::canary::{CanaryReport, DEGRADED_ABOVE, Health};
+use crate::canary::{CanaryReport, Health};
 use crate::micros;
-use crate::pool::{PoolError, PoolSnapshot};
+use crate::pool::PoolError;
+use crate::pool_snapshot::{DEGRADED_ABOVE, PoolSnapshot};
 use crate::readiness::{READINESS_HOLD, ReadinessWatch};
 use crate::vitals::Vitals;
 
@@ -42,15 +43,14 @@ pub struct DebugHealth {
 
 impl Vitals {
     /// All routes for health: [`health_routes`](Self::health_routes), and the two that an
-    /// orchestrator is to ask:
+    /// orchestrator should ask:
     ///
     /// | route | what it does |
     /// |---|---|
     /// | `GET /livez` | answers on the loop: saturation is no reason to be killed |
-    /// | `GET /readyz` | 503 from when, for [`READINESS_HOLD`], some job had waited for a thread longer than [`DEGRADED_ABOVE`]; 200 again when none had for as long |
+    /// | `GET /readyz` | 503 after jobs have waited longer than [`DEGRADED_ABOVE`] for a thread for a whole [`READINESS_HOLD`]; 200 again after as long without such a wait |
     ///
-    /// A pool that is merely well used is ready: its jobs wait, and none of them long. So the two
-    /// agree on what is too long: what `/readyz` takes for backed up, `/health` calls degraded.
+    /// A busy pool whose jobs wait for a short time only is ready. `/health` calls the same wait degraded.
     ///
     /// # Panics
     /// If called outside a runtime, or within one that has its timer disabled.
@@ -63,9 +63,8 @@ impl Vitals {
             .route("/livez", get(|| async { "ok\n" }))
     }
 
-    /// The watch behind `GET /readyz` of [`routes`](Self::routes), for its metrics or for a route of
-    /// one's own. Clones share it; it is started where this or `routes` is called first, and looks
-    /// as long as that runtime runs.
+    /// The watch behind `GET /readyz` of [`routes`](Self::routes), for its metrics or for a route of your
+    /// own. Clones share it. The first call of this or of `routes` starts it on the current runtime.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -92,8 +91,8 @@ impl Vitals {
         self.readyz.get_or_init(started).clone()
     }
 
-    /// A watch that is not ready once the pool was backed up for `hold`: one more beside that of
-    /// [`routes`](Self::routes).
+    /// A further watch, beside that of [`routes`](Self::routes). It is not ready after the pool was backed
+    /// up for `hold`.
     ///
     /// # Panics
     /// If called outside a runtime, or within one that has its timer disabled.
@@ -106,7 +105,7 @@ impl Vitals {
     ///
     /// | route | what it does |
     /// |---|---|
-    /// | `GET /debug/health-sync` | a trivial job in the pool, as a synchronous route would be; waits as long as it takes, without a limit |
+    /// | `GET /debug/health-sync` | runs a trivial job in the pool, as a synchronous route would; waits without a limit |
     /// | `GET /debug/health-async` | answers on the loop |
     /// | `GET /health` | the canary: 200 for healthy and degraded, 503 for unhealthy, in bounded time |
     pub fn health_routes<S>(&self) -> Router<S>

@@ -7,13 +7,12 @@ use tokio::task::JoinHandle;
 
 use crate::pool::{BlockingPool, WeakPool};
 
-/// The pool of each runtime that has one. Few, so a list.
+/// The pool of each runtime that has one. A list, because there are few.
 static POOLS: Mutex<Vec<(Id, WeakPool)>> = Mutex::new(Vec::new());
 
 impl BlockingPool {
-    /// The pool of the current runtime, which [`spawn_blocking`] counts its jobs in: watched from the
-    /// first call on, and the same one at each further call as long as somebody has it, whatever
-    /// `capacity` is then.
+    /// The pool of the current runtime, in which [`spawn_blocking`] counts its jobs. The first call makes
+    /// it. Further calls return the same one and ignore `capacity`, as long as a handle to it is left.
     ///
     /// # Panics
     /// If called outside a runtime.
@@ -32,12 +31,12 @@ impl BlockingPool {
     }
 }
 
-/// Runs `job` on the current runtime's blocking pool, as [`tokio::task::spawn_blocking`] does, and
-/// counts it, if the runtime is watched: [`Vitals::watch`](crate::Vitals::watch) or
-/// [`BlockingPool::of_this_runtime`]. If it is not, the job runs and nothing is counted.
+/// Runs `job` on the current runtime's blocking pool, as [`tokio::task::spawn_blocking`] does. The job is
+/// counted if the runtime is watched, by [`Vitals::watch`](crate::Vitals::watch) or
+/// [`BlockingPool::of_this_runtime`].
 ///
-/// It returns what Tokio's returns, so that one word of a call changes. Neither dropping the handle nor
-/// `JoinHandle::abort` takes the job out of the queue; [`BlockingPool::spawn`] says what they do.
+/// It returns what Tokio's function returns, so only the path of a call changes. Neither dropping the
+/// handle nor `JoinHandle::abort` takes the job out of the queue; see [`BlockingPool::spawn`].
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -62,7 +61,7 @@ where
         .iter()
         .find(|(id, _)| *id == runtime)
         .and_then(|(_, pool)| pool.upgrade());
-    // Unlocked: a runtime that shuts down drops the job right here, and with it whatever it owns.
+    // The list is not locked here: a runtime that shuts down drops the job, and all it owns, in this call.
     match pool {
         Some(pool) => pool.spawn(job),
         None => tokio::task::spawn_blocking(job),

@@ -1,21 +1,16 @@
 //! Everything an app needs to be watched, in one handle.
 
-use std::io;
-use std::net::TcpListener;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use crate::canary::{CANARY_TIMEOUT, Canary, CanaryReport};
-use crate::exhaustion;
 use crate::loop_lag::{LAG_INTERVAL, LoopLag, LoopLagSnapshot};
-use crate::pool::{BlockingPool, PoolSnapshot};
+use crate::pool::BlockingPool;
+use crate::pool_snapshot::PoolSnapshot;
 use crate::readiness::ReadinessWatch;
-use crate::routes;
-use crate::watchdog::Watchdog;
 
 /// A watched runtime, or several: the blocking pool, its canary and the lag of each loop. Clones
 /// share everything.
@@ -23,13 +18,13 @@ use crate::watchdog::Watchdog;
 pub struct Vitals {
     pub(crate) pool: BlockingPool,
     pub(crate) canary: Canary,
-    /// That of `GET /readyz`, once somebody wants it.
+    /// The watch behind `GET /readyz`, after its first use.
     pub(crate) readyz: Arc<OnceLock<ReadinessWatch>>,
-    runtimes: Vec<Watched>,
+    runtimes: Vec<WatchedRuntime>,
 }
 
 #[derive(Clone, Debug)]
-struct Watched {
+struct WatchedRuntime {
     runtime: Handle,
     loop_lag: LoopLag,
 }
@@ -40,10 +35,10 @@ struct Watched {
 pub struct VitalsSnapshot {
     /// The blocking pool.
     pub pool: PoolSnapshot,
-    /// How the canary does that waits, or how the last one did; `None` before the first.
+    /// The report of the canary that is late, otherwise of the last one; `None` before the first.
     #[serde(default)]
     pub canary: Option<CanaryReport>,
-    /// The lateness of the event loop; of several, the [worst of all](LoopLagSnapshot::worst).
+    /// The lateness of the event loop; of several loops, the [worst figures](LoopLagSnapshot::worst).
     pub event_loop: LoopLagSnapshot,
     /// Tasks that were spawned and have not ended, on all runtimes together.
     pub tasks_alive: usize,
@@ -52,8 +47,8 @@ pub struct VitalsSnapshot {
 }
 
 impl Vitals {
-    /// Watches the current runtime and its blocking pool of `capacity` threads, and has
-    /// [`spawn_blocking`](crate::spawn_blocking) count what it runs on this runtime.
+    /// Watches the current runtime and its blocking pool of `capacity` threads. From then on,
+    /// [`spawn_blocking`](crate::spawn_blocking) counts the jobs that it runs on this runtime.
     ///
     /// `capacity` is what the runtime was built with (`max_blocking_threads`, 512 unless set);
     /// Tokio cannot be asked for it.
@@ -73,24 +68,24 @@ impl Vitals {
         Self {
             canary: Canary::new(pool.clone(), CANARY_TIMEOUT),
             readyz: Arc::default(),
-            runtimes: vec![Watched::current()],
+            runtimes: vec![WatchedRuntime::current()],
             pool,
         }
     }
 
-    /// The same, with `runtime` watched beside those that are already: an app that runs on several.
-    /// The pool stays that of the first.
+    /// Watches `runtime` as well, for an app that runs on several runtimes. The pool stays that of the
+    /// first.
     ///
     /// # Panics
     /// If `runtime` has its timer disabled.
     #[must_use]
     pub fn with_runtime(mut self, runtime: &Handle) -> Self {
         let _inside = runtime.enter();
-        self.runtimes.push(Watched::current());
+        self.runtimes.push(WatchedRuntime::current());
         self
     }
 
-    /// The same, with a canary that is given up on after `timeout`.
+    /// Gives a canary up after `timeout`.
     #[must_use]
     pub fn with_canary_timeout(mut self, timeout: Duration) -> Self {
         self.canary = Canary::new(self.pool.clone(), timeout);
@@ -126,26 +121,9 @@ impl Vitals {
             workers: metrics().map(|metrics| metrics.num_workers()).sum(),
         }
     }
-
-    /// Serves `GET /vitals` (the snapshot as JSON) and `router` from an OS thread of their own, sends
-    /// a canary from there every second ([`CANARY_EVERY`](crate::CANARY_EVERY)), and logs one line
-    /// when exhaustion begins and one when it ends.
-    ///
-    /// # Errors
-    /// As [`Watchdog::spawn`].
-    ///
-    /// # Panics
-    /// If `router` has a route `GET /vitals` of its own.
-    pub fn watchdog(&self, listener: TcpListener, router: Router) -> io::Result<Watchdog> {
-        let router = router.merge(routes::snapshot_routes(self));
-        let (pool, canary) = (self.pool.clone(), self.canary.clone());
-        Watchdog::spawn_beside(listener, router, move || {
-            exhaustion::watch(pool.clone(), canary.clone())
-        })
-    }
 }
 
-impl Watched {
+impl WatchedRuntime {
     fn current() -> Self {
         Self {
             runtime: Handle::current(),

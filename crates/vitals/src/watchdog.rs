@@ -1,4 +1,4 @@
-//! Gauges that answer while the app's event loop is blocked: an OS thread and a port of their own.
+//! Gauges on an OS thread and a port of their own. They answer while the app's event loop is blocked.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -10,15 +10,15 @@ use tokio::sync::oneshot;
 
 use crate::panic_message::panic_message;
 
-/// How long a chore that panicked is left alone before it begins anew.
+/// The pause before a chore that panicked begins anew.
 const CHORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// A server on its own OS thread with its own single-threaded runtime.
 ///
-/// A handler that blocks the app's loop cannot delay it; one that blocks in `router` can.
+/// A handler that blocks the app's loop cannot delay it. A handler in `router` that blocks can.
 ///
-/// Stops when dropped: open connections are closed, the port is free afterwards. Dropping waits for
-/// the thread, which takes as long as the handler it is in.
+/// It stops when dropped: open connections are closed, and the port is free afterwards. Dropping waits
+/// for the thread, which first ends the handler that it is in.
 #[derive(Debug)]
 pub struct Watchdog {
     addr: SocketAddr,
@@ -35,8 +35,8 @@ impl Watchdog {
         Self::spawn_beside(listener, router, std::future::pending::<()>)
     }
 
-    /// As [`spawn`](Self::spawn), with a chore run on the same thread for as long as it serves. One
-    /// that panics is logged and begun anew.
+    /// As [`spawn`](Self::spawn), with a chore that runs on the same thread. If the chore panics, that is
+    /// logged and it begins anew.
     pub(crate) fn spawn_beside<C>(
         listener: TcpListener,
         router: Router,
@@ -82,7 +82,7 @@ impl Watchdog {
     }
 }
 
-/// Without it a panic would end the chore unnoticed, while the gauges go on and nothing seems wrong.
+/// Runs the chore again after a panic. Otherwise a panic would end it unnoticed while the gauges go on.
 async fn keep_up<C>(chore: impl Fn() -> C + Send + 'static)
 where
     C: Future<Output = ()> + Send + 'static,
@@ -101,7 +101,7 @@ impl Drop for Watchdog {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A handler of its own router may hold the last handle; a thread cannot join itself.
+            // A handler of its own router may drop the last handle. A thread cannot join itself.
             if thread.thread().id() != thread::current().id() {
                 let _ = thread.join();
             }

@@ -1,5 +1,5 @@
-//! The app of `detected.rs`, with one call of relay where the blocking client was: an answer holds no
-//! thread, so any number of them leaves `/health` as it was.
+//! The app of `detected.rs`, with one call of relay in place of the blocking client. An answer holds no
+//! thread, so no number of answers slows `/health`.
 
 use std::error::Error;
 

@@ -1,5 +1,5 @@
-//! The app of `plain.rs`, with four lines of vitals: `/health` says when answers wait for a thread,
-//! the log says when that begins and ends, and the second port answers whatever the app does.
+//! The app of `plain.rs`, with four lines of vitals. `/health` shows that answers wait for a thread. The
+//! log says when that begins and ends. A second port answers even while the app's event loop is blocked.
 
 use std::error::Error;
 use std::io::{self, Read};

@@ -1,5 +1,5 @@
-//! An axum app that streams an LLM's answers through a blocking client, a thread for each: the fifth
-//! answer on four threads waits for one of the first to end, and nothing says so.
+//! An axum app that streams an LLM's answers through a blocking client, with a thread for each. On four
+//! threads, the fifth answer waits until one of the first ends, and nothing shows it.
 
 use std::error::Error;
 use std::io::{self, Read};

@@ -12,12 +12,12 @@ pub struct Faults {
     withheld: AtomicU64,
 }
 
-/// What was done on purpose so far.
+/// The faults so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultTally {
     /// Answers under way that have a fault, whether its turn has come or not.
     pub active: u64,
-    /// Most of them at once.
+    /// Most such answers at once.
     pub active_peak: u64,
     /// Answers that were given a fault.
     pub committed: u64,

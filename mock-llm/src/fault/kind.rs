@@ -2,11 +2,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::number::number;
+
 /// A failure to commit on purpose, written `name[@k][,argument]` or `name=value[,argument]`.
 ///
-/// `@k` is the number of the token at whose turn it happens, from 0; a fault at a token that the
-/// answer does not reach never happens, and `@k` with k the number of tokens is after the last of
-/// them, before the terminal event.
+/// `@k` is the number of the token at whose turn the fault happens, from 0. If k is the number of tokens,
+/// it happens after the last token and before the terminal event. If the answer does not reach k, it
+/// never happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -17,7 +19,7 @@ pub enum Fault {
         /// What `Retry-After` says.
         retry_after: Duration,
     },
-    /// `slow-headers=2s`: the response head, and with it everything else, comes this much later.
+    /// `slow-headers=2s`: the response head, and everything after it, comes this much later.
     SlowHeaders(Duration),
     /// `stall@k`: silence for ever at token k; `stall@0` is after the head, before the first token.
     Stall(u64),
@@ -37,8 +39,8 @@ pub enum Fault {
     Reset(u64),
     /// `malformed@k`: the event of token k is broken JSON; the stream goes on after it.
     Malformed(u64),
-    /// `slice=n`: every event leaves in pieces of n bytes, 1 ms apart, and tokens contain a character
-    /// of three bytes, within which pieces of 1 or 2 bytes always end.
+    /// `slice=n`: every event leaves in pieces of n bytes, 1 ms apart. Tokens contain a character of three
+    /// bytes, so that pieces of 1 or 2 bytes cut it.
     Slice(usize),
 }
 
@@ -72,7 +74,7 @@ pub enum Effect {
 }
 
 impl Fault {
-    /// What happens at the turn of token `k`, if anything.
+    /// What the fault does at the turn of token `k`, if anything.
     #[must_use]
     pub fn at(&self, k: u64) -> Option<Effect> {
         match self {
@@ -86,7 +88,7 @@ impl Fault {
         }
     }
 
-    /// The token at whose turn something happens, if it happens at one.
+    /// The token at whose turn the fault happens, if it has one.
     #[must_use]
     pub fn turn(&self) -> Option<u64> {
         match *self {
@@ -187,17 +189,6 @@ fn status(code: &str, retry_after: Option<&str>) -> Result<Fault, String> {
 
 fn time(text: &str) -> Result<Duration, String> {
     service::duration(text)
-}
-
-pub(super) fn number<N: FromStr + PartialOrd + fmt::Display>(
-    text: &str,
-    least: N,
-    most: N,
-) -> Result<N, String> {
-    text.parse()
-        .ok()
-        .filter(|number| *number >= least && *number <= most)
-        .ok_or_else(|| format!("'{text}' is not a number from {least} to {most}"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Failures on purpose: which there are, whom they befall, and how many are under way.
+//! Failures on purpose: their kinds, the requests that they befall, and how many are under way.
 
 mod committed;
 mod kind;

@@ -3,26 +3,27 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use super::kind::{BadFault, Fault, number};
+use super::kind::{BadFault, Fault};
 use crate::dice::Dice;
+use crate::number::number;
 
-/// A fault and whom it befalls, written `[first=N,][rate=SHARE,][cap=N,]FAULT`: everyone, unless
-/// some of the three conditions stand before it; then those who meet all of them.
+/// A fault and the requests that it befalls, written `[first=N,][rate=SHARE,][cap=N,]FAULT`. It befalls
+/// the requests that meet all the conditions before it; without a condition, all requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// What goes wrong.
     pub fault: Fault,
-    /// `first=N`: only N requests, then no more.
+    /// `first=N`: only the first N requests.
     pub first: Option<u64>,
     /// `rate=SHARE`: this share of the requests, from 0 to 1. A request's own dice decide, so the
     /// same request ids fail in any order of arrival, and a repeat with the same id fails again.
     pub rate: Option<f64>,
-    /// `cap=N`: nobody while N faults are under way, by whichever rule they came.
+    /// `cap=N`: no request while N faults are under way, those of other rules included.
     pub cap: Option<u64>,
 }
 
 impl Rule {
-    /// Whether the fault befalls a request, apart from the cap; `nth` is how many came before it.
+    /// Whether the fault befalls a request, apart from the cap. `nth` is the number of requests before it.
     #[must_use]
     pub fn befalls(&self, nth: u64, dice: Dice) -> bool {
         self.first.is_none_or(|first| nth < first)

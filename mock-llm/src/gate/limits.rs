@@ -1,8 +1,6 @@
-use std::fmt::Display;
-use std::str::FromStr;
-
 use serde::Serialize;
 
+use crate::number::number;
 use crate::shape::{BadParameter, NONE};
 
 /// The slowest that a service may become under load.
@@ -13,9 +11,9 @@ const MOST_FACTOR: f64 = 1_000.0;
 pub struct Limits {
     /// Answers under way at once; `None` is no limit.
     pub max_running: Option<u32>,
-    /// Requests that wait for a place among them; what comes on top is refused.
+    /// Requests that may wait to run; further ones are refused.
     pub max_queued: u32,
-    /// How many times as slow the service is when all its places are taken.
+    /// How many times as slow the service is with `max_running` answers under way.
     pub load_factor: f64,
 }
 
@@ -35,10 +33,10 @@ impl Limits {
         Ok(())
     }
 
-    /// Whether they go together.
+    /// Checks that the limits go together.
     ///
     /// # Errors
-    /// The one to blame.
+    /// The limit to blame.
     pub fn check(&self) -> Result<(), BadParameter> {
         if self.load_factor > 1.0 && self.max_running.is_none() {
             return Err(BadParameter {
@@ -49,15 +47,15 @@ impl Limits {
         Ok(())
     }
 
-    /// How many times as slow the service is with so many answers under way: 1 for the first, and
-    /// evenly up to the load factor for the last that has a place.
+    /// How many times as slow the service is with `running` answers under way: 1 with one answer, rising
+    /// evenly to the load factor with `max_running`.
     #[must_use]
     pub fn factor(&self, running: u32) -> f64 {
         let Some(most) = self.max_running.filter(|most| *most > 1) else {
             return 1.0;
         };
         let load = f64::from(running.saturating_sub(1)) / f64::from(most - 1);
-        // The limit may have been lowered below what runs.
+        // More may run than the limit says, if it was lowered meanwhile.
         1.0 + (self.load_factor - 1.0) * load.min(1.0)
     }
 }
@@ -84,13 +82,6 @@ pub fn queued(text: &str) -> Result<u32, String> {
 /// A sentence that gives the range.
 pub fn load_factor(text: &str) -> Result<f64, String> {
     number(text, 1.0, MOST_FACTOR)
-}
-
-fn number<N: FromStr + PartialOrd + Display>(text: &str, least: N, most: N) -> Result<N, String> {
-    text.parse()
-        .ok()
-        .filter(|number| *number >= least && *number <= most)
-        .ok_or_else(|| format!("'{text}' is not a number from {least} to {most}"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The limit on answers under way, the bounded queue in front of it, and the load that follows.
+//! The limit on answers under way, the bounded queue in front of it, and the load that results.
 
 mod limits;
 
@@ -16,20 +16,20 @@ use crate::histogram::Times;
 
 pub use limits::{Limits, load_factor, queued, running};
 
-/// Lets as many in as may run, keeps the others waiting in order of arrival, and turns away who
-/// finds the queue full.
+/// Lets requests in up to the limit, keeps further ones waiting in order of arrival, and refuses those that
+/// find the queue full.
 #[derive(Debug)]
 pub struct Gate {
-    state: Mutex<State>,
+    state: Mutex<GateState>,
     load: Load,
     waits: Times,
 }
 
 #[derive(Debug)]
-struct State {
+struct GateState {
     limits: Limits,
     running: u32,
-    /// Those who wait, by their number, which grows: the first is the next.
+    /// The requests that wait, by their number. Numbers grow, so the first entry is the next in turn.
     queue: BTreeMap<u64, oneshot::Sender<Slot>>,
     numbered: u64,
 }
@@ -40,7 +40,7 @@ pub enum Admission {
     /// It may run at once.
     Now(Slot),
     /// It has to wait.
-    Queued(Place),
+    Queued(QueuePlace),
     /// The queue is full as well, at these limits.
     Refused(Limits),
 }
@@ -52,12 +52,13 @@ pub struct Slot {
     granted: Instant,
 }
 
-/// A place in the queue, left when this is dropped; completes when the request may run.
+/// A place in the queue. It completes when the request may run, and is given up when dropped.
 ///
 /// # Cancel safety
-/// Dropped after it was granted and before it was taken, the right to run goes to the next.
+/// If it is dropped after the right to run was granted and before it was taken, the right goes to the
+/// next request.
 #[derive(Debug)]
-pub struct Place {
+pub struct QueuePlace {
     gate: Arc<Gate>,
     number: u64,
     granted: oneshot::Receiver<Slot>,
@@ -68,7 +69,7 @@ pub struct Place {
 /// How many times as slow the service is now. Clones see the same load.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// The bits of an `f64`: read for each token, so without a lock.
+    /// The bits of an `f64`. An atomic and not a lock, because it is read for each token.
     factor: Arc<AtomicU64>,
 }
 
@@ -77,7 +78,7 @@ impl Gate {
     #[must_use]
     pub fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State {
+            state: Mutex::new(GateState {
                 limits,
                 running: 0,
                 queue: BTreeMap::new(),
@@ -111,7 +112,7 @@ impl Gate {
         state.numbered += 1;
         let number = state.numbered;
         state.queue.insert(number, sender);
-        Admission::Queued(Place {
+        Admission::Queued(QueuePlace {
             gate: Arc::clone(self),
             number,
             granted,
@@ -120,28 +121,28 @@ impl Gate {
         })
     }
 
-    /// Changes the limits. Who runs goes on, who waits keeps waiting or is let in.
+    /// Changes the limits. Requests that run go on. Requests that wait keep waiting or are let in.
     pub fn set_limits(self: &Arc<Self>, limits: Limits) {
         let mut state = self.state();
         state.limits = limits;
         self.let_in(state);
     }
 
-    /// How slow it is, for those who set a pace.
+    /// The load, for those who set a pace.
     #[must_use]
     pub fn load(&self) -> Load {
         self.load.clone()
     }
 
-    /// How long requests were in the queue: 0 for those who could run at once, the time until they
-    /// left for those who gave up. Without a limit nothing is entered.
+    /// How long requests were in the queue: 0 for requests that could run at once, and the time until they
+    /// left for requests that gave up. Without a limit nothing is entered.
     #[must_use]
     pub fn waits(&self) -> &Times {
         &self.waits
     }
 
     /// Fills the free places from the queue.
-    fn let_in(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    fn let_in(self: &Arc<Self>, mut state: MutexGuard<'_, GateState>) {
         let mut granted = Vec::new();
         while state.has_room()
             && let Some((_, next)) = state.queue.pop_first()
@@ -153,7 +154,7 @@ impl Gate {
         drop(state);
         let now = Instant::now();
         for next in granted {
-            // Without the lock: a slot that nobody takes is given back right here.
+            // The lock is released: a slot that nobody takes is given back in this call.
             let _ = next.send(Slot {
                 gate: Arc::clone(self),
                 granted: now,
@@ -161,13 +162,13 @@ impl Gate {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Each change of the state is complete before anything that could panic.
+    fn state(&self) -> MutexGuard<'_, GateState> {
+        // State of a poisoned lock is right: each change is complete before anything that could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl GateState {
     fn has_room(&self) -> bool {
         self.limits
             .max_running
@@ -176,7 +177,7 @@ impl State {
 }
 
 impl Slot {
-    /// When it was granted: the moment from which its holder's time counts, however late it learns.
+    /// When it was granted. The answer's time counts from here, also if it learns of it later.
     #[must_use]
     pub fn granted(&self) -> Instant {
         self.granted
@@ -191,19 +192,20 @@ impl Drop for Slot {
     }
 }
 
-impl Future for Place {
+impl Future for QueuePlace {
     type Output = Slot;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Slot> {
         let slot = ready!(Pin::new(&mut self.granted).poll(cx))
             .expect("a sender stays in the queue until it is used");
         self.was_granted = true;
-        self.gate.waits.record(slot.granted - self.since);
+        let waited = slot.granted.saturating_duration_since(self.since);
+        self.gate.waits.record(waited);
         Poll::Ready(slot)
     }
 }
 
-impl Drop for Place {
+impl Drop for QueuePlace {
     fn drop(&mut self) {
         if !self.was_granted {
             self.gate.state().queue.remove(&self.number);
@@ -219,7 +221,7 @@ impl Load {
         f64::from_bits(self.factor.load(Ordering::Relaxed))
     }
 
-    fn follow(&self, state: &State) {
+    fn follow(&self, state: &GateState) {
         let factor = state.limits.factor(state.running);
         self.factor.store(factor.to_bits(), Ordering::Relaxed);
     }

@@ -18,7 +18,7 @@ fn slot(admission: Admission) -> Slot {
     }
 }
 
-fn place(admission: Admission) -> Place {
+fn place(admission: Admission) -> QueuePlace {
     match admission {
         Admission::Queued(place) => place,
         other => panic!("{other:?}"),

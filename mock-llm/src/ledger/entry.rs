@@ -20,9 +20,9 @@ pub struct Opening {
     pub peer: Option<Peer>,
 }
 
-/// An account that is open, shared with those who look at the open streams.
+/// An account that is open. It is shared with the list of open streams.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct OpenAccount {
     pub(super) id: u64,
     request_id: Arc<str>,
     kind: Kind,
@@ -31,20 +31,21 @@ pub(super) struct Entry {
     started_us: u64,
     phase: AtomicU8,
     chunks: AtomicU64,
-    /// 0 until it happens, as the next one.
+    /// 0 until the stream is admitted.
     admitted_us: AtomicU64,
+    /// 0 until something is written.
     last_write_us: AtomicU64,
 }
 
 /// How an account was closed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct End {
+pub(super) struct AccountEnd {
     pub(super) cause: Cause,
     pub(super) ended_us: u64,
     pub(super) hang_up_us: Option<u64>,
 }
 
-impl Entry {
+impl OpenAccount {
     pub(super) fn new(id: u64, opening: &Opening, phase: Phase) -> Self {
         let peer = opening.peer.as_ref();
         let entry = Self {
@@ -69,7 +70,7 @@ impl Entry {
         Phase::ALL[usize::from(self.phase.load(Ordering::Relaxed))]
     }
 
-    /// Goes on to another phase; from the queue to any other is to be admitted.
+    /// Goes on to another phase. A stream that leaves the queue is admitted.
     pub(super) fn enter(&self, phase: Phase) {
         let before = self.phase.swap(phase as u8, Ordering::Relaxed);
         if before == Phase::Queued as u8 && phase != Phase::Queued {
@@ -82,7 +83,7 @@ impl Entry {
         self.last_write_us.store(unix_us(), Ordering::Relaxed);
     }
 
-    pub(super) fn record(&self, end: Option<End>) -> StreamRecord {
+    pub(super) fn record(&self, end: Option<AccountEnd>) -> StreamRecord {
         let time = |us: &AtomicU64| Some(us.load(Ordering::Relaxed)).filter(|us| *us > 0);
         StreamRecord {
             id: self.id,

@@ -2,24 +2,24 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::Ledger;
-use super::entry::Entry;
+use super::entry::{OpenAccount, Opening};
 use super::record::{Cause, Phase};
 use crate::socket::{HowLeft, Peer};
 
-/// The account of one stream: whoever answers the request owns it, and its drop closes the account,
-/// however the answer ends. A count that is lowered only at a natural end leaks.
+/// The account of one stream. The answer owns it, and dropping it closes the account, however the answer
+/// ends. (A count that is lowered only at a regular end would leak.)
 #[derive(Debug)]
 pub struct Guard {
     ledger: Arc<Ledger>,
-    entry: Arc<Entry>,
+    entry: Arc<OpenAccount>,
     peer: Option<Peer>,
-    ending: Ending,
+    ending: SenderEnding,
     kept: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 /// How an answer is about to end, as far as its sender knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
+enum SenderEnding {
     /// There is more to send.
     Unfinished,
     /// The terminal event is written, the end of the body is not.
@@ -28,17 +28,21 @@ enum Ending {
     Declared(Cause),
 }
 
-impl Guard {
-    pub(super) fn new(ledger: Arc<Ledger>, entry: Arc<Entry>, peer: Option<Peer>) -> Self {
-        Self {
-            ledger,
-            entry,
-            peer,
-            ending: Ending::Unfinished,
+impl Ledger {
+    /// Opens the account of a stream, which is queued or runs, as `phase` says.
+    #[must_use]
+    pub fn open(self: &Arc<Self>, opening: Opening, phase: Phase) -> Guard {
+        Guard {
+            ledger: Arc::clone(self),
+            entry: self.books().open(&opening, phase),
+            peer: opening.peer,
+            ending: SenderEnding::Unfinished,
             kept: Vec::new(),
         }
     }
+}
 
+impl Guard {
     /// Number of the stream in the ledger.
     #[must_use]
     pub fn id(&self) -> u64 {
@@ -77,12 +81,12 @@ impl Guard {
 
     /// The event that tells the client that this was all is written.
     pub fn terminal_written(&mut self) {
-        self.ending = Ending::TerminalWritten;
+        self.ending = SenderEnding::TerminalWritten;
     }
 
-    /// The sender ends the answer for this cause; a hang-up from now on changes nothing.
+    /// The sender ends the answer for this cause. A hang-up afterwards does not change the cause.
     pub fn declare(&mut self, cause: Cause) {
-        self.ending = Ending::Declared(cause);
+        self.ending = SenderEnding::Declared(cause);
     }
 
     /// Makes the close of the connection a reset.
@@ -92,7 +96,7 @@ impl Guard {
         }
     }
 
-    /// Whether the connection has other streams, which an end of this one does not concern.
+    /// Whether the connection may have other streams, which go on when this one ends.
     #[must_use]
     pub fn is_multiplexed(&self) -> bool {
         self.peer.as_ref().is_some_and(Peer::is_multiplexed)
@@ -108,17 +112,17 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // The connection reads before it drops the body, so a hang-up is already known here.
+        // The connection reads before it drops the body, so it knows of a hang-up by now.
         let hang_up = self.peer.as_ref().and_then(Peer::hang_up);
-        // Of a connection that lives on, only one stream has ended.
+        // The connection lives on, and only this stream has ended.
         let alone = |peer: &Peer| peer.is_multiplexed() && !peer.is_closed();
         let left = match hang_up {
-            Some(hang_up) => Some(Left::Connection(hang_up.how)),
+            Some(hang_up) => Some(ClientLeft::Connection(hang_up.how)),
             None => self
                 .peer
                 .as_ref()
                 .is_some_and(alone)
-                .then_some(Left::Stream),
+                .then_some(ClientLeft::Stream),
         };
         let cause = verdict(self.ending, left);
         let hang_up_us = hang_up.map(|hang_up| hang_up.noticed_us);
@@ -128,24 +132,26 @@ impl Drop for Guard {
 
 /// What the client has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
+enum ClientLeft {
     /// This stream; its connection lives.
     Stream,
     /// The connection.
     Connection(HowLeft),
 }
 
-/// Why a stream ended, from what its sender had done and how its client left.
-fn verdict(ending: Ending, left: Option<Left>) -> Cause {
+/// Why a stream ended, by what its sender had done and how its client left.
+fn verdict(ending: SenderEnding, left: Option<ClientLeft>) -> Cause {
     match (ending, left) {
-        (Ending::Declared(cause), _) => cause,
-        // Written to the connection, which could not pass it on.
-        (_, Some(Left::Connection(HowLeft::TookNothing))) => Cause::WriteTimeout,
-        (Ending::TerminalWritten, _) => Cause::ClosedAfterLastContent,
-        (Ending::Unfinished, Some(Left::Connection(HowLeft::Fin))) => Cause::ClientFin,
-        (Ending::Unfinished, Some(Left::Connection(HowLeft::Reset))) => Cause::ClientRst,
-        (Ending::Unfinished, Some(Left::Stream)) => Cause::ClientStreamReset,
-        (Ending::Unfinished, None) => Cause::ServerClosed,
+        (SenderEnding::Declared(cause), _) => cause,
+        // What was written did not get out of the connection.
+        (_, Some(ClientLeft::Connection(HowLeft::TookNothing))) => Cause::WriteTimeout,
+        (SenderEnding::TerminalWritten, _) => Cause::ClosedAfterLastContent,
+        (SenderEnding::Unfinished, Some(ClientLeft::Connection(HowLeft::Fin))) => Cause::ClientFin,
+        (SenderEnding::Unfinished, Some(ClientLeft::Connection(HowLeft::Reset))) => {
+            Cause::ClientRst
+        }
+        (SenderEnding::Unfinished, Some(ClientLeft::Stream)) => Cause::ClientStreamReset,
+        (SenderEnding::Unfinished, None) => Cause::ServerClosed,
     }
 }
 
@@ -153,30 +159,30 @@ fn verdict(ending: Ending, left: Option<Left>) -> Cause {
 mod tests {
     use super::*;
 
-    const FIN: Option<Left> = Some(Left::Connection(HowLeft::Fin));
-    const RST: Option<Left> = Some(Left::Connection(HowLeft::Reset));
-    const TOOK_NOTHING: Option<Left> = Some(Left::Connection(HowLeft::TookNothing));
+    const FIN: Option<ClientLeft> = Some(ClientLeft::Connection(HowLeft::Fin));
+    const RST: Option<ClientLeft> = Some(ClientLeft::Connection(HowLeft::Reset));
+    const TOOK_NOTHING: Option<ClientLeft> = Some(ClientLeft::Connection(HowLeft::TookNothing));
 
     #[test]
     fn a_client_that_leaves_before_the_end_is_an_abort_told_apart_by_how_it_left() {
         for (left, cause) in [
             (FIN, Cause::ClientFin),
             (RST, Cause::ClientRst),
-            (Some(Left::Stream), Cause::ClientStreamReset),
+            (Some(ClientLeft::Stream), Cause::ClientStreamReset),
             (None, Cause::ServerClosed),
         ] {
-            assert_eq!(verdict(Ending::Unfinished, left), cause);
+            assert_eq!(verdict(SenderEnding::Unfinished, left), cause);
             assert_eq!(cause.class(), super::super::Class::Aborted);
         }
-        for ending in [Ending::Unfinished, Ending::TerminalWritten] {
+        for ending in [SenderEnding::Unfinished, SenderEnding::TerminalWritten] {
             assert_eq!(verdict(ending, TOOK_NOTHING), Cause::WriteTimeout);
         }
     }
 
     #[test]
     fn a_client_that_leaves_after_the_terminal_event_has_got_everything() {
-        for left in [None, FIN, RST, Some(Left::Stream)] {
-            let cause = verdict(Ending::TerminalWritten, left);
+        for left in [None, FIN, RST, Some(ClientLeft::Stream)] {
+            let cause = verdict(SenderEnding::TerminalWritten, left);
             assert_eq!(cause, Cause::ClosedAfterLastContent);
             assert_eq!(cause.class(), super::super::Class::Completed);
         }
@@ -184,8 +190,8 @@ mod tests {
 
     #[test]
     fn what_the_sender_declared_outweighs_how_the_client_left() {
-        let cut = Ending::Declared(Cause::Cut);
-        for left in [None, RST, Some(Left::Stream)] {
+        let cut = SenderEnding::Declared(Cause::Cut);
+        for left in [None, RST, Some(ClientLeft::Stream)] {
             assert_eq!(verdict(cut, left), Cause::Cut);
         }
     }

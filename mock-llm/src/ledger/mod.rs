@@ -1,4 +1,4 @@
-//! The ground truth: an account of every stream, closed by a drop guard.
+//! The ground truth: an account of every stream. A drop guard closes it.
 
 mod entry;
 mod guard;
@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use crate::clock::unix_us;
-use entry::{End, Entry};
-use tally::Books;
+use entry::{AccountEnd, OpenAccount};
+use tally::LedgerBooks;
 
 pub use entry::Opening;
 pub use guard::Guard;
@@ -21,7 +21,7 @@ pub use tally::Tally;
 /// The ledger of all streams, with a bounded history of those that have ended.
 #[derive(Debug)]
 pub struct Ledger {
-    books: Mutex<Books>,
+    books: Mutex<LedgerBooks>,
     empty: Notify,
 }
 
@@ -30,22 +30,15 @@ impl Ledger {
     #[must_use]
     pub fn new(history: usize) -> Arc<Self> {
         Arc::new(Self {
-            books: Mutex::new(Books::new(history)),
+            books: Mutex::new(LedgerBooks::new(history)),
             empty: Notify::new(),
         })
     }
 
-    /// Opens the account of a stream, which is queued or runs, as `phase` says.
-    #[must_use]
-    pub fn open(self: &Arc<Self>, opening: Opening, phase: Phase) -> Guard {
-        let entry = self.books().open(&opening, phase);
-        Guard::new(Arc::clone(self), entry, opening.peer)
-    }
-
-    /// Enters a stream that is over before it began.
+    /// Enters a stream that is over before it begins.
     pub fn settle(&self, opening: &Opening, phase: Phase, cause: Cause) {
         let mut books = self.books();
-        books.settle(opening, phase, End::now(cause, None));
+        books.settle(opening, phase, AccountEnd::now(cause, None));
     }
 
     /// The counts now.
@@ -57,15 +50,14 @@ impl Ledger {
     /// The streams that are open now, oldest first.
     #[must_use]
     pub fn open_streams(&self) -> Vec<StreamRecord> {
-        // Cloning the handles is cheap; the records are made outside the lock.
+        // Under the lock only the handles are cloned. The records are made after it.
         let entries: Vec<_> = self.books().open.values().cloned().collect();
         let mut records: Vec<_> = entries.iter().map(|entry| entry.record(None)).collect();
         records.sort_unstable_by_key(|record| record.id);
         records
     }
 
-    /// The streams that have ended at `since_us` or later, in the order in which they did, as far as
-    /// the history goes.
+    /// The streams of the history that ended at `since_us` or later, in the order of their ends.
     #[must_use]
     pub fn ended_streams(&self, since_us: u64) -> Vec<Arc<StreamRecord>> {
         let books = self.books();
@@ -80,7 +72,7 @@ impl Ledger {
     pub async fn quiesced(&self) {
         loop {
             let mut empty = std::pin::pin!(self.empty.notified());
-            // Registered before the count is read, or the last close in between would be missed.
+            // Registers before the count is read, so that a close in between is not missed.
             empty.as_mut().enable();
             if self.books().tally.open == 0 {
                 return;
@@ -89,27 +81,26 @@ impl Ledger {
         }
     }
 
-    fn admit(&self, entry: &Entry) {
+    fn admit(&self, entry: &OpenAccount) {
         self.books().admit(entry);
     }
 
-    fn close(&self, entry: &Entry, cause: Cause, hang_up_us: Option<u64>) {
+    fn close(&self, entry: &OpenAccount, cause: Cause, hang_up_us: Option<u64>) {
         let mut books = self.books();
-        if books.close(entry, End::now(cause, hang_up_us)) == 0 {
+        if books.close(entry, AccountEnd::now(cause, hang_up_us)) == 0 {
             drop(books);
             self.empty.notify_waiters();
         }
     }
 
-    fn books(&self) -> std::sync::MutexGuard<'_, Books> {
-        // The books stay balanced even if a holder of the lock panicked: each change is complete
-        // before anything that could panic.
+    fn books(&self) -> std::sync::MutexGuard<'_, LedgerBooks> {
+        // Books of a poisoned lock are right: each change is complete before anything that could panic.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl End {
-    /// The clock is read under the ledger's lock, so that the history is in order.
+impl AccountEnd {
+    /// Call this under the ledger's lock, so that the history is in the order of time.
     fn now(cause: Cause, hang_up_us: Option<u64>) -> Self {
         Self {
             cause,

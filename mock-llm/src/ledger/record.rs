@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// What was asked for: the route, and whether the answer is streamed.
+/// What is asked for: the route, and whether the answer is streamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -26,9 +26,10 @@ pub enum Kind {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Phase {
-    /// Waits for a place among those that run, or was turned away because too many wait already.
+    /// Waits until it may run, or was refused because too many wait.
     Queued,
-    /// Runs; the response head is not sent yet. An answer sent whole stays here until it is due.
+    /// Runs, and the response head is not sent yet. An answer that is sent whole stays here until it is
+    /// due.
     Headers,
     /// The head is sent, no token yet.
     BeforeFirstToken,
@@ -68,7 +69,7 @@ pub enum Cause {
     ClientStreamReset,
     /// The client took nothing of what was written to it for as long as the write timeout allows.
     WriteTimeout,
-    /// The mock itself went away, or the connection ended for a reason that the peer did not give.
+    /// The mock itself ended, or the connection ended for no reason that the peer gave.
     ServerClosed,
 }
 
@@ -94,19 +95,19 @@ pub struct StreamRecord {
     pub kind: Kind,
     /// Address of the client.
     pub peer: String,
-    /// Which attempt it is by the client's `x-stainless-retry-count`, from 0; above 0 it is no load
-    /// of its own.
+    /// Which attempt it is by the client's `x-stainless-retry-count`, from 0. Above 0 it repeats an
+    /// earlier request.
     pub retry: u32,
     /// When the request arrived.
     pub started_us: u64,
-    /// When it left the queue to run; without a wait, when it was found that there is none.
+    /// When it was admitted to run, with or without a wait in the queue.
     pub admitted_us: Option<u64>,
     /// Tokens written to the connection. Its buffers may hold what the client has not received.
     pub chunks: u64,
     /// When the last of them was written.
     pub last_write_us: Option<u64>,
-    /// When the stream ended and all that it held was released. In the history, this never decreases
-    /// from one to the next as long as the host's clock is not set back.
+    /// When the stream ended and released all that it held. The history is sorted by it, unless the
+    /// host's clock is set back.
     pub ended_us: Option<u64>,
     /// When the connection noticed that the client was gone, if it did before the stream ended.
     pub hang_up_us: Option<u64>,

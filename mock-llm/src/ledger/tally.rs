@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{End, Entry, Opening};
+use super::entry::{AccountEnd, OpenAccount, Opening};
 use super::record::{Cause, Class, Phase, StreamRecord};
 
 /// The counts of a ledger at one instant, taken together so that they add up.
@@ -51,21 +51,21 @@ impl Tally {
     }
 }
 
-/// Attempts from this number on are counted together: the number comes from the client, and each is
-/// a key of its own.
+/// Attempts from this number on are counted together. The number comes from the client and is a key of a
+/// map, which must not grow without end.
 const LAST_RETRY_COUNT: u32 = 9;
 
 /// What the ledger's lock protects.
 #[derive(Debug)]
-pub(super) struct Books {
+pub(super) struct LedgerBooks {
     pub(super) tally: Tally,
-    pub(super) open: HashMap<u64, Arc<Entry>>,
-    /// Shared, so that a look at the history is short.
+    pub(super) open: HashMap<u64, Arc<OpenAccount>>,
+    /// Behind `Arc`, so that the lock is held for a short time when the history is read.
     pub(super) ended: VecDeque<Arc<StreamRecord>>,
     history: usize,
 }
 
-impl Books {
+impl LedgerBooks {
     pub(super) fn new(history: usize) -> Self {
         Self {
             tally: Tally {
@@ -79,7 +79,7 @@ impl Books {
         }
     }
 
-    pub(super) fn open(&mut self, opening: &Opening, phase: Phase) -> Arc<Entry> {
+    pub(super) fn open(&mut self, opening: &Opening, phase: Phase) -> Arc<OpenAccount> {
         let entry = Arc::new(self.start(opening, phase));
         let tally = &mut self.tally;
         tally.open += 1;
@@ -96,14 +96,14 @@ impl Books {
     }
 
     /// Moves a stream from the queue to those that run.
-    pub(super) fn admit(&mut self, entry: &Entry) {
+    pub(super) fn admit(&mut self, entry: &OpenAccount) {
         entry.enter(Phase::Headers);
         self.tally.queued -= 1;
         self.tally.run();
     }
 
-    /// Moves a stream from the open ones to the history; the number of those still open.
-    pub(super) fn close(&mut self, entry: &Entry, end: End) -> u64 {
+    /// Moves a stream from the open ones to the history. Returns how many are still open.
+    pub(super) fn close(&mut self, entry: &OpenAccount, end: AccountEnd) -> u64 {
         self.open.remove(&entry.id);
         let tally = &mut self.tally;
         tally.open -= 1;
@@ -115,19 +115,19 @@ impl Books {
         self.tally.open
     }
 
-    /// An account that is closed as soon as it is opened, so that it is never among the open ones.
-    pub(super) fn settle(&mut self, opening: &Opening, phase: Phase, end: End) {
+    /// Enters a stream that is over at once and is never among the open ones.
+    pub(super) fn settle(&mut self, opening: &Opening, phase: Phase, end: AccountEnd) {
         let entry = self.start(opening, phase);
         self.enter(entry.record(Some(end)), end.cause);
     }
 
-    fn start(&mut self, opening: &Opening, phase: Phase) -> Entry {
+    fn start(&mut self, opening: &Opening, phase: Phase) -> OpenAccount {
         let tally = &mut self.tally;
         tally.started += 1;
         tally.retries += u64::from(opening.retry > 0);
         let retry = opening.retry.min(LAST_RETRY_COUNT).to_string();
         *tally.by_retry_count.entry(retry).or_default() += 1;
-        Entry::new(tally.started, opening, phase)
+        OpenAccount::new(tally.started, opening, phase)
     }
 
     fn enter(&mut self, record: StreamRecord, cause: Cause) {

@@ -7,13 +7,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::Mock;
 use crate::ledger::StreamRecord;
+use crate::mock::Mock;
 use crate::refusal::Refusal;
 use crate::shape::BadParameter;
 use crate::stats::Stats;
 
-/// How many of the streams that are in the way are named.
+/// Most open streams that `/admin/quiesce` names.
 const OFFENDERS: usize = 100;
 
 /// `GET /health`.
@@ -36,8 +36,8 @@ pub struct StreamsQuery {
 
 /// `GET /streams`, `GET /streams?ended=true`, `GET /streams?ended=true&since=<ended_us>`.
 ///
-/// A reader who polls asks next for what has ended since the last `ended_us` that it has seen; that
-/// one comes again, and so does what ended in the same microsecond.
+/// A reader who polls passes the last `ended_us` that it has seen as `since`. That stream comes again, and
+/// so do others that ended in the same microsecond.
 pub async fn streams(
     State(mock): State<Mock>,
     query: Result<Query<StreamsQuery>, QueryRejection>,
@@ -90,7 +90,7 @@ pub async fn quiesce(
     };
     let open = offenders.len();
     offenders.truncate(OFFENDERS);
-    // The last stream may have ended after the time was over: then it is quiet after all.
+    // The last stream may have ended just after the time was over.
     let status = if open == 0 {
         StatusCode::OK
     } else {

@@ -5,11 +5,11 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 
-use super::completions::Asked;
-use crate::Mock;
+use super::completions::AskedCompletion;
 use crate::answering::{document, stream};
 use crate::call::Call;
 use crate::ledger::Kind;
+use crate::mock::Mock;
 use crate::refusal::Refusal;
 use crate::wire::anthropic::{MessageScript, whole};
 use crate::wire::dialect::Dialect;
@@ -41,7 +41,7 @@ async fn answer(
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
-    let asked = Asked::read(mock, call, Endpoint::Messages, "msg_", headers, body)?;
+    let asked = AskedCompletion::read(mock, call, Endpoint::Messages, "msg_", headers, body)?;
     if asked.streamed {
         let script = MessageScript::new(asked.answer);
         stream(mock, call, Kind::MessageStream, asked.plan, script).await

@@ -2,29 +2,29 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
 
-use crate::Mock;
 use crate::call::Call;
 use crate::dice::mix;
+use crate::mock::Mock;
 use crate::plan::Plan;
 use crate::refusal::Refusal;
 use crate::wire::answer::Answer;
 use crate::wire::request::{CompletionRequest, Endpoint};
 
-/// What a request for a completion asks for, all of it understood.
-pub struct Asked {
+/// A request for a completion, after it was read.
+pub struct AskedCompletion {
     /// What to answer.
     pub answer: Answer,
-    /// How, the request's limit observed.
+    /// At which pace, with the request's limit.
     pub plan: Plan,
-    /// Whether as a stream.
+    /// Whether the answer is a stream.
     pub streamed: bool,
 }
 
-impl Asked {
+impl AskedCompletion {
     /// Reads a request; the id of the answer begins with `prefix`.
     ///
     /// # Errors
-    /// What to tell a client whose request is not one.
+    /// The refusal of a request that cannot be read.
     pub fn read(
         mock: &Mock,
         call: &Call,
@@ -36,7 +36,7 @@ impl Asked {
         let request = CompletionRequest::parse(endpoint, &body?)?;
         let mut plan = Plan::new(mock, call, headers, &[])?;
         let streamed = request.stream;
-        // Two requests may share a request id, as a retry does; their answers are still two.
+        // The id of an answer is not made of the request id, because a retry has the same request id.
         let port = u64::from(call.peer.address.port());
         let id = format!("{prefix}{:016x}", mix(call.started_us) ^ mix(port));
         let answer = Answer::new(id, call.started_us / 1_000_000, request, &plan);

@@ -5,7 +5,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
-use crate::Mock;
+use crate::mock::Mock;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 

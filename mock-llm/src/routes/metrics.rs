@@ -11,10 +11,10 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
 
-use crate::Mock;
 use crate::histogram::Times;
+use crate::mock::Mock;
 
-/// Upper bounds of the buckets of the lateness. The timer's own resolution is 1 ms.
+/// Upper bounds of the buckets of the lateness. The timer's resolution is 1 ms.
 const LATENESS_BOUNDS_US: [u64; 10] = [
     500, 1_000, 2_000, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 1_000_000,
 ];
@@ -37,7 +37,7 @@ pub async fn metrics(State(mock): State<Mock>) -> Response {
     ([(CONTENT_TYPE, content_type)], text).into_response()
 }
 
-/// The ledger is the only account; it is read at each scrape rather than counted a second time.
+/// The figures are read at each scrape, so that nothing is counted a second time.
 #[derive(Debug)]
 struct Snapshot(Mock);
 
@@ -152,10 +152,10 @@ fn histogram(
     let mut below = 0;
     let mut buckets = Vec::with_capacity(bounds_us.len() + 1);
     for (bound_us, up_to) in bounds_us.iter().zip(cumulative) {
-        buckets.push((seconds(*bound_us), up_to - below));
+        buckets.push((seconds(*bound_us), up_to.saturating_sub(below)));
         below = up_to;
     }
-    buckets.push((f64::INFINITY, count - below));
+    buckets.push((f64::INFINITY, count.saturating_sub(below)));
     encoder
         .encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?
         .encode_histogram::<NoLabelSet>(seconds(sum_us), count, &buckets, None)

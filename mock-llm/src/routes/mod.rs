@@ -13,11 +13,11 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 
-use crate::Mock;
 use crate::call;
+use crate::mock::Mock;
 use crate::refusal::Refusal;
 
-/// The largest request body: long contexts are sent on purpose, to see what stands in between copy them.
+/// The largest request body. It is large, because long contexts show what a server in between copies.
 const BODY_LIMIT: usize = 16 << 20;
 
 /// All routes of the service.

@@ -5,21 +5,21 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 
-use super::completions::Asked;
-use crate::Mock;
+use super::completions::AskedCompletion;
 use crate::answering::{document, stream};
 use crate::call::Call;
 use crate::ledger::Kind;
+use crate::mock::Mock;
 use crate::refusal::Refusal;
 use crate::wire::chat::{self, ChatScript};
 use crate::wire::completion::{self, CompletionScript};
 use crate::wire::openai::{Model, Models};
 use crate::wire::request::Endpoint;
 
-/// When the models were made: a constant, so that the list is the same in every run.
+/// When the models were made. A constant, so that the list is the same in every run.
 const MODELS_CREATED: u64 = 1_735_689_600;
 
-/// What a client with a generous contract sees; nothing counts down, as nobody has a share of his own.
+/// The rate limits of a client with a generous contract. They never count down.
 const RATE_LIMITS: [(&str, &str); 6] = [
     ("x-ratelimit-limit-requests", "10000"),
     ("x-ratelimit-remaining-requests", "9999"),
@@ -53,11 +53,11 @@ pub async fn chat(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
-    let Asked {
+    let AskedCompletion {
         answer,
         plan,
         streamed,
-    } = Asked::read(&mock, &call, Endpoint::Chat, "chatcmpl-", &headers, body)?;
+    } = AskedCompletion::read(&mock, &call, Endpoint::Chat, "chatcmpl-", &headers, body)?;
     let response = if streamed {
         stream(
             &mock,
@@ -80,11 +80,11 @@ pub async fn completion(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
-    let Asked {
+    let AskedCompletion {
         answer,
         plan,
         streamed,
-    } = Asked::read(&mock, &call, Endpoint::Completion, "cmpl-", &headers, body)?;
+    } = AskedCompletion::read(&mock, &call, Endpoint::Completion, "cmpl-", &headers, body)?;
     let response = if streamed {
         let script = CompletionScript::new(answer);
         stream(&mock, &call, Kind::CompletionStream, plan, script).await

@@ -4,10 +4,10 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use crate::Mock;
 use crate::answering::stream;
 use crate::call::Call;
 use crate::ledger::Kind;
+use crate::mock::Mock;
 use crate::plan::Plan;
 use crate::refusal::Refusal;
 use crate::wire::plain::PlainScript;

@@ -1,4 +1,4 @@
-//! The body of an answer: its acts, their pace and their account brought together.
+//! The body of an answer. It performs acts at their pace and keeps the account.
 
 mod pace;
 mod plot;
@@ -28,7 +28,7 @@ pub use slices::Slices;
 #[error("the connection is broken on purpose")]
 pub struct Broken;
 
-/// Performs acts at their pace and keeps the account, which is closed when this is dropped.
+/// Performs acts at their pace and keeps the account. Dropping it closes the account.
 #[derive(Debug)]
 pub struct TokenStream<A> {
     acts: A,
@@ -44,11 +44,11 @@ pub struct TokenStream<A> {
 /// How the connection is about to be broken.
 #[derive(Debug)]
 enum Breaking {
-    /// By the error that comes next.
+    /// By an error, which comes next.
     Now,
-    /// By an error once what was written has got into the socket.
+    /// By an error, after the socket has got what was written.
     Soon(Pin<Box<Sleep>>),
-    /// By the connection itself, of which this is one stream of many.
+    /// By the connection itself, because it has other streams too.
     ByConnection,
 }
 
@@ -68,8 +68,8 @@ impl<A: Iterator<Item = Act>> TokenStream<A> {
         }
     }
 
-    /// Begins to break the connection, or, where it has other streams, a cut one's stream only; whether
-    /// by an error that comes next.
+    /// Begins to break the connection. If the connection has other streams, a cut breaks this stream only.
+    /// True if an error comes next.
     fn break_off(&mut self, cause: Cause) -> bool {
         self.guard.declare(cause);
         let (reset, one_of_many) = (cause == Cause::Reset, self.guard.is_multiplexed());
@@ -127,12 +127,12 @@ impl<A: Iterator<Item = Act> + Unpin> Stream for TokenStream<A> {
                     this.guard.terminal_written();
                     this.slices.put(bytes);
                 }
-                // Nothing will wake this task but the connection, when the client leaves.
+                // Only the connection wakes this task again, when the client leaves.
                 Some(Act::Stall) => return Poll::Pending,
                 Some(Act::Break(cause)) => {
                     if this.break_off(cause) {
-                        // An error makes the connection drop what it has not written; a body that is
-                        // pending makes it write that first.
+                        // At an error the connection drops what it has not written. While the body is
+                        // pending it writes that first.
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }

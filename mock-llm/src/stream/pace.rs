@@ -7,11 +7,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::gate::Load;
 use crate::schedule::Schedule;
 
-/// A connection that asks for the next token this long after it took the one before was full: a
-/// connection with room asks at once, in the same turn.
+/// If a connection asks for the next token later than this after it took the last one, it was full. A
+/// connection with room asks at once.
 const FULL: Duration = Duration::from_millis(10);
 
-/// Waits for the turn of each token of a [`Schedule`] and tells how late it came.
+/// Waits for the turn of each token of a [`Schedule`], and tells how late it came.
 #[derive(Debug)]
 pub struct Pace {
     origin: Instant,
@@ -20,15 +20,15 @@ pub struct Pace {
     alarm: Pin<Box<Sleep>>,
     target: Instant,
     asked: bool,
-    /// When the token before was taken; a late first token is always the mock's own.
+    /// When the last token was taken. Before the first, lateness is always the mock's own.
     taken: Option<Instant>,
-    /// Until then a full connection, hence the client, kept the stream back.
+    /// Until then a full connection, and so the client, kept the stream back.
     kept_back_until: Instant,
 }
 
 impl Pace {
-    /// The pace of a schedule that begins at `origin`; its first turn is that of token 0. The load at
-    /// the time when a token is taken decides how much longer than planned its successor takes.
+    /// The pace of a schedule that begins at `origin`; the first turn is that of token 0. The load when a
+    /// token is taken decides how much slower than planned the next one comes.
     #[must_use]
     pub fn new(origin: Instant, mut schedule: Schedule, load: Load) -> Self {
         let target = origin + schedule.step(load.factor());
@@ -44,8 +44,8 @@ impl Pace {
         }
     }
 
-    /// Completes when the token is due, with the lateness that is the mock's own: what a client
-    /// costs that does not read is not counted.
+    /// Completes when the token is due, with the mock's own lateness. Time that a client costs by not
+    /// reading is not counted.
     pub fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
         let now = Instant::now();
         if !self.asked {
@@ -61,8 +61,7 @@ impl Pace {
         Poll::Ready(Instant::now().saturating_duration_since(possible))
     }
 
-    /// The token is taken; the next turn is that of its successor, measured from the origin and not
-    /// from now.
+    /// The token is taken. The turn of the next one is measured from the origin and not from now.
     pub fn advance(&mut self) {
         self.target = self.origin + self.schedule.step(self.load.factor());
         let now = Instant::now();

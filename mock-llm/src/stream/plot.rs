@@ -22,7 +22,7 @@ pub enum Act {
     },
     /// Write the terminal event.
     Terminal(Bytes),
-    /// Say and do nothing any more.
+    /// Do nothing any more.
     Stall,
     /// Break the connection.
     Break(Cause),
@@ -30,7 +30,7 @@ pub enum Act {
     End(Cause),
 }
 
-/// The acts of a streamed answer, from its script and its fault; pure.
+/// The acts of a streamed answer, from its script and its fault. It knows no time.
 #[derive(Debug)]
 pub struct Plot<S> {
     script: S,
@@ -63,7 +63,7 @@ impl<S: Script> Plot<S> {
         self.fault.as_ref().and_then(|fault| fault.at(k))
     }
 
-    /// The opening, unless the fault comes before it.
+    /// The opening, or the fault of token 0, which comes before it.
     fn opening(&mut self) -> Act {
         self.step = Step::Token(0);
         let spared = matches!(self.effect(0), None | Some(Effect::Malformed));
@@ -73,7 +73,7 @@ impl<S: Script> Plot<S> {
         }
     }
 
-    /// Token `k`, or the terminal event after the last one, or the fault instead.
+    /// Token `k`, or the terminal event after the last token, or the fault in its place.
     fn token(&mut self, k: u64) -> Act {
         match self.effect(k) {
             Some(Effect::Stall) => Act::Stall,
@@ -90,7 +90,7 @@ impl<S: Script> Plot<S> {
             }
             effect => {
                 let last = k + 1 == self.chunks;
-                // What follows the last token follows at once.
+                // The terminal event follows the last token at once.
                 self.step = if last {
                     Step::Token(k + 1)
                 } else {
@@ -131,7 +131,7 @@ impl<S: Script> Iterator for Plot<S> {
     }
 }
 
-/// The acts of an answer that is sent whole, once it is due.
+/// The acts of an answer that is sent whole, when it is due.
 #[must_use]
 pub fn whole(body: Bytes, chunks: u64, effect: Option<&Effect>) -> Vec<Act> {
     let half = body.slice(..body.len() / 2);
@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    /// The acts up to the end, in a notation that a reader takes in at a glance.
+    /// The acts up to the end, as text that is easy to read.
     fn acts(chunks: u64, fault: &str) -> String {
         let fault = (!fault.is_empty()).then(|| fault.parse().unwrap());
         let mut story = Vec::new();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
-/// Between two pieces: long enough for a reader to take the one before, which would otherwise find
-/// both in its socket's buffer and see no cut.
+/// The pause between two pieces. The reader takes one piece in it; otherwise it would find both in its
+/// socket's buffer and see no cut.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Cuts what is to be written into pieces, each of which leaves in a packet of its own.
@@ -28,7 +28,7 @@ impl Slices {
         }
     }
 
-    /// The next bytes to cut up; those before must have been taken.
+    /// The next bytes to cut up. All earlier ones must have been taken.
     pub fn put(&mut self, bytes: Bytes) {
         debug_assert!(self.rest.is_empty(), "bytes would be lost");
         self.rest = bytes;

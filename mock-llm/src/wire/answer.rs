@@ -1,9 +1,12 @@
-use super::openai::Usage;
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::openai::{Completion, DONE, Usage};
 use super::request::CompletionRequest;
-use super::template::Tokens;
+use super::template::{Tokens, event, json};
 use crate::plan::Plan;
 
-/// What all events of an answer share, and how it ends.
+/// The parts that all events of an answer share, and how it ends.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// Its id.
@@ -44,6 +47,41 @@ impl Answer {
             usage: Usage::new(request.prompt_tokens, chunks),
             include_usage: request.include_usage,
             model: request.model,
+        }
+    }
+
+    /// An event of an OpenAI stream with this choice.
+    pub(super) fn event<C: Serialize>(&self, object: &'static str, choice: C) -> String {
+        event(&self.completion(object, vec![choice], self.include_usage.then_some(None)))
+    }
+
+    /// The end of an OpenAI stream after its last choice: the usage, if it was asked for, and `[DONE]`.
+    pub(super) fn end_of_stream(&self, object: &'static str) -> String {
+        if !self.include_usage {
+            return DONE.to_owned();
+        }
+        let usage: Completion<'_, ()> = self.completion(object, Vec::new(), Some(Some(self.usage)));
+        event(&usage) + DONE
+    }
+
+    /// An OpenAI answer that is sent whole, with this choice.
+    pub(super) fn whole<C: Serialize>(&self, object: &'static str, choice: C) -> Bytes {
+        json(&self.completion(object, vec![choice], Some(Some(self.usage)))).into()
+    }
+
+    fn completion<C>(
+        &self,
+        object: &'static str,
+        choices: Vec<C>,
+        usage: Option<Option<Usage>>,
+    ) -> Completion<'_, C> {
+        Completion {
+            id: &self.id,
+            object,
+            created: self.created,
+            model: &self.model,
+            choices,
+            usage,
         }
     }
 }

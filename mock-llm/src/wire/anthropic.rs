@@ -15,23 +15,8 @@ pub struct MessageScript {
     template: Template,
 }
 
-/// An error, before a stream or in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ErrorBody<'a> {
-    #[serde(rename = "type")]
-    envelope: &'static str,
-    error: ErrorDetail<'a>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct ErrorDetail<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    message: &'a str,
-}
-
 #[derive(Serialize)]
-struct Message<'a> {
+struct AnthropicMessage<'a> {
     id: &'a str,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -40,7 +25,7 @@ struct Message<'a> {
     model: &'a str,
     stop_reason: Option<&'static str>,
     stop_sequence: Option<&'static str>,
-    usage: Usage,
+    usage: AnthropicUsage,
 }
 
 #[derive(Serialize)]
@@ -51,7 +36,7 @@ struct Text<'a> {
 }
 
 #[derive(Serialize)]
-struct Usage {
+struct AnthropicUsage {
     input_tokens: u64,
     output_tokens: u64,
 }
@@ -67,11 +52,11 @@ struct Stop {
     stop_sequence: Option<&'static str>,
 }
 
-/// The events of a stream; serde writes the name into `type`, where Anthropic repeats it.
+/// The events of a stream. serde writes the event's name into `type` as well, as Anthropic does.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Event<'a> {
-    MessageStart { message: Message<'a> },
+enum MessageEvent<'a> {
+    MessageStart { message: AnthropicMessage<'a> },
     ContentBlockStart { index: u32, content_block: Text<'a> },
     Ping,
     ContentBlockDelta { index: u32, delta: Text<'a> },
@@ -88,25 +73,25 @@ impl MessageScript {
             kind: "text_delta",
             text: HOLE,
         };
-        let template = Template::new(&Event::ContentBlockDelta { index: 0, delta }.text());
+        let template = Template::new(&MessageEvent::ContentBlockDelta { index: 0, delta }.text());
         Self { answer, template }
     }
 }
 
 impl Script for MessageScript {
     fn opening(&self) -> Option<Bytes> {
-        let start = Event::MessageStart {
+        let start = MessageEvent::MessageStart {
             message: message(&self.answer, Vec::new(), None, 1),
         };
         let content_block = Text {
             kind: "text",
             text: "",
         };
-        let block = Event::ContentBlockStart {
+        let block = MessageEvent::ContentBlockStart {
             index: 0,
             content_block,
         };
-        Some((start.text() + &block.text() + &Event::Ping.text()).into())
+        Some((start.text() + &block.text() + &MessageEvent::Ping.text()).into())
     }
 
     fn token(&self, k: u64) -> Bytes {
@@ -114,7 +99,7 @@ impl Script for MessageScript {
     }
 
     fn closing(&self) -> Bytes {
-        let delta = Event::MessageDelta {
+        let delta = MessageEvent::MessageDelta {
             delta: Stop {
                 stop_reason: stop_reason(&self.answer),
                 stop_sequence: None,
@@ -123,7 +108,9 @@ impl Script for MessageScript {
                 output_tokens: self.answer.chunks,
             },
         };
-        (Event::ContentBlockStop { index: 0 }.text() + &delta.text() + &Event::MessageStop.text())
+        (MessageEvent::ContentBlockStop { index: 0 }.text()
+            + &delta.text()
+            + &MessageEvent::MessageStop.text())
             .into()
     }
 
@@ -150,18 +137,7 @@ pub fn whole(answer: &Answer) -> Bytes {
     .into()
 }
 
-impl<'a> ErrorBody<'a> {
-    /// An error of a type, such as `overloaded_error`.
-    #[must_use]
-    pub fn new(kind: &'a str, message: &'a str) -> Self {
-        Self {
-            envelope: "error",
-            error: ErrorDetail { kind, message },
-        }
-    }
-}
-
-impl Event<'_> {
+impl MessageEvent<'_> {
     fn text(&self) -> String {
         format!("event: {}\ndata: {}\n\n", self.name(), json(self))
     }
@@ -184,8 +160,8 @@ fn message<'a>(
     content: Vec<Text<'a>>,
     stop_reason: Option<&'static str>,
     output_tokens: u64,
-) -> Message<'a> {
-    Message {
+) -> AnthropicMessage<'a> {
+    AnthropicMessage {
         id: &answer.id,
         kind: "message",
         role: "assistant",
@@ -193,7 +169,7 @@ fn message<'a>(
         model: &answer.model,
         stop_reason,
         stop_sequence: None,
-        usage: Usage {
+        usage: AnthropicUsage {
             input_tokens: answer.usage.prompt_tokens,
             output_tokens,
         },

@@ -1,11 +1,12 @@
 use bytes::Bytes;
 
 use super::answer::Answer;
-use super::openai::{
-    Chat, ChatChoice, ChatChunk, ChunkChoice, DONE, Delta, Message, Usage, error_event,
-};
-use super::template::{HOLE, Template, event, json};
+use super::openai::{ChatChoice, ChatMessage, ChunkChoice, Delta, error_event};
+use super::template::{HOLE, Template};
 use crate::stream::Script;
+
+/// The `object` of each event of a stream.
+const CHUNK: &str = "chat.completion.chunk";
 
 /// A streamed chat completion: role, tokens, finish reason, usage if asked for, `[DONE]`.
 #[derive(Clone, Debug)]
@@ -41,15 +42,9 @@ impl Script for ChatScript {
     }
 
     fn closing(&self) -> Bytes {
-        let mut events = delta(
-            &self.answer,
-            Delta::default(),
-            Some(self.answer.finish_reason),
-        );
-        if self.answer.include_usage {
-            events += &event(&chunk(&self.answer, Vec::new(), Some(self.answer.usage)));
-        }
-        [events.as_bytes(), DONE].concat().into()
+        let reason = Some(self.answer.finish_reason);
+        let finish = delta(&self.answer, Delta::default(), reason);
+        (finish + &self.answer.end_of_stream(CHUNK)).into()
     }
 
     fn error(&self, kind: &str) -> Bytes {
@@ -61,23 +56,16 @@ impl Script for ChatScript {
 #[must_use]
 pub fn whole(answer: &Answer) -> Bytes {
     let content = answer.tokens.text(answer.chunks);
-    json(&Chat {
-        id: &answer.id,
-        object: "chat.completion",
-        created: answer.created,
-        model: &answer.model,
-        choices: [ChatChoice {
-            index: 0,
-            message: Message {
-                role: "assistant",
-                content: &content,
-            },
-            finish_reason: answer.finish_reason,
-            logprobs: None,
-        }],
-        usage: answer.usage,
-    })
-    .into()
+    let choice = ChatChoice {
+        index: 0,
+        message: ChatMessage {
+            role: "assistant",
+            content: &content,
+        },
+        finish_reason: answer.finish_reason,
+        logprobs: None,
+    };
+    answer.whole("chat.completion", choice)
 }
 
 fn delta(answer: &Answer, delta: Delta<'_>, finish_reason: Option<&'static str>) -> String {
@@ -86,20 +74,5 @@ fn delta(answer: &Answer, delta: Delta<'_>, finish_reason: Option<&'static str>)
         delta,
         finish_reason,
     };
-    event(&chunk(answer, vec![choice], None))
-}
-
-fn chunk<'a>(
-    answer: &'a Answer,
-    choices: Vec<ChunkChoice<'a>>,
-    usage: Option<Usage>,
-) -> ChatChunk<'a> {
-    ChatChunk {
-        id: &answer.id,
-        object: "chat.completion.chunk",
-        created: answer.created,
-        model: &answer.model,
-        choices,
-        usage: answer.include_usage.then_some(usage),
-    }
+    answer.event(CHUNK, choice)
 }

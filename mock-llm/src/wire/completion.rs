@@ -1,9 +1,12 @@
 use bytes::Bytes;
 
 use super::answer::Answer;
-use super::openai::{Completion, CompletionChoice, DONE, Usage, error_event};
-use super::template::{HOLE, Template, event, json};
+use super::openai::{CompletionChoice, error_event};
+use super::template::{HOLE, Template};
 use crate::stream::Script;
+
+/// The `object` of an answer and of each event of a stream.
+const COMPLETION: &str = "text_completion";
 
 /// A streamed legacy completion: tokens, finish reason, usage if asked for, `[DONE]`.
 #[derive(Clone, Debug)]
@@ -16,11 +19,7 @@ impl CompletionScript {
     /// The script of an answer.
     #[must_use]
     pub fn new(answer: Answer) -> Self {
-        let template = Template::new(&event(&stream_event(
-            &answer,
-            vec![choice(HOLE, None)],
-            None,
-        )));
+        let template = Template::new(&answer.event(COMPLETION, choice(HOLE, None)));
         Self { answer, template }
     }
 }
@@ -36,15 +35,8 @@ impl Script for CompletionScript {
 
     fn closing(&self) -> Bytes {
         let finish = choice("", Some(self.answer.finish_reason));
-        let mut events = event(&stream_event(&self.answer, vec![finish], None));
-        if self.answer.include_usage {
-            events += &event(&stream_event(
-                &self.answer,
-                Vec::new(),
-                Some(self.answer.usage),
-            ));
-        }
-        [events.as_bytes(), DONE].concat().into()
+        let finish = self.answer.event(COMPLETION, finish);
+        (finish + &self.answer.end_of_stream(COMPLETION)).into()
     }
 
     fn error(&self, kind: &str) -> Bytes {
@@ -56,8 +48,7 @@ impl Script for CompletionScript {
 #[must_use]
 pub fn whole(answer: &Answer) -> Bytes {
     let text = answer.tokens.text(answer.chunks);
-    let choices = vec![choice(&text, Some(answer.finish_reason))];
-    json(&completion(answer, choices, Some(Some(answer.usage)))).into()
+    answer.whole(COMPLETION, choice(&text, Some(answer.finish_reason)))
 }
 
 fn choice<'a>(text: &'a str, finish_reason: Option<&'static str>) -> CompletionChoice<'a> {
@@ -66,28 +57,5 @@ fn choice<'a>(text: &'a str, finish_reason: Option<&'static str>) -> CompletionC
         index: 0,
         logprobs: None,
         finish_reason,
-    }
-}
-
-fn stream_event<'a>(
-    answer: &'a Answer,
-    choices: Vec<CompletionChoice<'a>>,
-    usage: Option<Usage>,
-) -> Completion<'a> {
-    completion(answer, choices, answer.include_usage.then_some(usage))
-}
-
-fn completion<'a>(
-    answer: &'a Answer,
-    choices: Vec<CompletionChoice<'a>>,
-    usage: Option<Option<Usage>>,
-) -> Completion<'a> {
-    Completion {
-        id: &answer.id,
-        object: "text_completion",
-        created: answer.created,
-        model: &answer.model,
-        choices,
-        usage,
     }
 }

@@ -1,8 +1,8 @@
-use super::anthropic;
-use super::openai::{ErrorBody, ErrorDetail};
+use serde::Serialize;
+
 use super::template::json;
 
-/// Whose format an endpoint speaks: it decides what an error looks like.
+/// Whose format an endpoint speaks. It decides the format of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// OpenAI's; the plain stream and the mock's own routes use it as well.
@@ -16,15 +16,18 @@ impl Dialect {
     #[must_use]
     pub fn error(self, kind: &str, message: &str, param: Option<&str>) -> String {
         match self {
-            Self::OpenAi => json(&ErrorBody {
-                error: ErrorDetail {
+            Self::OpenAi => json(&OpenAiErrorBody {
+                error: OpenAiErrorDetail {
                     message,
                     kind,
                     param,
                     code: None,
                 },
             }),
-            Self::Anthropic => json(&anthropic::ErrorBody::new(kind, message)),
+            Self::Anthropic => json(&AnthropicErrorBody {
+                envelope: "error",
+                error: AnthropicErrorDetail { kind, message },
+            }),
         }
     }
 
@@ -39,6 +42,38 @@ impl Dialect {
             (_, Self::Anthropic) => "api_error",
         }
     }
+}
+
+/// An error in OpenAI's format.
+#[derive(Serialize)]
+struct OpenAiErrorBody<'a> {
+    error: OpenAiErrorDetail<'a>,
+}
+
+/// All four keys are always there.
+#[derive(Serialize)]
+struct OpenAiErrorDetail<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    /// The parameter to blame.
+    param: Option<&'a str>,
+    code: Option<&'a str>,
+}
+
+/// An error in Anthropic's format.
+#[derive(Serialize)]
+struct AnthropicErrorBody<'a> {
+    #[serde(rename = "type")]
+    envelope: &'static str,
+    error: AnthropicErrorDetail<'a>,
+}
+
+#[derive(Serialize)]
+struct AnthropicErrorDetail<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    message: &'a str,
 }
 
 /// What the mock says when it fails on purpose.

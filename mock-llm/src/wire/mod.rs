@@ -1,6 +1,6 @@
-//! The formats on the wire; each knows how its events look, none knows when they are sent.
+//! The formats on the wire. Each knows how its events look, and none knows when they are sent.
 
-/// What all events of an answer share.
+/// The parts that all events of an answer share.
 pub mod answer;
 pub mod anthropic;
 /// Chat completions.

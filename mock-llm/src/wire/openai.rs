@@ -6,27 +6,28 @@ use serde::{Deserialize, Serialize};
 use super::dialect::{Dialect, ON_PURPOSE};
 
 /// The event that ends a stream.
-pub const DONE: &[u8] = b"data: [DONE]\n\n";
+pub const DONE: &str = "data: [DONE]\n\n";
 
-/// One event of a streamed chat completion.
+/// A completion: sent whole, or one event of a stream. `C` is its kind of choice.
 #[derive(Clone, Debug, Serialize)]
-pub struct ChatChunk<'a> {
+pub struct Completion<'a, C> {
     /// The same in all events of a stream.
     pub id: &'a str,
-    /// `chat.completion.chunk`.
+    /// `chat.completion`, `chat.completion.chunk` or `text_completion`.
     pub object: &'static str,
     /// Unix time in seconds, the same in all events of a stream.
     pub created: u64,
     /// The model that was asked for.
     pub model: &'a str,
     /// One choice, or none in the event that carries the usage.
-    pub choices: Vec<ChunkChoice<'a>>,
-    /// With `include_usage`: null in every event but the one that carries it.
+    pub choices: Vec<C>,
+    /// Always set in a completion that is sent whole. In a stream with `include_usage`, null in every
+    /// event but the one that carries it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Option<Usage>>,
 }
 
-/// The choice in a [`ChatChunk`].
+/// The choice in an event of a streamed chat completion.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChunkChoice<'a> {
     /// Always 0.
@@ -48,30 +49,13 @@ pub struct Delta<'a> {
     pub content: Option<&'a str>,
 }
 
-/// A chat completion that is sent whole.
-#[derive(Clone, Debug, Serialize)]
-pub struct Chat<'a> {
-    /// Its id.
-    pub id: &'a str,
-    /// `chat.completion`.
-    pub object: &'static str,
-    /// Unix time in seconds.
-    pub created: u64,
-    /// The model that was asked for.
-    pub model: &'a str,
-    /// One choice.
-    pub choices: [ChatChoice<'a>; 1],
-    /// What it cost.
-    pub usage: Usage,
-}
-
-/// The choice in a [`Chat`].
+/// The choice in a chat completion that is sent whole.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChatChoice<'a> {
     /// Always 0.
     pub index: u32,
     /// The answer.
-    pub message: Message<'a>,
+    pub message: ChatMessage<'a>,
     /// `stop` or `length`.
     pub finish_reason: &'static str,
     /// Always null.
@@ -80,32 +64,14 @@ pub struct ChatChoice<'a> {
 
 /// The message of the assistant.
 #[derive(Clone, Debug, Serialize)]
-pub struct Message<'a> {
+pub struct ChatMessage<'a> {
     /// `assistant`.
     pub role: &'static str,
     /// The text.
     pub content: &'a str,
 }
 
-/// A legacy completion, whole or one event of a stream.
-#[derive(Clone, Debug, Serialize)]
-pub struct Completion<'a> {
-    /// The same in all events of a stream.
-    pub id: &'a str,
-    /// `text_completion`.
-    pub object: &'static str,
-    /// Unix time in seconds.
-    pub created: u64,
-    /// The model that was asked for.
-    pub model: &'a str,
-    /// One choice, or none in the event that carries the usage.
-    pub choices: Vec<CompletionChoice<'a>>,
-    /// As in a [`ChatChunk`]; always set in a completion that is sent whole.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub usage: Option<Option<Usage>>,
-}
-
-/// The choice in a [`Completion`].
+/// The choice in a legacy completion, whole or one event of a stream.
 #[derive(Clone, Debug, Serialize)]
 pub struct CompletionChoice<'a> {
     /// The text.
@@ -149,27 +115,6 @@ pub struct Model<'a> {
     pub created: u64,
     /// Whose it is.
     pub owned_by: &'static str,
-}
-
-/// An error, before a stream or in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ErrorBody<'a> {
-    /// All there is.
-    pub error: ErrorDetail<'a>,
-}
-
-/// The four keys of an error; all are always there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ErrorDetail<'a> {
-    /// For a person.
-    pub message: &'a str,
-    /// Its kind, such as `invalid_request_error`.
-    #[serde(rename = "type")]
-    pub kind: &'a str,
-    /// The parameter that is to blame.
-    pub param: Option<&'a str>,
-    /// A code for a program.
-    pub code: Option<&'a str>,
 }
 
 /// An error in the middle of a stream, as an event.

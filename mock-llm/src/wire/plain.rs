@@ -21,8 +21,8 @@ struct Chunk<'a> {
 }
 
 impl PlainScript {
-    /// Chunks numbered 0 to `chunks` - 1, each with `bytes` bytes of padding, one of its characters
-    /// of several bytes if `wide`.
+    /// Chunks numbered 0 to `chunks` - 1, each with `bytes` bytes of padding. With `wide`, each also has a
+    /// character of several bytes.
     #[must_use]
     pub fn new(chunks: u64, bytes: usize, wide: bool) -> Self {
         let mut pad = String::from(if wide { "€" } else { "" });
@@ -32,7 +32,7 @@ impl PlainScript {
             of: chunks,
             pad: &pad,
         });
-        // The number is not a string: the quotes around the hole go.
+        // The quotes around the hole go, because the number is not a string.
         Self {
             template: Template::new(&chunk.replacen(&format!("\"{HOLE}\""), HOLE, 1)),
         }
@@ -49,7 +49,7 @@ impl Script for PlainScript {
     }
 
     fn closing(&self) -> Bytes {
-        Bytes::from_static(openai::DONE)
+        openai::DONE.into()
     }
 
     fn error(&self, kind: &str) -> Bytes {

@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What the mock understands of a request for a completion; all else is accepted and ignored.
+/// The parts of a request for a completion that the mock understands. It accepts and ignores all others.
 #[derive(Clone, Debug)]
 pub struct CompletionRequest {
     /// The model to answer as.

@@ -15,7 +15,7 @@ pub struct Template {
 
 /// The text of the tokens: `tok0 `, `tok1 `, and so on, so that a reader can prove that it got all.
 ///
-/// Padding comes after it as x's and ends with a space, so that words stay words.
+/// Padding follows as x's and ends with a space, so that words stay apart.
 #[derive(Clone, Debug)]
 pub struct Tokens {
     tail: Box<str>,
@@ -34,7 +34,8 @@ pub fn json<T: Serialize>(value: &T) -> String {
 }
 
 impl Template {
-    /// Cuts an event at the last [`HOLE`]: nothing that comes from a request stands after it.
+    /// Cuts an event at the last [`HOLE`], because a text from the request may stand before it, but not
+    /// after it.
     #[must_use]
     pub fn new(event: &str) -> Self {
         let (before, after) = event.rsplit_once(HOLE).unwrap_or((event, ""));

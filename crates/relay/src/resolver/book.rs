@@ -1,5 +1,5 @@
-//! Which names are known, which are being looked up, and which are to be: the arithmetic of the
-//! resolver, with the time handed in, no clock and no threads inside.
+//! Which names are known, which are being looked up, and which wait for a thread. It has no clock and no
+//! threads: the time is an argument.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -9,18 +9,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// What became of a lookup.
-pub(super) type Outcome = Result<Arc<[SocketAddr]>, LookupError>;
+pub(super) type LookupOutcome = Result<Arc<[SocketAddr]>, LookupError>;
 
-/// Where the outcome will be; closed without one if nobody is going to find it out.
-pub(super) type Answer = watch::Receiver<Option<Outcome>>;
+/// Gets the outcome of a lookup. Closed without one if its thread is gone.
+pub(super) type PendingLookup = watch::Receiver<Option<LookupOutcome>>;
 
-/// How long an answer is good for. The system's resolver does not say how long it may be kept.
+/// How long addresses are kept. The system's resolver does not say how long they are valid.
 pub(super) const KNOWN_FOR: Duration = Duration::from_secs(30);
 
 /// Most names that wait for a thread. A relay has one for each of its upstreams.
 pub(super) const QUEUE: usize = 64;
 
-/// Why an upstream's name has no address. It names the host, so it is for the log and not for clients.
+/// Why an upstream's name has no address. The text names the host, so it is for the log and not for
+/// clients.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LookupError {
     #[error("the lookup of `{name}` failed: {reason}")]
@@ -34,11 +35,11 @@ pub(crate) enum LookupError {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(super) struct NameBook {
     known: HashMap<String, Known>,
-    under_way: HashMap<String, Answer>,
+    under_way: HashMap<String, PendingLookup>,
     queue: VecDeque<Question>,
-    /// Counts answers from memory, so that each begins with another address.
+    /// Counts answers from memory. Each begins with another address.
     turn: usize,
 }
 
@@ -52,33 +53,33 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) name: String,
-    answer: watch::Sender<Option<Outcome>>,
+    answer: watch::Sender<Option<LookupOutcome>>,
 }
 
-/// What is said to whoever asks for a name.
+/// The answer to a caller who asks for a name.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum NameReply {
     Known(Vec<SocketAddr>),
-    /// Somebody has asked already.
-    UnderWay(Answer),
-    /// A thread is to be seen to.
-    Queued(Answer),
+    /// Another caller has asked already.
+    UnderWay(PendingLookup),
+    /// The name waits for a thread, which the caller has to wake or start.
+    Queued(PendingLookup),
     Full,
 }
 
-impl Book {
-    pub(super) fn ask(&mut self, name: &str, now: Instant) -> Asked {
+impl NameBook {
+    pub(super) fn ask(&mut self, name: &str, now: Instant) -> NameReply {
         if let Some(known) = self.known.get(name)
             && now.saturating_duration_since(known.since) < KNOWN_FOR
         {
             self.turn = self.turn.wrapping_add(1);
-            return Asked::Known(in_turn(&known.addresses, self.turn));
+            return NameReply::Known(in_turn(&known.addresses, self.turn));
         }
         if let Some(answer) = self.under_way.get(name) {
-            return Asked::UnderWay(answer.clone());
+            return NameReply::UnderWay(answer.clone());
         }
         if self.queue.len() >= QUEUE {
-            return Asked::Full;
+            return NameReply::Full;
         }
         let (sender, answer) = watch::channel(None);
         self.under_way.insert(name.to_owned(), answer.clone());
@@ -86,7 +87,7 @@ impl Book {
             name: name.to_owned(),
             answer: sender,
         });
-        Asked::Queued(answer)
+        NameReply::Queued(answer)
     }
 
     pub(super) fn queued(&self) -> usize {
@@ -104,8 +105,8 @@ impl Book {
         self.queue.remove(at)
     }
 
-    /// Answers all who have asked. Only addresses are kept: after a failure the next one asks anew.
-    pub(super) fn settle(&mut self, question: Question, outcome: Outcome, now: Instant) {
+    /// Answers all who have asked. Only addresses are kept: after a failure the next caller looks anew.
+    pub(super) fn settle(&mut self, question: Question, outcome: LookupOutcome, now: Instant) {
         let Question { name, answer } = question;
         self.known
             .retain(|_, known| now.saturating_duration_since(known.since) < KNOWN_FOR);
@@ -121,15 +122,15 @@ impl Book {
         answer.send_replace(Some(outcome));
     }
 
-    /// Nobody could be reached where it was: the next one asks anew.
+    /// Drops the addresses, because none could be connected to. The next caller looks anew.
     pub(super) fn forget(&mut self, name: &str) {
         self.known.remove(name);
     }
 }
 
-/// The addresses, with another one in front each time, as name servers have it: kept in one order, the
-/// first of an upstream's machines would get all connections. Only among those of the family that comes
-/// first, because that one was chosen by whether this machine can reach it.
+/// The addresses, with another one in front each time, as name servers do. In a fixed order, the first
+/// of an upstream's machines would get all connections. Only addresses of the first one's family change
+/// places: the system puts the family first that this machine can reach.
 pub(super) fn in_turn(addresses: &[SocketAddr], turn: usize) -> Vec<SocketAddr> {
     let mut addresses = addresses.to_vec();
     let is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
@@ -152,8 +153,8 @@ mod tests {
     }
 
     /// Asks for it and has it answered.
-    fn look_up(book: &mut Book, name: &str, outcome: Outcome, now: Instant) {
-        assert!(matches!(book.ask(name, now), Asked::Queued(_)));
+    fn look_up(book: &mut NameBook, name: &str, outcome: LookupOutcome, now: Instant) {
+        assert!(matches!(book.ask(name, now), NameReply::Queued(_)));
         let question = book.take().unwrap();
         assert_eq!(question.name, name);
         book.settle(question, outcome, now);
@@ -162,15 +163,15 @@ mod tests {
     #[test]
     fn a_name_that_is_asked_for_twice_at_once_is_looked_up_once() {
         let now = Instant::now();
-        let mut book = Book::default();
-        let Asked::Queued(first) = book.ask("a", now) else {
+        let mut book = NameBook::default();
+        let NameReply::Queued(first) = book.ask("a", now) else {
             panic!("a thread is wanted");
         };
-        let Asked::UnderWay(second) = book.ask("a", now) else {
+        let NameReply::UnderWay(second) = book.ask("a", now) else {
             panic!("it is queued already");
         };
         let question = book.take().unwrap();
-        let Asked::UnderWay(third) = book.ask("a", now) else {
+        let NameReply::UnderWay(third) = book.ask("a", now) else {
             panic!("a thread is at it");
         };
         assert_eq!(book.queued(), 0);
@@ -184,29 +185,32 @@ mod tests {
     #[test]
     fn an_answer_is_kept_for_a_while_and_a_failure_is_not() {
         let t0 = Instant::now();
-        let mut book = Book::default();
+        let mut book = NameBook::default();
         look_up(&mut book, "a", Ok(addresses(&["192.0.2.1:0"])), t0);
         let later = t0 + KNOWN_FOR - SECOND;
-        assert!(matches!(book.ask("a", later), Asked::Known(_)));
+        assert!(matches!(book.ask("a", later), NameReply::Known(_)));
         let name = "b".to_owned();
         look_up(&mut book, "b", Err(LookupError::NoAddress { name }), t0);
-        assert!(matches!(book.ask("b", t0), Asked::Queued(_)));
-        assert!(matches!(book.ask("a", t0 + KNOWN_FOR), Asked::Queued(_)));
+        assert!(matches!(book.ask("b", t0), NameReply::Queued(_)));
+        assert!(matches!(
+            book.ask("a", t0 + KNOWN_FOR),
+            NameReply::Queued(_)
+        ));
     }
 
     #[test]
     fn what_could_not_be_reached_is_asked_for_anew() {
         let now = Instant::now();
-        let mut book = Book::default();
+        let mut book = NameBook::default();
         look_up(&mut book, "a", Ok(addresses(&["192.0.2.1:0"])), now);
         book.forget("a");
-        assert!(matches!(book.ask("a", now), Asked::Queued(_)));
+        assert!(matches!(book.ask("a", now), NameReply::Queued(_)));
     }
 
     #[test]
     fn names_that_nobody_asks_for_any_more_are_not_kept() {
         let t0 = Instant::now();
-        let mut book = Book::default();
+        let mut book = NameBook::default();
         for name in 0..1000 {
             let found = Ok(addresses(&["192.0.2.1:0"]));
             look_up(&mut book, &name.to_string(), found, t0 + name * SECOND);
@@ -218,14 +222,17 @@ mod tests {
     #[test]
     fn the_queue_has_an_end() {
         let now = Instant::now();
-        let mut book = Book::default();
+        let mut book = NameBook::default();
         for name in 0..QUEUE {
-            assert!(matches!(book.ask(&name.to_string(), now), Asked::Queued(_)));
+            assert!(matches!(
+                book.ask(&name.to_string(), now),
+                NameReply::Queued(_)
+            ));
         }
-        assert!(matches!(book.ask("one more", now), Asked::Full));
-        assert!(matches!(book.ask("0", now), Asked::UnderWay(_)));
+        assert!(matches!(book.ask("one more", now), NameReply::Full));
+        assert!(matches!(book.ask("0", now), NameReply::UnderWay(_)));
         assert_eq!(book.withdraw("7").unwrap().name, "7");
-        assert!(matches!(book.ask("one more", now), Asked::Queued(_)));
+        assert!(matches!(book.ask("one more", now), NameReply::Queued(_)));
     }
 
     #[test]

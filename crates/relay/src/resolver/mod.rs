@@ -1,8 +1,8 @@
 //! Looks up the names of upstreams on threads of its own.
 //!
-//! reqwest's own resolver calls `getaddrinfo` on the runtime's blocking pool. Where that pool is full,
-//! which is what a relay is there to cure, every new connection would wait behind the work that fills
-//! it until the connect timeout.
+//! reqwest's own resolver calls `getaddrinfo` on the runtime's blocking pool. If that pool is full, which
+//! is what a relay is there to cure, every new connection would wait behind the pool's work until the
+//! connect timeout.
 
 mod book;
 
@@ -15,32 +15,32 @@ use std::time::Instant;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 pub(crate) use book::LookupError;
-use book::{Answer, Asked, Book, Outcome, Question, in_turn};
+use book::{LookupOutcome, NameBook, NameReply, PendingLookup, Question, in_turn};
 
-/// Most threads that look up names: so many dead name servers hold up no further name.
+/// Most threads that look up names. As many names with dead name servers hold up all others.
 const THREADS: usize = 4;
 
-/// The process's only one, since names mean the same to every relay. It costs nothing until a name is
-/// looked up; its threads then stay.
+/// The only one of the process, because a name means the same to every relay. Its threads are started
+/// when names are looked up, and stay.
 static RESOLVER: LazyLock<Resolver> = LazyLock::new(|| Resolver::new(getaddrinfo));
 
 type LookUp = fn(&str) -> io::Result<Vec<SocketAddr>>;
 
-/// A handle to the process's resolver. Equal names that are asked for at once are looked up once, and
-/// their addresses are good for 30 seconds, or until none of them could be connected to.
+/// A handle to the process's resolver. A name that several callers ask for at once is looked up once. Its
+/// addresses are kept for 30 seconds, or until a connection to all of them has failed.
 #[derive(Clone, Debug)]
-pub(crate) struct Resolver(Arc<Shared>);
+pub(crate) struct Resolver(Arc<LookupThreads>);
 
 #[derive(Debug)]
-struct Shared {
+struct LookupThreads {
     look_up: LookUp,
-    state: Mutex<State>,
+    state: Mutex<LookupState>,
     work: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    book: Book,
+struct LookupState {
+    book: NameBook,
     threads: usize,
     idle: usize,
 }
@@ -52,20 +52,20 @@ impl Resolver {
     }
 
     fn new(look_up: LookUp) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(LookupThreads {
             look_up,
             state: Mutex::default(),
             work: Condvar::new(),
         }))
     }
 
-    /// Nobody could be reached at the addresses of `name`: they are not used again.
+    /// Drops the addresses of `name`, because none could be connected to.
     pub(crate) fn forget(&self, name: &str) {
         self.0.lock().book.forget(name);
     }
 
     /// # Cancel safety
-    /// Dropping the future leaves the lookup to run for whoever asks next.
+    /// Dropping the future leaves the lookup to run, for the next caller.
     async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, LookupError> {
         let mut answer = match self.0.ask(name) {
             Ok(Known(addresses)) => return Ok(addresses),
@@ -96,20 +96,20 @@ impl Resolve for Resolver {
 
 enum Found {
     Known(Vec<SocketAddr>),
-    Wait(Answer),
+    Wait(PendingLookup),
 }
 
 use Found::{Known, Wait};
 
-impl Shared {
+impl LookupThreads {
     /// Queues the name, if need be, and starts a thread if none is free for it.
     fn ask(self: &Arc<Self>, name: &str) -> Result<Found, LookupError> {
         let mut state = self.lock();
         let answer = match state.book.ask(name, Instant::now()) {
-            Asked::Known(addresses) => return Ok(Known(addresses)),
-            Asked::UnderWay(answer) => return Ok(Wait(answer)),
-            Asked::Queued(answer) => answer,
-            Asked::Full => {
+            NameReply::Known(addresses) => return Ok(Known(addresses)),
+            NameReply::UnderWay(answer) => return Ok(Wait(answer)),
+            NameReply::Queued(answer) => answer,
+            NameReply::Full => {
                 let name = name.to_owned();
                 return Err(LookupError::QueueFull { name });
             }
@@ -120,7 +120,7 @@ impl Shared {
         }
         match self.start_thread() {
             Ok(()) => state.threads += 1,
-            // Nobody would ever get to it.
+            // Without a single thread, nobody would ever look the name up.
             Err(error) if state.threads == 0 => {
                 let error = LookupError::NoThread {
                     name: name.to_owned(),
@@ -172,7 +172,7 @@ impl Shared {
         }
     }
 
-    fn look_up(&self, name: &str) -> Outcome {
+    fn look_up(&self, name: &str) -> LookupOutcome {
         let found = (self.look_up)(name).map_err(|error| LookupError::Failed {
             name: name.to_owned(),
             reason: error.to_string(),
@@ -184,12 +184,12 @@ impl Shared {
         Ok(found.into())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LookupState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whatever the system's configuration says of names: hosts files, search domains, its name servers.
+/// Looks up by the system's configuration: hosts files, search domains, its name servers.
 fn getaddrinfo(name: &str) -> io::Result<Vec<SocketAddr>> {
     Ok((name, 0).to_socket_addrs()?.collect())
 }

@@ -14,16 +14,16 @@ use crate::error::error_response;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct WantedPercentage {
     percentage: Percentage,
 }
 
 impl Rollout {
-    /// `GET /rollout` answers the [snapshot](Self::snapshot) as JSON; `PUT /rollout?percentage=20`, or
-    /// `PUT /rollout` with `{"percentage": 20}`, sets it at once and answers the same. Anything else
-    /// than a whole number from 0 to 100 is refused with 400, and nothing changes.
+    /// `GET /rollout` answers the [snapshot](Self::snapshot) as JSON. `PUT /rollout?percentage=20`, or
+    /// `PUT /rollout` with `{"percentage": 20}`, sets the percentage at once and answers the same. Anything
+    /// but a whole number from 0 to 100 is refused with 400, and nothing changes.
     ///
-    /// It has no authentication: mount it where only operators reach it, such as a port of its own.
+    /// There is no authentication: mount it where only operators reach it, such as a port of its own.
     pub fn routes<S>(&self) -> Router<S>
     where
         S: Clone + Send + Sync + 'static,
@@ -59,7 +59,7 @@ async fn change(
 
 fn wanted(query: &str, body: &[u8]) -> Result<Percentage, String> {
     if query.is_empty() {
-        let wanted: Result<Wanted, _> = serde_json::from_slice(body);
+        let wanted: Result<WantedPercentage, _> = serde_json::from_slice(body);
         return wanted
             .map(|wanted| wanted.percentage)
             .map_err(|error| error.to_string());

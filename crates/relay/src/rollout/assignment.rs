@@ -1,4 +1,4 @@
-//! Who takes which path: arithmetic only, the same on every machine and in every release.
+//! Which path a key takes. It is arithmetic only, the same on every machine and in every release.
 
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
@@ -10,17 +10,17 @@ use super::percentage::Percentage;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum StreamMethod {
-    /// The new one, which holds no thread.
+    /// The new path, which holds no thread.
     Async,
-    /// The old one, which holds a thread for as long as a stream lasts.
+    /// The old path, which holds a thread for as long as a stream lasts.
     Blocking,
 }
 
 impl StreamMethod {
-    /// Both.
+    /// Both paths.
     pub const BOTH: [Self; 2] = [Self::Async, Self::Blocking];
 
-    /// As in the header `X-Stream-Method` and in the labels of the metrics.
+    /// The name in the header `X-Stream-Method` and in the labels of the metrics.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -41,8 +41,8 @@ impl StreamMethod {
     }
 }
 
-/// The bucket of a key, 0 to 99: a function of `seed` and `key` alone, and part of this library's
-/// contract. A change of it would be a breaking one, because it moves users between the paths.
+/// The bucket of a key, 0 to 99, from `seed` and `key` alone. It is part of this library's contract: to
+/// change it would move users between the paths, and so be a breaking change.
 ///
 /// ```text
 /// h      = FNV-1a, 64 bits, over the bytes of the key
@@ -50,7 +50,8 @@ impl StreamMethod {
 /// bucket = floor(h * 100 / 2^64)
 /// ```
 ///
-/// FNV spreads the key over 64 bits, `mix` makes up for its weak high bits, of which the bucket is made.
+/// FNV spreads the key over 64 bits. The bucket is made of the high bits, which FNV mixes badly, so `mix`
+/// follows.
 ///
 /// ```
 /// use relay::rollout::bucket;
@@ -68,8 +69,8 @@ pub fn bucket(seed: u64, key: &[u8]) -> u8 {
     ((u128::from(hash) * 100) >> 64) as u8
 }
 
-/// The path of a key: async if its [`bucket`] is below the percentage. So a key that is async at 5 %
-/// is so at 20 % as well, and nobody moves back while the percentage rises.
+/// The path of a key: async if its [`bucket`] is below the percentage. A key that is async at 5 % is
+/// async at 20 % as well, so nobody moves back while the percentage rises.
 #[must_use]
 pub fn assign(seed: u64, key: &[u8], percentage: Percentage) -> StreamMethod {
     if bucket(seed, key) < percentage.get() {
@@ -95,7 +96,7 @@ fn mix(state: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// `seed key bucket` in each line; whoever computes the assignment elsewhere tests against it too.
+    /// `seed key bucket` in each line. Other programs that compute the assignment test against it too.
     const GOLDEN: &str = include_str!("golden.txt");
 
     fn percent(of: u8) -> Percentage {

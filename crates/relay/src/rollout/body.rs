@@ -7,43 +7,43 @@ use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::books::Entry;
-use super::outcome::{End, Progress};
+use super::books::RequestEntry;
+use super::outcome::{BodyEnd, BodyProgress};
 use crate::framing::Terminal;
 
-/// Passes everything on as it comes; the entry is closed when the body ends or is dropped.
+/// Passes everything on as it comes. Closes its entry when the body ends or is dropped.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct WatchedBody {
     inner: Body,
-    progress: Progress,
-    entry: Entry,
+    progress: BodyProgress,
+    entry: RequestEntry,
 }
 
-impl Watched {
+impl WatchedBody {
     pub(super) fn new(
         inner: Body,
         head: &http::response::Parts,
         terminal: Terminal,
-        entry: Entry,
+        entry: RequestEntry,
     ) -> Self {
         let mut watched = Self {
             inner,
-            progress: Progress::new(head, terminal),
+            progress: BodyProgress::new(head, terminal),
             entry,
         };
         // A server does not poll a body that it knows to be empty.
         if watched.progress.is_whole() || watched.inner.is_end_stream() {
-            watched.close(End::Eof);
+            watched.close(BodyEnd::Eof);
         }
         watched
     }
 
-    fn close(&mut self, end: End) {
+    fn close(&mut self, end: BodyEnd) {
         self.entry.close(self.progress.outcome(end));
     }
 }
 
-impl HttpBody for Watched {
+impl HttpBody for WatchedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -53,8 +53,8 @@ impl HttpBody for Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         match &frame {
-            None => self.close(End::Eof),
-            Some(Err(_)) => self.close(End::Broken),
+            None => self.close(BodyEnd::Eof),
+            Some(Err(_)) => self.close(BodyEnd::Broken),
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref()
                     && self.progress.pass(data)
@@ -62,7 +62,7 @@ impl HttpBody for Watched {
                     self.entry.first_byte();
                 }
                 if self.inner.is_end_stream() {
-                    self.close(End::Eof);
+                    self.close(BodyEnd::Eof);
                 }
             }
         }
@@ -78,8 +78,8 @@ impl HttpBody for Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for WatchedBody {
     fn drop(&mut self) {
-        self.close(End::Dropped);
+        self.close(BodyEnd::Dropped);
     }
 }

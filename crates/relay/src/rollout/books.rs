@@ -1,4 +1,4 @@
-//! What became of each cohort, and what is under way on each path.
+//! The counters of a rollout: what became of each cohort, and what is under way on each path.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::assignment::StreamMethod;
 use super::outcome::Outcome;
 
-/// Upper bounds of the TTFT histogram, in seconds; what is above the last is in `+Inf`.
+/// Upper bounds of the TTFT histogram, in seconds. Values above the last are in `+Inf`.
 pub(super) const TTFT_BOUNDS: [f64; 14] = [
     0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0,
 ];
@@ -24,18 +24,18 @@ pub struct RolloutSnapshot {
     pub percentage: u8,
     /// The seed of the assignment.
     pub seed: u64,
-    /// Clients being served by each path, those in its queue included. Where clients stay to the end,
-    /// `blocking` reaching `c` is what exhausts a pool of `c` threads, whatever the percentage is. The
-    /// job of one who left may hold its thread for longer than it is counted here.
+    /// Clients being served by each path, those in its queue included. If clients stay to the end, a
+    /// pool of `c` threads is exhausted when `blocking` reaches `c`, whatever the percentage is. A client
+    /// that left is not counted any more, but its job may still hold its thread.
     pub in_flight: BTreeMap<StreamMethod, usize>,
-    /// The cohorts, by the path that their keys were given.
+    /// The cohorts, by the path of their keys.
     pub cohorts: BTreeMap<StreamMethod, CohortSnapshot>,
-    /// How many requests of the async cohort the blocking path served, by why; empty if none.
+    /// How many requests of the async cohort the blocking path served, by reason; empty if none.
     pub fallbacks: BTreeMap<String, u64>,
 }
 
-/// One cohort's counters. A request that fell back stays in its cohort (*intention to treat*): moved
-/// to the other one, the failures of the new path would be charged to the old.
+/// One cohort's counters. A request that fell back stays in its cohort (*intention to treat*), because
+/// otherwise failures of the new path would count for the old one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CohortSnapshot {
@@ -45,13 +45,13 @@ pub struct CohortSnapshot {
     pub outcomes: BTreeMap<String, u64>,
     /// How many got a first byte of an answer below 400.
     pub first_bytes: u64,
-    /// From the request to that byte, summed over those, in microseconds. Whoever waits still, or
-    /// left before it, is not in it: read it beside `in_flight` and `unserved`.
+    /// Time from the request to that byte, summed over those requests, in microseconds. Clients that
+    /// still wait, or left before it, are missing: read it beside `in_flight` and `unserved`.
     pub ttft_us_total: u64,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Books {
+pub(super) struct CohortBooks {
     in_flight: [AtomicUsize; 2],
     cohorts: [Cohort; 2],
     fallbacks: Mutex<BTreeMap<&'static str, u64>>,
@@ -64,12 +64,12 @@ struct Cohort {
     ttft: Mutex<Ttft>,
 }
 
-/// A histogram as Prometheus has it.
+/// A histogram of times to the first byte, as Prometheus has it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ttft {
     pub(super) count: u64,
     pub(super) sum: Duration,
-    /// How many in each bucket, not cumulated; the last one is above all bounds.
+    /// The count of each bucket, not cumulated. The last bucket is above all bounds.
     pub(super) buckets: [u64; TTFT_BOUNDS.len() + 1],
 }
 
@@ -83,7 +83,7 @@ impl Ttft {
     }
 }
 
-impl Books {
+impl CohortBooks {
     pub(super) fn in_flight(&self, method: StreamMethod) -> usize {
         self.in_flight[method.index()].load(Ordering::Relaxed)
     }
@@ -94,7 +94,7 @@ impl Books {
             .load(Ordering::Relaxed)
     }
 
-    /// Every label is there from the start: a counter that appears late has no rate.
+    /// Every label is there from the start, because a counter that appears late has no rate.
     pub(super) fn outcomes(&self, cohort: StreamMethod) -> BTreeMap<&'static str, u64> {
         let counted = lock(&self.cohorts[cohort.index()].outcomes).clone();
         let mut all: BTreeMap<_, _> = Outcome::LABELS.map(|label| (label, 0)).into();
@@ -132,18 +132,18 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One request's entry in the books. Dropped before it was closed, its client is gone.
+/// One request's entry in the books. If it is dropped before it was closed, its client is gone.
 #[derive(Debug)]
-pub(super) struct Entry {
-    books: Arc<Books>,
+pub(super) struct RequestEntry {
+    books: Arc<CohortBooks>,
     cohort: StreamMethod,
     serving: StreamMethod,
     begun: Instant,
     is_closed: bool,
 }
 
-impl Entry {
-    pub(super) fn open(books: Arc<Books>, cohort: StreamMethod) -> Self {
+impl RequestEntry {
+    pub(super) fn open(books: Arc<CohortBooks>, cohort: StreamMethod) -> Self {
         let count = &books.cohorts[cohort.index()].requests;
         count.fetch_add(1, Ordering::Relaxed);
         books.in_flight[cohort.index()].fetch_add(1, Ordering::Relaxed);
@@ -186,7 +186,7 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for RequestEntry {
     fn drop(&mut self) {
         self.close(Outcome::Unserved);
     }
@@ -210,8 +210,8 @@ mod tests {
     #[test]
     fn a_fallback_moves_what_is_in_flight_and_not_the_cohort() {
         use StreamMethod::{Async, Blocking};
-        let books = Arc::new(Books::default());
-        let mut entry = Entry::open(Arc::clone(&books), Async);
+        let books = Arc::new(CohortBooks::default());
+        let mut entry = RequestEntry::open(Arc::clone(&books), Async);
         assert_eq!((books.in_flight(Async), books.in_flight(Blocking)), (1, 0));
         entry.fall_back("upstream_unreachable");
         assert_eq!((books.in_flight(Async), books.in_flight(Blocking)), (0, 1));

@@ -26,10 +26,11 @@ impl Rollout {
     /// | `rollout_fallbacks_total{reason}` | requests of the async cohort that the blocking path served |
     ///
     /// `method` and `cohort` are `async` or `blocking`. A request that fell back stays in its cohort.
-    /// Whoever waits still is in no bucket of the histogram: alert on `rollout_in_flight` beside it.
+    /// Clients that still wait are in no bucket of the histogram: alert on `rollout_in_flight` too.
     ///
-    /// A registry takes those of one rollout so, because a metric may be described only once; give each
-    /// of several a prefix ([`sub_registry_with_prefix`](Registry::sub_registry_with_prefix)).
+    /// A registry takes the metrics of one rollout only, because a metric may be described only once. Of
+    /// several rollouts, give each a prefix
+    /// ([`sub_registry_with_prefix`](Registry::sub_registry_with_prefix)).
     pub fn register(&self, registry: &mut Registry) {
         registry.register_collector(Box::new(RolloutCollector(self.clone())));
     }

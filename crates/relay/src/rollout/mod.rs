@@ -1,9 +1,9 @@
 //! Moves traffic from a blocking path to an async one by percentage.
 //!
-//! Both paths stay in the app until the old one is removed. A request's key says which it takes: the
-//! same key always the same path, and none back while the percentage rises. The percentage comes from
-//! a flag, from `ASYNC_ROLLOUT_PERCENTAGE`, and can be changed while the app runs. Every response says
-//! which path made it (`X-Stream-Method: async` or `blocking`).
+//! Both paths stay in the app until the old one is removed. A request's key decides which path it takes.
+//! The same key always takes the same path, and no key moves back while the percentage rises. The
+//! percentage comes from a flag or from `ASYNC_ROLLOUT_PERCENTAGE`, and can be changed while the app runs.
+//! Every response says which path made it (`X-Stream-Method: async` or `blocking`).
 //!
 //! ```
 //! use axum::Router;
@@ -58,25 +58,26 @@
 //! # }
 //! ```
 //!
-//! **What to expect of the first steps: nothing.** A pool of `c` threads that `N` streams hold is
-//! exhausted as long as `c` of them take the blocking path. Health recovers only when fewer than `c`
-//! do, just above `p* = 1 − c/N`: with 40 streams on 4 threads at 90 %. A step of 5 % shows whether the
-//! new path *works*; whether it *helps* is seen beyond `p*`. `in_flight` of the blocking path is the
-//! figure to hold against `c`, as long as clients stay: it counts *clients being served*, not threads
-//! held. A client that hangs up is gone from it at once, while its blocking job keeps its thread until
-//! the next chunk cannot be handed on, or for as long as the upstream is silent. How many threads are
-//! held is the pool's to say (`vitals` counts them).
+//! **Expect nothing of the first steps.** `N` streams exhaust a pool of `c` threads as long as `c` of them
+//! take the blocking path. Health recovers only when fewer than `c` do, just above `p* = 1 − c/N`: at 90 %
+//! with 40 streams on 4 threads. A step of 5 % shows that the new path *works*; only steps beyond `p*` show
+//! that it *helps*.
 //!
-//! **The hash** is part of the contract: see [`bucket`]. A request without a key (or with an empty
-//! one) takes the number of such requests before it as its key: shared out by the same percentage, and
-//! not sticky.
+//! Compare `in_flight` of the blocking path with `c`, as long as clients stay. It counts *clients being
+//! served*, not threads held. A client that hangs up leaves it at once, but its blocking job keeps its
+//! thread until the upstream sends the next chunk. The pool itself knows how many threads are held
+//! (`vitals` counts them).
 //!
-//! **Falling back.** An error of the async path ([`PathError`]) hands the request to the blocking path
-//! as long as nothing of an answer is out, and the response then says why in `X-Stream-Fallback`. Once
-//! a byte is out there is no way back, because a stream cannot be begun again in its middle; and an
-//! upstream's answer, whatever its status is, is an answer. Beware of the load: when the upstream
-//! itself fails at 100 %, every request falls back to the pool that was to be relieved. Where that is
-//! worse than an error, let [`PathError::fallback_reason`] return `None`.
+//! **The hash** is part of the contract: see [`bucket`]. A request with no key, or an empty one, gets as
+//! its key the number of such requests before it. Such requests are shared out by the same percentage,
+//! and are not sticky.
+//!
+//! **Falling back.** After an error of the async path ([`PathError`]) the request goes to the blocking
+//! path, as long as nothing of an answer is out; the response says why in `X-Stream-Fallback`. After the
+//! first byte there is no way back, because a stream cannot begin again in its middle. An answer of the
+//! upstream is final, whatever its status. Beware of the load: if the upstream itself fails at 100 %, every
+//! request falls back to the pool that was to be relieved. If that is worse than an error, let
+//! [`PathError::fallback_reason`] return `None`.
 
 mod admin;
 mod assignment;
@@ -99,40 +100,39 @@ pub use outcome::Outcome;
 pub use path_error::PathError;
 pub use percentage::{PERCENTAGE_ENV, Percentage, PercentageError};
 
-use books::Books;
+use books::CohortBooks;
 
 use crate::framing::Terminal;
 
-/// Says in every response which path made it.
+/// The header that says in every response which path made it.
 pub const STREAM_METHOD: HeaderName = HeaderName::from_static("x-stream-method");
 
-/// Says why the blocking path made a response that the async one was to make; absent otherwise.
+/// The header that says why the blocking path made a response of the async cohort; absent otherwise.
 pub const STREAM_FALLBACK: HeaderName = HeaderName::from_static("x-stream-fallback");
 
 /// A percentage, a seed, and the books of both cohorts. Clones share all of it.
 #[derive(Clone, Debug)]
 pub struct Rollout {
     terminal: Terminal,
-    shared: Arc<Shared>,
+    shared: Arc<RolloutState>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct RolloutState {
     percentage: AtomicU8,
     seed: u64,
     without_key: AtomicU64,
-    books: Arc<Books>,
+    books: Arc<CohortBooks>,
 }
 
 impl Rollout {
-    /// Begins at `percentage`. All processes of an app need the same `seed`, or a key would take one
-    /// path here and the other there; another seed for the next rollout spares those who were first in
-    /// this one.
+    /// Begins at `percentage`. All processes of an app need the same `seed`, or a key would take
+    /// different paths in them. Another seed for the next rollout lets other users be the first.
     #[must_use]
     pub fn new(percentage: Percentage, seed: u64) -> Self {
         Self {
             terminal: Terminal::default(),
-            shared: Arc::new(Shared {
+            shared: Arc::new(RolloutState {
                 percentage: AtomicU8::new(percentage.get()),
                 seed,
                 without_key: AtomicU64::new(0),
@@ -141,11 +141,11 @@ impl Rollout {
         }
     }
 
-    /// Says whether the event streams of *both* paths have a terminal event. Unless told so, one that
-    /// ends without it is counted as failed, on whichever path; with [`Terminal::Optional`] it is whole
-    /// if it ends between two events. An async path by way of a relay wants the same said to
-    /// [`Relay::with_terminal`](crate::Relay::with_terminal) or its framing. Clones made before keep what
-    /// they had.
+    /// Says whether the event streams of *both* paths end with a terminal event. The default is that
+    /// they do, and a stream without it counts as failed. With [`Terminal::Optional`] a stream is whole
+    /// if it ends between two events. Say the same to the relay of the async path
+    /// ([`Relay::with_terminal`](crate::Relay::with_terminal)) or to its framing. Clones made before keep
+    /// what they had.
     #[must_use]
     pub fn with_terminal(mut self, terminal: Terminal) -> Self {
         self.terminal = terminal;
@@ -158,8 +158,8 @@ impl Rollout {
         Percentage::clamped(self.shared.percentage.load(Ordering::Relaxed))
     }
 
-    /// Sets the percentage for the requests to come; those that have begun keep their path. One log
-    /// line says so.
+    /// Sets the percentage for the requests to come, and logs a change. Requests that have begun keep
+    /// their path.
     pub fn set_percentage(&self, percentage: Percentage) {
         let from = self
             .shared
@@ -172,10 +172,10 @@ impl Rollout {
 
     /// The path that a request with this key takes now. An empty key counts as none.
     ///
-    /// [`serve`](Self::serve) asks this itself.
+    /// [`serve`](Self::serve) calls this itself.
     #[must_use]
     pub fn assign(&self, key: Option<&[u8]>) -> StreamMethod {
-        let Shared {
+        let RolloutState {
             seed, without_key, ..
         } = &*self.shared;
         match key {
@@ -204,7 +204,7 @@ impl Rollout {
         }
     }
 
-    fn books(&self) -> &Arc<Books> {
+    fn books(&self) -> &Arc<CohortBooks> {
         &self.shared.books
     }
 }

@@ -7,12 +7,13 @@ use crate::sse::{Said, SseTail};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The whole answer.
+    /// The client got the whole answer.
     Complete,
-    /// A part of it: the transfer broke, or an event stream ended in an error event, inside an event, or
-    /// without the terminal event that [`Rollout::with_terminal`](super::Rollout::with_terminal) wants.
+    /// The client got a part: the transfer broke, or an event stream ended with an error event, inside an
+    /// event, or without the terminal event that
+    /// [`Rollout::with_terminal`](super::Rollout::with_terminal) asks for.
     Failed,
-    /// A status of 400 or above, whoever said so.
+    /// The status was 400 or above, from the upstream or from the app.
     Refused,
     /// The client hung up in mid-answer.
     ClientGone,
@@ -38,27 +39,27 @@ impl Outcome {
     }
 }
 
-/// How a body went, so far.
+/// What has passed of a body so far.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct BodyProgress {
     framing: Framing,
     tail: SseTail,
     bytes: u64,
 }
 
-/// How a body came to its end.
+/// How a body ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// There is no more of it.
+pub(super) enum BodyEnd {
+    /// Its path ended it.
     Eof,
     /// Its path reported an error.
     Broken,
-    /// It was dropped by whoever sent it to the client.
+    /// The server dropped it.
     Dropped,
 }
 
-impl Progress {
-    /// Of an answer with this head.
+impl BodyProgress {
+    /// The beginning of the body of an answer with this head.
     pub(super) fn new(head: &http::response::Parts, terminal: Terminal) -> Self {
         Self {
             framing: Framing::of(head).with_terminal(terminal),
@@ -67,7 +68,7 @@ impl Progress {
         }
     }
 
-    /// A part of it passed; tells whether it was the first of an answer that is none but a refusal.
+    /// Counts a chunk. True for the first byte of an answer that is not a refusal.
     pub(super) fn pass(&mut self, chunk: &[u8]) -> bool {
         let is_first = self.bytes == 0 && !chunk.is_empty();
         self.bytes += chunk.len() as u64;
@@ -77,13 +78,13 @@ impl Progress {
         is_first && !matches!(self.framing, Framing::Refusal { .. })
     }
 
-    /// Whether nothing more will come, though nobody has said so: a server drops a body of known
-    /// length after its last byte.
+    /// Whether the last byte of a body of known length has passed. A server drops the body then, and does
+    /// not ask for its end.
     pub(super) fn is_whole(&self) -> bool {
         self.framing.length() == Some(self.bytes)
     }
 
-    pub(super) fn outcome(&self, end: End) -> Outcome {
+    pub(super) fn outcome(&self, end: BodyEnd) -> Outcome {
         let said = match self.framing {
             Framing::Refusal { .. } => return Outcome::Refused,
             Framing::Sse { .. } => self.tail.said(),
@@ -91,17 +92,17 @@ impl Progress {
         };
         match (said, end) {
             (Some(Said::Done), _) => Outcome::Complete,
-            (Some(Said::Error), _) | (None, End::Broken) => Outcome::Failed,
-            (None, End::Eof) if self.is_cut_off() => Outcome::Failed,
-            (None, End::Eof) => Outcome::Complete,
-            (None, End::Dropped) if self.is_whole() => Outcome::Complete,
-            (None, End::Dropped) if self.bytes == 0 => Outcome::Unserved,
-            (None, End::Dropped) => Outcome::ClientGone,
+            (Some(Said::Error), _) | (None, BodyEnd::Broken) => Outcome::Failed,
+            (None, BodyEnd::Eof) if self.is_cut_off() => Outcome::Failed,
+            (None, BodyEnd::Eof) => Outcome::Complete,
+            (None, BodyEnd::Dropped) if self.is_whole() => Outcome::Complete,
+            (None, BodyEnd::Dropped) if self.bytes == 0 => Outcome::Unserved,
+            (None, BodyEnd::Dropped) => Outcome::ClientGone,
         }
     }
 
-    /// As the guard of [`Relay::guard`](crate::Relay::guard) judges it: what it turns into an error event
-    /// on one path must not count as whole on another that has no guard.
+    /// The same rule as that of [`Relay::guard`](crate::Relay::guard), so that both paths are judged
+    /// alike: the guard turns such an end into an error event, and the blocking path has no guard.
     fn is_cut_off(&self) -> bool {
         match self.framing {
             Framing::Sse { terminal } => terminal == Terminal::Required || !self.tail.at_boundary(),
@@ -116,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    fn progress(content_type: &str, status: u16, length: Option<u64>) -> Progress {
+    fn progress(content_type: &str, status: u16, length: Option<u64>) -> BodyProgress {
         judged(content_type, status, length, Terminal::Required)
     }
 
@@ -125,17 +126,17 @@ mod tests {
         status: u16,
         length: Option<u64>,
         terminal: Terminal,
-    ) -> Progress {
+    ) -> BodyProgress {
         let mut response = Response::builder()
             .status(status)
             .header("content-type", content_type);
         if let Some(length) = length {
             response = response.header("content-length", length);
         }
-        Progress::new(&response.body(()).unwrap().into_parts().0, terminal)
+        BodyProgress::new(&response.body(()).unwrap().into_parts().0, terminal)
     }
 
-    fn after(mut progress: Progress, body: &str, end: End) -> Outcome {
+    fn after(mut progress: BodyProgress, body: &str, end: BodyEnd) -> Outcome {
         progress.pass(body.as_bytes());
         progress.outcome(end)
     }
@@ -144,21 +145,24 @@ mod tests {
     fn an_event_stream_is_judged_by_its_last_event() {
         let of = |body, end| after(progress("text/event-stream", 200, None), body, end);
         let done = "data: 1\n\ndata: [DONE]\n\n";
-        assert_eq!(of(done, End::Dropped), Outcome::Complete);
-        assert_eq!(of(done, End::Eof), Outcome::Complete);
-        assert_eq!(of("data: {\"error\":{}}\n\n", End::Eof), Outcome::Failed);
-        assert_eq!(of("data: 1\n\n", End::Eof), Outcome::Failed);
-        assert_eq!(of("data: 1", End::Eof), Outcome::Failed);
-        assert_eq!(of("data: 1\n\n", End::Broken), Outcome::Failed);
-        assert_eq!(of("data: 1\n\n", End::Dropped), Outcome::ClientGone);
-        assert_eq!(of("", End::Dropped), Outcome::Unserved);
+        assert_eq!(of(done, BodyEnd::Dropped), Outcome::Complete);
+        assert_eq!(of(done, BodyEnd::Eof), Outcome::Complete);
+        assert_eq!(
+            of("data: {\"error\":{}}\n\n", BodyEnd::Eof),
+            Outcome::Failed
+        );
+        assert_eq!(of("data: 1\n\n", BodyEnd::Eof), Outcome::Failed);
+        assert_eq!(of("data: 1", BodyEnd::Eof), Outcome::Failed);
+        assert_eq!(of("data: 1\n\n", BodyEnd::Broken), Outcome::Failed);
+        assert_eq!(of("data: 1\n\n", BodyEnd::Dropped), Outcome::ClientGone);
+        assert_eq!(of("", BodyEnd::Dropped), Outcome::Unserved);
     }
 
     #[test]
     fn an_event_stream_that_needs_no_terminal_event_is_whole_between_two_events() {
         let of = |body| {
             let progress = judged("text/event-stream", 200, None, Terminal::Optional);
-            after(progress, body, End::Eof)
+            after(progress, body, BodyEnd::Eof)
         };
         assert_eq!(of("data: 1\n\n"), Outcome::Complete);
         assert_eq!(of("data: 1"), Outcome::Failed);
@@ -167,10 +171,10 @@ mod tests {
     #[test]
     fn a_body_of_known_length_is_whole_with_its_last_byte() {
         let of = |body, end| after(progress("text/plain", 200, Some(3)), body, end);
-        assert_eq!(of("abc", End::Dropped), Outcome::Complete);
-        assert_eq!(of("ab", End::Dropped), Outcome::ClientGone);
-        assert_eq!(of("ab", End::Broken), Outcome::Failed);
-        assert_eq!(of("", End::Dropped), Outcome::Unserved);
+        assert_eq!(of("abc", BodyEnd::Dropped), Outcome::Complete);
+        assert_eq!(of("ab", BodyEnd::Dropped), Outcome::ClientGone);
+        assert_eq!(of("ab", BodyEnd::Broken), Outcome::Failed);
+        assert_eq!(of("", BodyEnd::Dropped), Outcome::Unserved);
     }
 
     #[test]
@@ -180,7 +184,7 @@ mod tests {
             !refusal.pass(b"{"),
             "an error that is fast is not fast service"
         );
-        assert_eq!(refusal.outcome(End::Dropped), Outcome::Refused);
+        assert_eq!(refusal.outcome(BodyEnd::Dropped), Outcome::Refused);
     }
 
     #[test]

@@ -6,18 +6,18 @@ use crate::error::RelayError;
 
 /// An error of the app's own path, returned while nothing of an answer is out.
 pub trait PathError: IntoResponse {
-    /// Why the blocking path should be asked instead, as one of a few fixed words (it becomes a label
-    /// and a header, in which anything but visible ASCII is a `?`); `None` if it would do no better,
-    /// and the error is the answer.
+    /// Why the blocking path should be asked instead; `None` if it would do no better, and the error is
+    /// the answer. Use a few fixed words: they become a label and a header. In the header, anything but
+    /// visible ASCII is a `?`.
     fn fallback_reason(&self) -> Option<&'static str>;
 
     /// What happened, for the log.
     fn message(&self) -> String;
 }
 
-/// Falls back if the upstream could not be reached, broke, or was silent. Not at a limit, which is
-/// there to refuse; not when the time for the whole exchange is used up; and not for a fault of the
-/// client's own request.
+/// Falls back if the upstream could not be reached, broke, or was silent. Does not fall back at a limit,
+/// which is there to refuse, nor after the deadline of the whole exchange, nor if the client's own
+/// request is at fault.
 impl PathError for RelayError {
     fn fallback_reason(&self) -> Option<&'static str> {
         match self {

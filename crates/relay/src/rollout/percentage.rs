@@ -1,4 +1,4 @@
-//! How much of the traffic takes the async path.
+//! The share of the traffic that takes the async path.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ pub const PERCENTAGE_ENV: &str = "ASYNC_ROLLOUT_PERCENTAGE";
 #[serde(try_from = "u64", into = "u64")]
 pub struct Percentage(u8);
 
-/// What was given is no whole number from 0 to 100.
+/// A text or number that is no whole number from 0 to 100.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{given}` is no percentage: give a whole number from 0 to 100")]
 #[non_exhaustive]
@@ -37,8 +37,8 @@ impl Percentage {
     /// What `ASYNC_ROLLOUT_PERCENTAGE` says; `None` if it is not set.
     ///
     /// # Errors
-    /// [`PercentageError`] if it is set to anything else than a whole number from 0 to 100: a typing
-    /// mistake must not pass for 0.
+    /// [`PercentageError`] if it is set to anything but a whole number from 0 to 100. A typing mistake
+    /// must not pass for 0.
     pub fn from_env() -> Result<Option<Self>, PercentageError> {
         let Some(value) = std::env::var_os(PERCENTAGE_ENV) else {
             return Ok(None);
@@ -46,7 +46,7 @@ impl Percentage {
         value.to_string_lossy().parse().map(Some)
     }
 
-    /// For what [`get`](Self::get) returned.
+    /// The percentage of a number that [`get`](Self::get) returned.
     pub(super) fn clamped(percent: u8) -> Self {
         Self(percent.min(100))
     }

@@ -7,26 +7,26 @@ use axum::response::Response;
 use http::HeaderValue;
 
 use super::assignment::StreamMethod;
-use super::body::Watched;
-use super::books::Entry;
+use super::body::WatchedBody;
+use super::books::RequestEntry;
 use super::path_error::PathError;
 use super::{Rollout, STREAM_FALLBACK, STREAM_METHOD};
 
 impl Rollout {
-    /// Serves one request: assigns `key`, awaits `request` (reading it is part of the time to the first
-    /// byte), and asks the path.
+    /// Serves one request: assigns `key`, awaits `request`, and asks the path. Reading the request counts
+    /// for the time to the first byte.
     ///
     /// If `on_async` returns an error that has a [fallback reason](PathError::fallback_reason), the
-    /// same request goes to `on_blocking`. An `Ok` is final, whatever its status is and whatever
-    /// becomes of its body: a path that can fail between head and first byte should wait for that byte
-    /// before it returns, as [`GuardedBody::first_byte`](crate::GuardedBody::first_byte) does. An error
-    /// of `request`, which is the client's, is never a reason to fall back.
+    /// same request goes to `on_blocking`. An `Ok` is final, whatever its status and its body. A path that
+    /// can fail between head and first byte should wait for that byte before it returns, as
+    /// [`GuardedBody::first_byte`](crate::GuardedBody::first_byte) does. An error of `request` is the
+    /// client's fault, and never a reason to fall back.
     ///
-    /// The response carries `X-Stream-Method`, and `X-Stream-Fallback` if the paths were changed; its
-    /// body is passed on as it comes, watched for its first byte and its end.
+    /// The response carries `X-Stream-Method`, and after a fallback `X-Stream-Fallback`. Its body is
+    /// passed on as it comes, and watched for its first byte and its end.
     ///
     /// # Cancel safety
-    /// Dropping the future drops whatever it waits for, and counts as a client that left unserved.
+    /// Dropping the future drops what it waits for, and counts as a client that left unserved.
     pub async fn serve<R, E, A, B>(
         &self,
         key: Option<&[u8]>,
@@ -40,7 +40,7 @@ impl Rollout {
         A: Future<Output = Result<Response, E>>,
         B: Future<Output = Result<Response, E>>,
     {
-        let mut entry = Entry::open(Arc::clone(self.books()), self.assign(key));
+        let mut entry = RequestEntry::open(Arc::clone(self.books()), self.assign(key));
         let request = match request.await {
             Ok(request) => request,
             Err(error) => return self.finish(error.into_response(), entry, None),
@@ -66,18 +66,23 @@ impl Rollout {
         self.finish(outcome.unwrap_or_else(E::into_response), entry, reason)
     }
 
-    fn finish(&self, response: Response, entry: Entry, fallback: Option<&'static str>) -> Response {
+    fn finish(
+        &self,
+        response: Response,
+        entry: RequestEntry,
+        fallback: Option<&'static str>,
+    ) -> Response {
         let (mut head, body) = response.into_parts();
         head.headers.insert(STREAM_METHOD, entry.serving().header());
         if let Some(reason) = fallback {
             head.headers.insert(STREAM_FALLBACK, printable(reason));
         }
-        let body = Watched::new(body, &head, self.terminal, entry);
+        let body = WatchedBody::new(body, &head, self.terminal, entry);
         Response::from_parts(head, Body::new(body))
     }
 }
 
-/// The app's own word as a header, which takes visible ASCII only.
+/// The app's word as a header, with a `?` for anything but visible ASCII.
 fn printable(reason: &str) -> HeaderValue {
     let visible = |c: char| if c.is_ascii_graphic() { c } else { '?' };
     let reason: String = reason.chars().map(visible).collect();

@@ -171,7 +171,7 @@ async fn a_client_that_stalls_its_own_body_does_not_keep_the_permit() {
     assert!(lab.is_idle());
 }
 
-async fn post(app: SocketAddr, announced: usize, body: &str) -> TcpStream {
+pub async fn post(app: SocketAddr, announced: usize, body: &str) -> TcpStream {
     let mut client = TcpStream::connect(app).await.unwrap();
     let head = format!("POST /s HTTP/1.1\r\nhost: a\r\ncontent-length: {announced}\r\n\r\n");
     let request = [head.as_bytes(), body.as_bytes()].concat();
@@ -179,7 +179,7 @@ async fn post(app: SocketAddr, announced: usize, body: &str) -> TcpStream {
     client
 }
 
-async fn status(client: &mut TcpStream) -> String {
+pub async fn status(client: &mut TcpStream) -> String {
     let mut answer = [0; 12];
     client.read_exact(&mut answer).await.unwrap();
     String::from_utf8(answer.to_vec()).unwrap()

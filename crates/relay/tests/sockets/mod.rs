@@ -1,5 +1,6 @@
 //! The relay between real sockets, with an upstream that misbehaves to the byte.
 
+mod budget;
 mod endings;
 mod fallback;
 mod forward;
