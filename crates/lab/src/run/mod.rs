@@ -4,6 +4,7 @@
 mod calibration;
 mod cell;
 mod climb;
+mod commit;
 mod directory;
 mod hang_ups_csv;
 mod interrupt;

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::cell::Task;
+use super::commit::commit;
 use crate::measure::{Segments, host};
 use verdict::forecast;
 use verdict::judge::{closed_loop, diagnosis, expectations, field, flat, quality, recovery, steps};
@@ -96,7 +97,7 @@ impl<'a> Frame<'a> {
                 .collect(),
             started_at: humantime::format_rfc3339_seconds(self.started).to_string(),
             lab_version: env!("CARGO_PKG_VERSION").to_owned(),
-            git_commit: env!("LAB_GIT_COMMIT").to_owned(),
+            git_commit: commit().to_owned(),
             host: self.host.clone(),
             command: task.command.to_owned(),
             phases: self.phases(recorded, end_us),
