@@ -1,15 +1,13 @@
 //! The closed loop of users against a target whose latency is known: what it measures must be what
 //! the closed formulas say of such a target.
 
-use crate::support;
-
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use lab::load::RequestLoad;
 use lab::measure::Segments;
-use support::Alone;
+use testkit::Alone;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use lab::load::HangUpLoad;
 use lab::measure::Segments;
-use support::{Bench, Stage, eventually, json, stderr, stdout};
+use support::{Bench, stderr, stdout};
+use testkit::{Stage, eventually};
 use verdict::load::hang_ups::{HangUp, HangUpEnding, HangUpEvent, HangUpStage, HangUps};
 use verdict::record::Event;
 
@@ -28,9 +29,9 @@ const EVERY_HANG_UP: &str = "count = 8\nstages = [\"before_headers\", \"before_f
 
 fn start(stage: &Stage, spec: &HangUps) -> (HangUpLoad, Receiver<Event>) {
     let (results, received) = channel();
-    let upstreams = vec![stage.upstream.url("listening")];
+    let upstreams = vec![stage.upstream_url("")];
     let segments = Segments::new(Instant::now());
-    let base = stage.server.url("listening");
+    let base = stage.url("");
     let load = HangUpLoad::start(spec, &base, upstreams, Duration::ZERO, &segments, results);
     (load.expect("it starts"), received)
 }
@@ -49,13 +50,13 @@ fn row(received: &Receiver<Event>) -> Vec<HangUp> {
 }
 
 async fn open_streams(stage: &Stage) -> usize {
-    let open = json(&stage.upstream_url("/streams")).await;
+    let open = stage.upstream_json("/streams").await;
     open.as_array().expect("a list").len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_client_leaves_where_it_was_to_whatever_the_upstream_does_and_however_it_leaves() {
-    let stage = Stage::start("server-fixed", &[]).await;
+    let stage = Stage::start("server-fixed", &[]);
     for load in [
         EVERY_STAGE.to_owned(),
         format!("{EVERY_STAGE}\nleave = \"rst\""),
@@ -85,7 +86,7 @@ async fn every_client_leaves_where_it_was_to_whatever_the_upstream_does_and_howe
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_vanishes_keeps_its_socket_until_the_load_is_dropped() {
-    let stage = Stage::start("server-fixed", &[]).await;
+    let stage = Stage::start("server-fixed", &[]);
     let load = spec("count = 3\nstages = [\"mid_stream\"]\nsilent = true\nleave = \"vanish\"");
     let (mut load, received) = start(&stage, &load);
     assert_eq!(row(&received).len(), 3);
@@ -101,7 +102,7 @@ async fn a_client_that_vanishes_keeps_its_socket_until_the_load_is_dropped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_served_nothing_hangs_and_what_the_load_ends_is_cut() {
-    let stage = Stage::start("server-fixed", &["--max-upstream", "1"]).await;
+    let stage = Stage::start("server-fixed", &["--max-upstream", "1"]);
     let mut hanging = spec(
         "count = 9\nstages = [\"mid_stream\"]\nsilent = true\nleave = \"vanish\"\n\
          after_hanging = 2",
@@ -112,7 +113,7 @@ async fn what_is_served_nothing_hangs_and_what_the_load_ends_is_cut() {
     use HangUpEnding::{Hanging, HungUp};
     assert_eq!(endings, [HungUp, Hanging, Hanging, Hanging]);
 
-    let stage = Stage::start("server-fixed", &[]).await;
+    let stage = Stage::start("server-fixed", &[]);
     let endless = spec("count = 1\nstages = [\"mid_stream\"]\ntokens = 1000");
     let (mut load, received) = start(&stage, &endless);
     eventually("it is under way", async || open_streams(&stage).await == 1).await;
