@@ -117,8 +117,9 @@ fn cell_of(variant: &str, cells: &[Table]) -> Option<Table> {
 }
 
 fn shorten(cell: &mut Table) {
-    // The one cell that there is, in the only form that there is.
+    // The one cell that there is, in the only form that there is, and of the only variant.
     cell.remove("quick");
+    cell.remove("variants");
     lay_over(cell, SHORT.parse().expect("TOML"));
     if let Some(steps) = cell.get_mut("steps").and_then(Toml::as_array_mut) {
         steps.truncate(1);
