@@ -6,35 +6,45 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
+/// What the lab is built from, beside other people's crates, from this folder. Nothing else has this run
+/// again: not an edit of a server, and not a commit that leaves the lab as it is.
+const SOURCES: [&str; 7] = [
+    "src",
+    "build.rs",
+    "Cargo.toml",
+    "../verdict",
+    "../../scenarios",
+    "../../Cargo.toml",
+    "../../Cargo.lock",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     take_scenarios_in()?;
-    let commit = Command::new("git")
-        .args([
-            "describe",
-            "--always",
-            "--dirty",
-            "--abbrev=40",
-            "--exclude=*",
-        ])
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .and_then(|output| String::from_utf8(output.stdout).ok());
-    let commit = commit.as_deref().map_or("unknown", str::trim);
-    println!("cargo::rustc-env=LAB_GIT_COMMIT={commit}");
-    // Whatever could change the answer; a path that does not exist would rebuild each time.
-    for path in [
-        "../../.git/HEAD",
-        "../../.git/logs/HEAD",
-        "../../crates",
-        "../../mock-llm",
-        "../../scenarios",
-    ] {
-        if Path::new(path).exists() {
-            println!("cargo::rerun-if-changed={path}");
-        }
+    println!("cargo::rustc-env=LAB_GIT_COMMIT={}", commit());
+    for path in SOURCES {
+        println!("cargo::rerun-if-changed={path}");
     }
     Ok(())
+}
+
+/// The commit, with `-dirty` if what the lab is built from differs from it. It counts for a lab that is
+/// installed; one that is run where it was built looks for itself.
+fn commit() -> String {
+    let Some(commit) = git(&["rev-parse", "HEAD"]) else {
+        return "unknown".to_owned();
+    };
+    let status = ["status", "--porcelain", "--untracked-files=no", "--"];
+    match git(&[&status[..], &SOURCES].concat()).as_deref() {
+        Some("") => commit,
+        _ => commit + "-dirty",
+    }
+}
+
+/// What `git` prints, if there is one and this is a repository.
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
 }
 
 /// Writes a Rust array of the names and texts of the files in `scenarios/`, sorted.

@@ -1,18 +1,14 @@
 //! Each app for real, in front of a real upstream whose ledger is the witness.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
 
 use mock_llm::Mock;
 use mock_llm::config::Config;
 use mock_llm::distribution::Distribution;
-use mock_llm::socket::Listener;
 use serde_json::Value;
-use service::Drain;
-
-/// Longer than anything on a loaded machine takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+use testkit::{Process, Request, ask, eventually};
 
 /// Twice as many as there are threads.
 const QUESTIONS: usize = 2 * examples::THREADS;
@@ -20,50 +16,30 @@ const QUESTIONS: usize = 2 * examples::THREADS;
 /// The upstream in this process, and the app in its own, which ends with this.
 struct Stage {
     mock: Mock,
-    app: Child,
-    url: String,
+    _app: Process,
+    address: SocketAddr,
     http: reqwest::Client,
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        let _ = self.app.kill();
-        let _ = self.app.wait();
-    }
 }
 
 impl Stage {
     /// Answers of `chunks` tokens, ten a second.
-    async fn start(app: &str, chunks: u64) -> Self {
-        // Only the first caller of a process can install it, and any will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), "--listen", None).unwrap();
-        let upstream = format!("http://{}", listener.address().unwrap());
-        let config = Config {
+    fn start(app: &str, chunks: u64) -> Self {
+        let (mock, upstream) = testkit::upstream(Config {
             ttft: Distribution::Constant(Duration::from_millis(50)),
             chunks,
             ..Config::default()
-        };
-        let mock = Mock::new(config, &listener);
-        let serving = mock.clone();
-        tokio::spawn(async move { serving.serve(listener, Drain::new(Duration::ZERO)).await });
-        let mut app = Command::new(app)
+        });
+        let mut command = Command::new(app);
+        command
             .env("LISTEN", "127.0.0.1:0")
-            .env("UPSTREAM", &upstream)
-            .env_remove("GAUGES")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(app.stdout.take().unwrap()).lines();
-        let line = lines.next().expect("an announcement").unwrap();
-        let url = line.strip_prefix("listening on ").expect(&line).to_owned();
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
+            .env("UPSTREAM", format!("http://{upstream}"))
+            .env_remove("GAUGES");
+        let mut app = Process::start(command);
         Self {
             mock,
-            app,
-            url,
-            http: http.build().unwrap(),
+            address: app.announced("listening"),
+            _app: app,
+            http: testkit::client(),
         }
     }
 
@@ -72,7 +48,7 @@ impl Stage {
         let question =
             r#"{"model":"mock-small","stream":true,"messages":[{"role":"user","content":"?"}]}"#;
         let ask = |_| {
-            let request = self.http.post(format!("{}/v1/chat/completions", self.url));
+            let request = self.http.post(self.url("/v1/chat/completions"));
             let request = request
                 .header("content-type", "application/json")
                 .body(question);
@@ -84,29 +60,28 @@ impl Stage {
         (0..QUESTIONS).map(ask).collect()
     }
 
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     async fn get(&self, path: &str) -> (u16, Value) {
-        let answer = self.http.get(format!("{}{path}", self.url)).send();
-        let answer = answer.await.unwrap();
-        let status = answer.status().as_u16();
-        let body = answer.text().await.unwrap();
-        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+        let answer = ask(self.address, Request::get(path)).await;
+        let body = serde_json::from_str(&answer.body);
+        (answer.status, body.unwrap_or(Value::Null))
     }
 
     /// Waits until the upstream has `open` streams, and is sure that it does not get more.
     async fn until_open(&self, open: u64) {
-        let start = Instant::now();
-        while self.mock.ledger().tally().open < open {
-            assert!(start.elapsed() < PATIENCE, "{:?}", self.mock.stats());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let now = || self.mock.ledger().tally().open;
+        eventually("the streams are open", async || now() >= open).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(self.mock.ledger().tally().open, open);
+        assert_eq!(now(), open);
     }
 }
 
 #[tokio::test]
 async fn the_plain_app_serves_as_many_as_it_has_threads_and_has_no_way_to_say_so() {
-    let stage = Stage::start(env!("CARGO_BIN_EXE_plain"), 600).await;
+    let stage = Stage::start(env!("CARGO_BIN_EXE_plain"), 600);
     let _answers = stage.ask();
     stage.until_open(examples::THREADS as u64).await;
     for path in ["/health", "/readyz", "/debug/health-sync"] {
@@ -116,7 +91,7 @@ async fn the_plain_app_serves_as_many_as_it_has_threads_and_has_no_way_to_say_so
 
 #[tokio::test]
 async fn the_detected_app_is_healthy_until_its_threads_are_held_and_then_says_why_it_is_not() {
-    let stage = Stage::start(env!("CARGO_BIN_EXE_detected"), 600).await;
+    let stage = Stage::start(env!("CARGO_BIN_EXE_detected"), 600);
     let (status, health) = stage.get("/health").await;
     assert_eq!((status, &health["status"]), (200, &"healthy".into()));
 
@@ -131,7 +106,7 @@ async fn the_detected_app_is_healthy_until_its_threads_are_held_and_then_says_wh
 
 #[tokio::test]
 async fn the_cured_app_serves_all_at_once_and_stays_healthy() {
-    let stage = Stage::start(env!("CARGO_BIN_EXE_cured"), 600).await;
+    let stage = Stage::start(env!("CARGO_BIN_EXE_cured"), 600);
     let _answers = stage.ask();
     stage.until_open(QUESTIONS as u64).await;
     let (status, health) = stage.get("/health").await;
@@ -147,7 +122,7 @@ async fn every_app_gives_the_same_whole_answer() {
         env!("CARGO_BIN_EXE_detected"),
         env!("CARGO_BIN_EXE_cured"),
     ] {
-        let stage = Stage::start(app, 5).await;
+        let stage = Stage::start(app, 5);
         for answer in stage.ask() {
             let answer = answer.await.unwrap();
             assert!(

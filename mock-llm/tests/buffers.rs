@@ -5,7 +5,7 @@ use crate::support;
 use std::time::Duration;
 
 use mock_llm::ledger::{Cause, StreamRecord};
-use support::{PATIENCE, Served, served_with};
+use support::{Served, eventually, served_with};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -48,14 +48,9 @@ async fn a_client_that_takes_nothing_is_left_when_the_write_timeout_is_over() {
     .await;
     let slow_reader = served.get("/slow_stream?fault=stall@1").await;
     let client = client_that_never_reads(&served).await;
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    let record = loop {
-        if let Some(record) = served.mock.ledger().ended_streams(0).pop() {
-            break record;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "it is not left");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    };
+    let ended = || served.mock.ledger().ended_streams(0).pop();
+    eventually("it is left", async || ended().is_some()).await;
+    let record = ended().unwrap();
     assert_eq!(record.cause, Some(Cause::WriteTimeout));
     let lasted_us = record.ended_us.unwrap() - record.started_us;
     assert!(lasted_us >= 300_000, "{record:?}");

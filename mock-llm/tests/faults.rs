@@ -5,11 +5,11 @@ use crate::support;
 use std::time::{Duration, Instant};
 
 use mock_llm::ledger::{Cause, Phase, StreamRecord};
-use support::{Answer, RawClient, Served, chat_body, payloads, served};
+use support::{Rest, Served, chat_body, payloads, raw_chat, raw_get, served};
 
 /// A plain stream of 5 chunks with a fault, read to its end.
-async fn plain(served: &Served, fault: &str) -> (Answer, StreamRecord) {
-    let answer = RawClient::get(served.address, &format!("/slow_stream?fault={fault}"))
+async fn plain(served: &Served, fault: &str) -> (Rest, StreamRecord) {
+    let answer = raw_get(served.address, &format!("/slow_stream?fault={fault}"))
         .await
         .rest()
         .await;
@@ -18,7 +18,7 @@ async fn plain(served: &Served, fault: &str) -> (Answer, StreamRecord) {
 }
 
 /// How many numbered chunks are in an answer.
-fn chunks(answer: &Answer) -> usize {
+fn chunks(answer: &Rest) -> usize {
     answer.text.matches("\"of\":5").count()
 }
 
@@ -190,13 +190,10 @@ async fn a_chat_that_is_not_streamed_fails_in_the_same_ways() {
     let served = served().await;
     let body = chat_body(false).to_string();
     let ask = |fault: &str| {
-        let header = format!("x-mock-fault: {fault}");
-        let (address, body) = (served.address, body.clone());
+        let (address, body, fault) = (served.address, body.clone(), fault.to_owned());
         async move {
-            RawClient::post(address, "/v1/chat/completions", &header, &body)
-                .await
-                .rest()
-                .await
+            let header = ("x-mock-fault", fault.as_str());
+            raw_chat(address, header, &body).await.rest().await
         }
     };
     let cut = ask("cut@1").await;

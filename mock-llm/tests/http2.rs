@@ -2,10 +2,10 @@
 
 use crate::support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mock_llm::ledger::{Cause, Phase};
-use support::{PATIENCE, Served, payloads, served, served_with};
+use support::{PATIENCE, Served, eventually, payloads, served, served_with};
 
 /// A client that speaks HTTP/2 and has one connection.
 fn client() -> reqwest::Client {
@@ -16,14 +16,6 @@ fn client() -> reqwest::Client {
 async fn get(client: &reqwest::Client, served: &Served, query: &str) -> reqwest::Response {
     let url = served.url(&format!("/slow_stream?{query}"));
     client.get(url).send().await.unwrap()
-}
-
-async fn until(what: &str, is_so: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "not so: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,7 +55,7 @@ async fn a_client_that_resets_one_stream_leaves_the_others_alone() {
     assert!(waited.is_err());
 
     let ledger = served.mock.ledger();
-    until("three have ended", || ledger.tally().aborted == 3).await;
+    eventually("three have ended", async || ledger.tally().aborted == 3).await;
     let ended = ledger.ended_streams(0);
     for record in &ended {
         assert_eq!(record.cause, Some(Cause::ClientStreamReset), "{record:?}");
@@ -130,7 +122,7 @@ async fn a_cut_resets_its_stream_alone_and_loses_nothing_before_it() {
         assert_eq!(payloads(std::str::from_utf8(&text).unwrap()).len(), 3);
     }
     let ledger = served.mock.ledger();
-    until("both have ended", || ledger.tally().errored == 2).await;
+    eventually("both have ended", async || ledger.tally().errored == 2).await;
     for record in ledger.ended_streams(0) {
         assert_eq!((record.cause, record.chunks), (Some(Cause::Cut), 3));
     }
@@ -155,7 +147,7 @@ async fn a_reset_takes_the_connection_and_all_its_streams() {
     let mut causes: Vec<_> = served.ended().await.iter().map(|r| r.cause).collect();
     causes.sort_unstable();
     assert_eq!(causes, [Some(Cause::Reset), Some(Cause::ServerClosed)]);
-    until("the connection is gone", || {
+    eventually("the connection is gone", async || {
         served.mock.stats().connections == 0
     })
     .await;

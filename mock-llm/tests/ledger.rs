@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mock_llm::clock::unix_us;
 use mock_llm::ledger::{Cause, Kind, Phase};
-use support::{PATIENCE, RawClient, Served, chat_body, payloads, served, served_with};
+use support::{PATIENCE, Served, chat_body, payloads, raw_chat, raw_get, served, served_with};
 
 /// How soon a hang-up must be noticed.
 const NOTICED_US: u64 = 200_000;
@@ -58,28 +58,28 @@ async fn leave_at_a_stage(served: Served, n: u64) {
             assert_eq!(payloads(&response.text().await.unwrap()).len(), 21);
         }
         1 => {
-            let answer = RawClient::get(served.address, "/slow_stream?fault=cut@3")
+            let answer = raw_get(served.address, "/slow_stream?fault=cut@3")
                 .await
                 .rest()
                 .await;
             assert!(!answer.is_terminated());
         }
         2 => {
-            let mut client = RawClient::get(served.address, "/slow_stream?interval=20ms").await;
+            let mut client = raw_get(served.address, "/slow_stream?interval=20ms").await;
             client.until(&chunk).await;
             client.reset();
         }
         3 => {
             // Silent after this chunk, so that nothing unread turns the close into a reset.
             let path = format!("/slow_stream?fault=stall@{}", n % 17 + 1);
-            let mut client = RawClient::get(served.address, &path).await;
+            let mut client = raw_get(served.address, &path).await;
             client.until(&chunk).await;
-            client.close();
+            drop(client);
         }
         _ => {
-            let mut client = RawClient::get(served.address, "/slow_stream?ttft=30s").await;
+            let mut client = raw_get(served.address, "/slow_stream?ttft=30s").await;
             client.until("\r\n\r\n").await;
-            client.close();
+            drop(client);
         }
     }
 }
@@ -104,12 +104,12 @@ async fn a_hang_up_in_a_silent_phase_is_noticed_at_once() {
         Phase::AfterLastContent,
     );
     for (path, wait_for, phase) in [slow_head, no_token, stalled, no_end] {
-        let mut client = RawClient::get(served.address, path).await;
+        let mut client = raw_get(served.address, path).await;
         client.until(wait_for).await;
         served.until(1, |record| record.phase == phase).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
         let left_us = unix_us();
-        client.close();
+        drop(client);
         let record = served.ended().await.pop().unwrap();
         let noticed_us = record.ended_us.unwrap() - left_us;
         assert!(
@@ -127,16 +127,10 @@ async fn a_hang_up_in_a_silent_phase_is_noticed_at_once() {
 async fn a_hang_up_is_noticed_while_a_whole_answer_is_awaited() {
     let served = served().await;
     let body = chat_body(false).to_string();
-    let client = RawClient::post(
-        served.address,
-        "/v1/chat/completions",
-        "x-mock-ttft: 60s",
-        &body,
-    )
-    .await;
+    let client = raw_chat(served.address, ("x-mock-ttft", "60s"), &body).await;
     served.until(1, |record| record.kind == Kind::Chat).await;
     let left_us = unix_us();
-    client.close();
+    drop(client);
     let record = served.ended().await.pop().unwrap();
     assert!(
         record.ended_us.unwrap() - left_us < NOTICED_US,
@@ -152,7 +146,7 @@ async fn a_hang_up_is_noticed_while_a_whole_answer_is_awaited() {
 async fn a_client_that_does_not_read_stays_open_until_it_leaves() {
     let served = served().await;
     let path = "/slow_stream?ttft=0s&interval=0s&chunks=1000000&bytes=1000";
-    let client = RawClient::get(served.address, path).await;
+    let client = raw_get(served.address, path).await;
     served.until(1, |record| record.chunks > 100).await;
     // All buffers on the way are full once the count stands still.
     let written = || served.mock.ledger().open_streams()[0].chunks;
@@ -162,7 +156,7 @@ async fn a_client_that_does_not_read_stays_open_until_it_leaves() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let left_us = unix_us();
-    client.close();
+    drop(client);
     let record = served.ended().await.pop().unwrap();
     assert!(
         record.ended_us.unwrap() - left_us < NOTICED_US,
@@ -178,15 +172,15 @@ async fn a_client_that_does_not_read_stays_open_until_it_leaves() {
 async fn fin_and_reset_are_told_apart_in_silence_and_between_tokens() {
     let served = served_with(|config| config.chunks = 10_000).await;
     for path in ["/slow_stream?fault=stall@1", "/slow_stream?interval=50ms"] {
-        let mut fin = RawClient::get(served.address, path).await;
+        let mut fin = raw_get(served.address, path).await;
         fin.until("\"chunk\":0,").await;
-        fin.close();
+        drop(fin);
         assert_eq!(
             served.ended().await.pop().unwrap().cause,
             Some(Cause::ClientFin),
             "{path}"
         );
-        let mut reset = RawClient::get(served.address, path).await;
+        let mut reset = raw_get(served.address, path).await;
         reset.until("\"chunk\":0,").await;
         reset.reset();
         assert_eq!(
@@ -201,9 +195,9 @@ async fn fin_and_reset_are_told_apart_in_silence_and_between_tokens() {
 async fn a_client_that_closes_at_done_has_completed() {
     let served = served().await;
     for _ in 0..50 {
-        let mut client = RawClient::get(served.address, "/slow_stream?interval=1ms&ttft=1ms").await;
+        let mut client = raw_get(served.address, "/slow_stream?interval=1ms&ttft=1ms").await;
         client.until("[DONE]").await;
-        client.close();
+        drop(client);
     }
     served.ended().await;
     let tally = served.stats().await.tally;
@@ -289,7 +283,7 @@ async fn quiesce_waits_for_the_last_stream_and_names_those_in_the_way() {
             .post(served.url(&format!("/admin/quiesce?within_ms={within}")))
     };
     assert_eq!(quiesce("0").send().await.unwrap().status(), 200);
-    let mut client = RawClient::get(served.address, "/slow_stream?fault=stall@1").await;
+    let mut client = raw_get(served.address, "/slow_stream?fault=stall@1").await;
     client.until("\"chunk\":0,").await;
     let refusal = quiesce("50").send().await.unwrap();
     assert_eq!(refusal.status(), 409);
@@ -299,7 +293,7 @@ async fn quiesce_waits_for_the_last_stream_and_names_those_in_the_way() {
     let waiting = tokio::spawn(quiesce("20000").send());
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(!waiting.is_finished());
-    client.close();
+    drop(client);
     let answer = tokio::time::timeout(PATIENCE, waiting)
         .await
         .unwrap()
@@ -312,7 +306,7 @@ async fn quiesce_waits_for_the_last_stream_and_names_those_in_the_way() {
 async fn streams_lists_the_open_ones_and_the_ended_ones_apart() {
     let served = served().await;
     served.get("/slow_stream").await.text().await.unwrap();
-    let mut client = RawClient::get(served.address, "/slow_stream?fault=stall@1").await;
+    let mut client = raw_get(served.address, "/slow_stream?fault=stall@1").await;
     client.until("\"chunk\":0,").await;
     let list = |path: &'static str| {
         let served = served.clone();

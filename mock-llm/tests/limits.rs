@@ -7,7 +7,7 @@ use std::time::Duration;
 use mock_llm::clock::unix_us;
 use mock_llm::ledger::{Cause, Phase, StreamRecord};
 use serde_json::{Value, json};
-use support::{PATIENCE, RawClient, Served, chat_body, payloads, served_with};
+use support::{Client, Served, chat_body, eventually, payloads, raw_chat, raw_get, served_with};
 
 /// How soon a hang-up must be noticed.
 const NOTICED_US: u64 = 200_000;
@@ -24,10 +24,10 @@ async fn served(max_running: u32, max_queued: u32) -> Served {
 }
 
 /// Clients whose streams run and stay.
-async fn stalled(served: &Served, count: usize) -> Vec<RawClient> {
+async fn stalled(served: &Served, count: usize) -> Vec<Client> {
     let mut clients = Vec::new();
     for _ in 0..count {
-        let mut client = RawClient::get(served.address, STALLED).await;
+        let mut client = raw_get(served.address, STALLED).await;
         client.until("\"chunk\":0,").await;
         clients.push(client);
     }
@@ -44,7 +44,7 @@ async fn who_does_not_fit_waits_and_who_finds_the_queue_full_is_refused_in_his_d
     let running = stalled(&served, 2).await;
     let mut queued = Vec::new();
     for n in 1..=3 {
-        queued.push(RawClient::get(served.address, STALLED).await);
+        queued.push(raw_get(served.address, STALLED).await);
         served.until(n, is_queued).await;
     }
     let refused = served.chat(chat_body(true), "").await;
@@ -89,12 +89,11 @@ async fn a_client_that_leaves_the_queue_is_noticed_at_once_and_its_place_is_free
     let running = stalled(&served, 1).await;
     let body = chat_body(true).to_string();
     for cause in [Cause::ClientFin, Cause::ClientRst] {
-        let client =
-            RawClient::post(served.address, "/v1/chat/completions", "x-any: 1", &body).await;
+        let client = raw_chat(served.address, ("x-any", "1"), &body).await;
         served.until(1, is_queued).await;
         let left_us = unix_us();
         match cause {
-            Cause::ClientFin => client.close(),
+            Cause::ClientFin => drop(client),
             _ => client.reset(),
         }
         let record = newest_once_the_queue_is_empty(&served).await;
@@ -123,11 +122,10 @@ async fn a_client_that_leaves_the_queue_is_noticed_at_once_and_its_place_is_free
 }
 
 async fn newest_once_the_queue_is_empty(served: &Served) -> StreamRecord {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while served.mock.ledger().tally().queued > 0 {
-        assert!(tokio::time::Instant::now() < deadline, "someone is stuck");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    eventually("nobody waits", async || {
+        served.mock.ledger().tally().queued == 0
+    })
+    .await;
     StreamRecord::clone(served.mock.ledger().ended_streams(0).last().unwrap())
 }
 
@@ -198,11 +196,11 @@ async fn every_stream_is_accounted_for_when_clients_leave_a_crowded_queue() {
 /// Comes at some time and stays for some time; whether it was refused, as far as it has seen.
 async fn come_and_go(served: Served, n: u64) -> bool {
     tokio::time::sleep(Duration::from_millis(n * 7 % 200)).await;
-    let client = RawClient::get(served.address, "/slow_stream?interval=3ms").await;
+    let client = raw_get(served.address, "/slow_stream?interval=3ms").await;
     match n % 4 {
         0 => {
             tokio::time::sleep(Duration::from_millis(n * 3 % 80)).await;
-            client.close();
+            drop(client);
             false
         }
         1 => {

@@ -6,7 +6,7 @@ use crate::support;
 use std::collections::BTreeSet;
 
 use mock_llm::ledger::{Cause, Phase};
-use support::{RawClient, Served, chat_body, payloads, served, served_with};
+use support::{Served, chat_body, payloads, raw_get, served, served_with};
 
 async fn with_fault(fault: &str) -> Served {
     served_with(|config| config.fault = Some(fault.parse().unwrap())).await
@@ -101,7 +101,7 @@ async fn a_cap_bounds_the_faults_that_are_under_way() {
     let served = with_fault("cap=2,stall@1").await;
     let mut stalled = Vec::new();
     for _ in 0..2 {
-        let mut client = RawClient::get(served.address, "/slow_stream").await;
+        let mut client = raw_get(served.address, "/slow_stream").await;
         client.until("\"chunk\":0,").await;
         stalled.push(client);
     }
@@ -117,7 +117,7 @@ async fn a_cap_bounds_the_faults_that_are_under_way() {
     drop(stalled);
     served.ended().await;
     assert_eq!(served.stats().await.faults.active, 0);
-    let mut again = RawClient::get(served.address, "/slow_stream").await;
+    let mut again = raw_get(served.address, "/slow_stream").await;
     again.until("\"chunk\":0,").await;
     served
         .until(1, |record| record.phase == Phase::Decoding)

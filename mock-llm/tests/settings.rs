@@ -5,7 +5,7 @@ use crate::support;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use support::{PATIENCE, RawClient, Served, chat_body, payloads, served, served_with};
+use support::{PATIENCE, Served, chat_body, payloads, raw_get, served, served_with};
 
 async fn shown(served: &Served) -> Value {
     let text = served.get("/admin/config").await.text().await.unwrap();
@@ -111,7 +111,7 @@ async fn a_request_sees_all_of_a_change_or_nothing_of_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_set_at_run_time_is_for_those_who_come_later() {
     let served = served().await;
-    let mut before = RawClient::get(served.address, "/slow_stream?interval=100ms").await;
+    let mut before = raw_get(served.address, "/slow_stream?interval=100ms").await;
     before.until("\"chunk\":0,").await;
     served
         .configure(json!({ "fault": "first=2,status=503" }))

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::support::fake::{Fake, TOKEN};
-use crate::support::{Bench, eventually, stderr, stdout};
-use rustix::process::{Pid, Signal, kill_process};
+use crate::support::{Bench, stderr, stdout};
+use testkit::{Nobody, Signal, eventually, signal};
 
 const SHORT_RUN: [&str; 8] = [
     "--streams",
@@ -47,10 +47,8 @@ fn a_public_address_is_refused_before_anything_is_sent() {
 #[test]
 fn what_is_not_there_is_said_in_a_sentence() {
     let bench = Bench::new("");
-    // Nobody listens on it while it is kept.
-    let port = lab::stage::Port::reserve().expect("a port");
-    let url = |path: &str| format!("http://{}/{path}", port.address());
-    let (stream, health) = (url("s"), url("h"));
+    let nobody = Nobody::new();
+    let (stream, health) = (nobody.url("/s"), nobody.url("/h"));
     let output = bench.run(&args(&stream, &health, &[]));
     assert_eq!(output.status.code(), Some(4));
     let text = stderr(&output);
@@ -187,11 +185,7 @@ async fn an_interrupt_closes_every_stream_and_what_was_measured_is_saved() {
     all.extend(more);
     let mut lab = bench.lab(&all).spawn().expect("lab starts");
     eventually("a stream is open", || async { fake.open() > 0 }).await;
-    let pid = i32::try_from(lab.id())
-        .ok()
-        .and_then(Pid::from_raw)
-        .expect("a pid");
-    kill_process(pid, Signal::INT).expect("signalled");
+    signal(lab.id(), Signal::INT);
     let status = lab.wait().expect("ended");
     assert_eq!(status.code(), Some(130));
     eventually("all streams are closed", || async { fake.open() == 0 }).await;

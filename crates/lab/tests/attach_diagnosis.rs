@@ -1,10 +1,15 @@
 //! `lab attach` against the lab's own servers, given URLs only: the right diagnosis, or every candidate
 //! and the flag that decides, and then the right one when that flag is given.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::support::{Bench, Stage, stderr};
+use crate::support::{Bench, stderr};
 use serde_json::Value;
+use testkit::Stage;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 /// Streams that last longer than any test.
 const STREAM: &str = "/chat/stream?chunks=100000&interval=50ms&ttft=20ms";
@@ -380,7 +385,7 @@ const CASES: &[Case] = &[
 ];
 
 /// Runs `lab attach` with health URLs and `more`; the summary.
-fn attach(bench: &Bench, stage: &Stage, case: &Case, more: &[String], no_sync: bool) -> Value {
+async fn attach(stage: &Stage, case: &'static Case, more: &[String], no_sync: bool) -> Value {
     let url = |path: &str| stage.url(path);
     let mut args: Vec<String> = ["attach", "--json", "--baseline", "1s", "--timeout", "1s"]
         .map(str::to_owned)
@@ -394,8 +399,13 @@ fn attach(bench: &Bench, stage: &Stage, case: &Case, more: &[String], no_sync: b
     }
     args.extend(case.load.iter().map(|&arg| arg.to_owned()));
     args.extend(more.iter().cloned());
-    let args: Vec<_> = args.iter().map(String::as_str).collect();
-    let output = bench.measure(&args);
+    let output = tokio::task::spawn_blocking(move || {
+        let bench = Bench::new("");
+        write_bodies(bench.path(), case);
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        bench.measure(&args)
+    });
+    let output = output.await.expect("no panic");
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{}: {error}: {}", case.name, stderr(&output)))
 }
@@ -415,9 +425,9 @@ fn candidates(summary: &Value) -> Vec<(&str, &str)> {
 }
 
 /// What is not as it should be with what is `given`.
-async fn look(bench: &Bench, case: &Case, given: &Given) -> Result<(), String> {
+async fn look(case: &'static Case, given: &Given) -> Result<(), String> {
     for _ in 0..3 {
-        match look_once(bench, case, given).await {
+        match look_once(case, given).await {
             Err((summary, wrong)) if others_had_the_cores(&summary) => {
                 println!("looked again, as others had the cores: {wrong}");
             }
@@ -436,26 +446,26 @@ fn others_had_the_cores(summary: &Value) -> bool {
     steps.filter_map(waited).any(|percent| percent > 20.0)
 }
 
-async fn look_once(bench: &Bench, case: &Case, given: &Given) -> Result<(), (Value, String)> {
+async fn look_once(case: &'static Case, given: &Given) -> Result<(), (Value, String)> {
     // A server of its own each time: what hung up may have left something.
-    let stage = Stage::start(case.server, case.flags).await;
-    let found = |more: &[String], no_sync| attach(bench, &stage, case, more, no_sync);
+    let stage = Stage::start(case.server, case.flags);
+    let found = async |more: &[String], no_sync| attach(&stage, case, more, no_sync).await;
     let (summary, kind, capacity) = match given {
-        Nothing(kind, capacity) => (found(&[], false), *kind, *capacity),
+        Nothing(kind, capacity) => (found(&[], false).await, *kind, *capacity),
         Pid(kind) => {
-            let pid = stage.server.pid().to_string();
+            let pid = stage.server.process.pid().to_string();
             let more = ["--pid".to_owned(), pid];
-            (found(&more, false), *kind, None)
+            (found(&more, false).await, *kind, None)
         }
         UpstreamStats(kind, capacity) => {
             let more = [
                 "--upstream-stats".to_owned(),
                 stage.upstream_url("/stats#/open"),
             ];
-            (found(&more, false), *kind, *capacity)
+            (found(&more, false).await, *kind, *capacity)
         }
         Undecided(expected, flag) | NoSync(expected, flag) => {
-            let summary = found(&[], matches!(given, NoSync(..)));
+            let summary = found(&[], matches!(given, NoSync(..))).await;
             return is_undecided(&summary, expected, flag).map_err(|wrong| (summary, wrong));
         }
     };
@@ -489,29 +499,41 @@ fn is_undecided(summary: &Value, expected: &[&str], flag: &str) -> Result<(), St
     Ok(())
 }
 
-/// Looks at each so many times and prints a line for it; what is not as it should be is said at the end.
-async fn look_at_all(rounds: u32, of: impl Fn(&Case) -> Vec<&Given>) {
-    let bench = Bench::new("");
-    std::fs::write(bench.path().join("body.json"), large_body()).expect("written");
-    let chat = format!(
-        r#"{{"model":"any","stream":true,"messages":[{{"role":"user","content":"{}"}}]}}"#,
-        "x".repeat(200_000)
-    );
-    std::fs::write(bench.path().join("chat.json"), chat).expect("written");
-    let mut wrong = Vec::new();
-    for round in 1..=rounds {
-        for (case, given) in CASES
-            .iter()
-            .flat_map(|case| of(case).into_iter().map(move |given| (case, given)))
-        {
+/// Looks at these, so many side by side, and prints a line for each; what is not as it should be is said
+/// at the end.
+async fn look_at(all: Vec<(&'static Case, &'static Given)>, at_once: usize) -> Vec<String> {
+    let places = Arc::new(Semaphore::new(at_once));
+    let mut looks = JoinSet::new();
+    for (case, given) in all {
+        let places = Arc::clone(&places);
+        looks.spawn(async move {
+            let _place = places.acquire().await;
             let start = Instant::now();
-            let seen = look(&bench, case, given).await;
+            let seen = look(case, given).await;
             let took = start.elapsed().as_secs();
-            println!("{round}: {}, {given:?}: {took} s, {seen:?}", case.name);
-            wrong.extend(seen.err().map(|error| format!("{}: {error}", case.name)));
+            println!("{}, {given:?}: {took} s, {seen:?}", case.name);
+            seen.err().map(|error| format!("{}: {error}", case.name))
+        });
+    }
+    looks.join_all().await.into_iter().flatten().collect()
+}
+
+/// The bodies that a case sends, into the folder that it is run in.
+fn write_bodies(folder: &Path, case: &Case) {
+    let chat = || {
+        let question = "x".repeat(200_000);
+        format!(
+            r#"{{"model":"any","stream":true,"messages":[{{"role":"user","content":"{question}"}}]}}"#
+        )
+    };
+    for (name, body) in [
+        ("body.json", &large_body as &dyn Fn() -> String),
+        ("chat.json", &chat),
+    ] {
+        if case.load.contains(&name) {
+            std::fs::write(folder.join(name), body()).expect("written");
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 fn large_body() -> String {
@@ -530,46 +552,66 @@ fn large_body() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_failure_is_named_or_what_would_decide_and_no_healthy_server_is_accused() {
-    look_at_all(1, |case| case.given.iter().collect()).await;
+    let all = CASES.iter();
+    let all = all.flat_map(|case| case.given.iter().map(move |given| (case, given)));
+    // What computes runs alone; of the others most wait.
+    let (computing, waiting) = all.partition(|(case, _)| case.load.contains(&"body.json"));
+    let mut wrong = look_at(waiting, 4).await;
+    wrong.extend(look_at(computing, 1).await);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// `cargo nextest run --release --workspace --run-ignored only -E 'test(five_times)' --no-capture`: half
-/// an hour on a machine that does nothing else.
+/// `make verify` runs it, on a machine that does nothing else.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes half an hour"]
+#[ignore = "takes half an hour: make verify"]
 async fn five_times_out_of_five() {
-    look_at_all(5, |case| case.given.iter().chain(case.more).collect()).await;
+    let mut wrong = Vec::new();
+    for _ in 0..5 {
+        let all = CASES.iter();
+        let given = |case: &'static Case| case.given.iter().chain(case.more);
+        let all = all.flat_map(|case| given(case).map(move |given| (case, given)));
+        wrong.extend(look_at(all.collect(), 1).await);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+const fn of_pool(threads: &'static str) -> Case {
+    Case {
+        name: threads,
+        server: "server-broken",
+        flags: &[],
+        path: STREAM,
+        load: FIND,
+        given: &[],
+        more: &[],
+    }
+}
+
+const OF_10: Case = of_pool("10");
+const OF_40: Case = of_pool("40");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_capacity_of_larger_pools_is_exact() {
-    let bench = Bench::new("");
-    for threads in ["10", "40"] {
-        let case = Case {
-            name: threads,
-            server: "server-broken",
-            flags: &[],
-            path: STREAM,
-            load: &["--find-capacity", "--for", "700ms"],
-            given: &[],
-            more: &[],
-        };
-        let flags = ["--pool-threads", threads, "--worker-threads", "2"];
-        let stage = Stage::start(case.server, &flags).await;
-        let summary = attach(&bench, &stage, &case, &[], false);
-        let diagnosis = &summary["diagnosis"];
-        assert_eq!(
-            diagnosis["kind"], "blocking_pool_exhausted",
-            "{diagnosis:#}"
-        );
-        assert_eq!(diagnosis["inferred_capacity"].to_string(), threads);
-        let capacity = &summary["attach"]["capacity"];
-        let text = format!("{threads}, seen in 3 of 3 steps");
-        assert!(
-            capacity["confidence"]
-                .as_str()
-                .is_some_and(|one| one.starts_with(&text)),
-            "{capacity:#}"
-        );
-    }
+    tokio::join!(is_exact(&OF_10), is_exact(&OF_40));
+}
+
+async fn is_exact(case: &'static Case) {
+    let threads = case.name;
+    let flags = ["--pool-threads", threads, "--worker-threads", "2"];
+    let stage = Stage::start(case.server, &flags);
+    let summary = attach(&stage, case, &[], false).await;
+    let diagnosis = &summary["diagnosis"];
+    assert_eq!(
+        diagnosis["kind"], "blocking_pool_exhausted",
+        "{diagnosis:#}"
+    );
+    assert_eq!(diagnosis["inferred_capacity"].to_string(), threads);
+    let capacity = &summary["attach"]["capacity"];
+    let text = format!("{threads}, seen in 3 of 3 steps");
+    assert!(
+        capacity["confidence"]
+            .as_str()
+            .is_some_and(|one| one.starts_with(&text)),
+        "{capacity:#}"
+    );
 }

@@ -4,11 +4,10 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Bench, eventually, stderr, stdout};
+use crate::support::{Bench, stderr, stdout};
 use lab::stage::Port;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use testkit::{Signal, eventually, schema_errors, signal};
 
 const APP: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -77,10 +76,8 @@ fn its_pool_and_its_capacity_are_named() {
         "{diagnosis:#}"
     );
     assert_eq!(diagnosis["inferred_capacity"], 5, "{diagnosis:#}");
-    let schema = bench.run(&["schema"]);
-    let schema: Value = serde_json::from_slice(&schema.stdout).expect("a schema");
-    let validator = jsonschema::validator_for(&schema).expect("valid");
-    assert!(validator.is_valid(&summary));
+    let errors = schema_errors(&bench.schema(), &summary);
+    assert!(errors.is_empty(), "{errors:#?}");
     let compared = stdout(&bench.run(&["compare"]));
     assert!(compared.contains("python / 8 streams"), "{compared}");
 }
@@ -118,18 +115,14 @@ async fn it_ends_with_the_lab_whatever_ends_the_lab() {
         "name = \"only\"\nsteps = [{ name = \"8\", streams = 8 }]\nphases.hold = \"60s\"",
     ));
     let is_up = || async { tokio::net::TcpStream::connect(port.address()).await.is_ok() };
-    for signal in [Signal::KILL, Signal::INT] {
+    for end in [Signal::KILL, Signal::INT] {
         let mut lab = bench
             .lab(&["run", "short.toml"])
             .spawn()
             .expect("lab starts");
         eventually("the service is up", is_up).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let pid = i32::try_from(lab.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .expect("a pid");
-        kill_process(pid, signal).expect("signalled");
+        signal(lab.id(), end);
         let _ = lab.wait();
         eventually("the service is gone", || async { !is_up().await }).await;
     }

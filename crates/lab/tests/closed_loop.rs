@@ -1,14 +1,12 @@
 //! The closed loop of users against a target whose latency is known: what it measures must be what
 //! the closed formulas say of such a target.
 
-use crate::support;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lab::load::{Load, Start};
 use lab::measure::{CellClock, Results};
-use support::Alone;
+use testkit::Alone;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;

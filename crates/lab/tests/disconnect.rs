@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use lab::load::{Load, Start};
 use lab::measure::{CellClock, Results};
-use support::{Bench, Stage, eventually, json, stderr, stdout};
+use support::{Bench, stderr, stdout};
+use testkit::{Stage, eventually};
 use verdict::load::hang_ups::{HangUp, HangUpEnding, HangUpEvent, HangUpSpec, HangUpStage};
 use verdict::load::{self, LoadEvent};
 use verdict::record::Event;
@@ -34,8 +35,8 @@ fn start(stage: &Stage, spec: &HangUpSpec) -> (Load, Receiver<Event>) {
         ..load::Load::default()
     };
     let start = Start {
-        server: stage.server.url("listening"),
-        upstreams: vec![stage.upstream.url("listening")],
+        server: stage.url(""),
+        upstreams: vec![stage.upstream_url("")],
         seed: 0,
         at: Duration::ZERO,
         first_stream: 0,
@@ -59,13 +60,13 @@ fn row(received: &Receiver<Event>) -> Vec<HangUp> {
 }
 
 async fn open_streams(stage: &Stage) -> usize {
-    let open = json(&stage.upstream_url("/streams")).await;
+    let open = stage.upstream_json("/streams").await;
     open.as_array().expect("a list").len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_client_leaves_where_it_was_to_whatever_the_upstream_does_and_however_it_leaves() {
-    let stage = Stage::start("server-fixed", &[]).await;
+    let stage = Stage::start("server-fixed", &[]);
     for load in [
         EVERY_STAGE.to_owned(),
         format!("{EVERY_STAGE}\nleave = \"rst\""),
@@ -95,7 +96,7 @@ async fn every_client_leaves_where_it_was_to_whatever_the_upstream_does_and_howe
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_vanishes_keeps_its_socket_until_the_load_is_dropped() {
-    let stage = Stage::start("server-fixed", &[]).await;
+    let stage = Stage::start("server-fixed", &[]);
     let load = spec("count = 3\nstages = [\"mid_stream\"]\nsilent = true\nleave = \"vanish\"");
     let (mut load, received) = start(&stage, &load);
     assert_eq!(row(&received).len(), 3);
@@ -111,7 +112,7 @@ async fn a_client_that_vanishes_keeps_its_socket_until_the_load_is_dropped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_served_nothing_hangs_and_what_the_load_ends_is_cut() {
-    let stage = Stage::start("server-fixed", &["--max-upstream", "1"]).await;
+    let stage = Stage::start("server-fixed", &["--max-upstream", "1"]);
     let mut hanging = spec(
         "count = 9\nstages = [\"mid_stream\"]\nsilent = true\nleave = \"vanish\"\n\
          after_hanging = 2",
@@ -122,7 +123,7 @@ async fn what_is_served_nothing_hangs_and_what_the_load_ends_is_cut() {
     use HangUpEnding::{Hanging, HungUp};
     assert_eq!(endings, [HungUp, Hanging, Hanging, Hanging]);
 
-    let stage = Stage::start("server-fixed", &[]).await;
+    let stage = Stage::start("server-fixed", &[]);
     let endless = spec("count = 1\nstages = [\"mid_stream\"]\ntokens = 1000");
     let (mut load, received) = start(&stage, &endless);
     eventually("it is under way", async || open_streams(&stage).await == 1).await;

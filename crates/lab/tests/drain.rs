@@ -1,20 +1,11 @@
 //! Both servers drain on SIGTERM: live streams end by themselves, for a bounded time.
 #![cfg(unix)]
 
-use crate::support;
-
 use std::time::{Duration, Instant};
 
-use lab::stage::Child;
-use rustix::process::{Pid, Signal, kill_process};
-use support::{Stage, eventually};
+use testkit::{Stage, eventually};
 
 const SERVERS: [&str; 2] = ["server-broken", "server-fixed"];
-
-fn terminate(server: &Child) {
-    let pid = Pid::from_raw(i32::try_from(server.pid()).expect("a pid")).expect("a pid");
-    kill_process(pid, Signal::TERM).expect("sent");
-}
 
 async fn open(stage: &Stage, query: &str) -> reqwest::Response {
     let client = lab::http::client(false).expect("a client");
@@ -27,9 +18,9 @@ async fn open(stage: &Stage, query: &str) -> reqwest::Response {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_stream_ends_by_itself_and_no_connection_is_accepted_meanwhile() {
     for name in SERVERS {
-        let mut stage = Stage::start(name, &["--drain", "10s"]).await;
+        let mut stage = Stage::start(name, &["--drain", "10s"]);
         let answer = open(&stage, "chunks=20&interval=50ms&ttft=10ms").await;
-        terminate(&stage.server);
+        stage.server.process.terminate();
         eventually("new connections are refused", async || {
             let client = lab::http::client(false).expect("a client");
             client.get(stage.url("/livez")).send().await.is_err()
@@ -40,7 +31,7 @@ async fn a_live_stream_ends_by_itself_and_no_connection_is_accepted_meanwhile() 
             rest.contains("\"chunk\":19") && rest.ends_with("data: [DONE]\n\n"),
             "{name}: {rest}"
         );
-        let status = ended(&mut stage).await;
+        let status = stage.server.process.ended().await;
         assert!(status.success(), "{name}: {status}");
     }
 }
@@ -48,27 +39,16 @@ async fn a_live_stream_ends_by_itself_and_no_connection_is_accepted_meanwhile() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_does_not_end_is_cut_when_the_time_is_over() {
     for name in SERVERS {
-        let mut stage = Stage::start(name, &["--drain", "300ms"]).await;
+        let mut stage = Stage::start(name, &["--drain", "300ms"]);
         let _held = open(&stage, "chunks=1000&interval=100ms&ttft=10ms").await;
         let asked = Instant::now();
-        terminate(&stage.server);
-        let status = ended(&mut stage).await;
+        stage.server.process.terminate();
+        let status = stage.server.process.ended().await;
         assert!(status.success(), "{name}: {status}");
         assert!(
             asked.elapsed() < Duration::from_secs(5),
             "{name}: {:?}",
             asked.elapsed()
         );
-    }
-}
-
-async fn ended(stage: &mut Stage) -> std::process::ExitStatus {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        if let Some(status) = stage.server.exited() {
-            return status;
-        }
-        assert!(Instant::now() < deadline, "the server does not end");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

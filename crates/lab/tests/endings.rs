@@ -3,61 +3,24 @@
 
 use crate::support;
 
-use std::process::Output;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lab::measure::started_ticks;
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use support::caught::Caught;
 use support::{Bench, SHORT, stderr, stdout};
+use testkit::{Signal, block_until, signal};
 
-/// A run that would take a minute, caught in its hold.
-struct Caught {
-    bench: Bench,
-    lab: std::process::Child,
-    summary: Value,
-}
-
-impl Caught {
-    fn in_the_hold() -> Self {
-        let bench = Bench::new(&SHORT.replace("hold = \"2s\"", "hold = \"60s\""));
-        let lab = bench
-            .lab(&["run", "short.toml", "--variant", "broken"])
-            .spawn()
-            .expect("lab starts");
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let summary = loop {
-            assert!(
-                Instant::now() < deadline,
-                "the run does not get to its hold"
-            );
-            sleep(Duration::from_millis(100));
-            let summary = bench.summary("only").unwrap_or_default();
-            let due = &summary["phases"]["load"]["probes"]["health_async"]["due"];
-            if due.as_u64().is_some_and(|due| due > 50) {
-                break summary;
-            }
-        };
-        Self {
-            bench,
-            lab,
-            summary,
-        }
-    }
-
-    fn pids(&self) -> [u32; 2] {
-        [
-            &self.summary["server"]["pid"],
-            &self.summary["upstream"]["process"]["pid"],
-        ]
-        .map(|pid| u32::try_from(pid.as_u64().expect("a pid")).expect("a pid"))
-    }
-
-    fn wait(self) -> (Bench, Output, [u32; 2]) {
-        let pids = self.pids();
-        let output = self.lab.wait_with_output().expect("lab ends");
-        (self.bench, output, pids)
-    }
+/// A short run whose hold would take a minute, and the server and the upstream that it has.
+fn caught() -> (Caught, [u32; 2]) {
+    let text = SHORT.replace("hold = \"2s\"", "hold = \"60s\"");
+    let caught = Caught::in_the_hold(&text, "broken");
+    let summary = caught.bench.summary("only").expect("saved");
+    let pids = [
+        &summary["server"]["pid"],
+        &summary["upstream"]["process"]["pid"],
+    ];
+    let pids = pids.map(|pid| u32::try_from(pid.as_u64().expect("a pid")).expect("a pid"));
+    (caught, pids)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test without a runtime")]
@@ -65,26 +28,18 @@ fn sleep(time: Duration) {
     std::thread::sleep(time);
 }
 
-fn send(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
-    kill_process(pid, signal).expect("sent");
-}
-
-fn gone_within(time: Duration, pids: [u32; 2]) {
-    let deadline = Instant::now() + time;
-    for pid in pids {
-        while started_ticks(pid).is_some() {
-            assert!(Instant::now() < deadline, "process {pid} was left behind");
-            sleep(Duration::from_millis(20));
-        }
-    }
+fn gone_within(limit: Duration, pids: [u32; 2]) {
+    block_until("no process is left behind", limit, || {
+        pids.iter()
+            .all(|&pid| started_ticks(pid).is_none())
+            .then_some(())
+    });
 }
 
 #[test]
 fn an_interrupted_run_is_saved_and_leaves_nothing_running() {
-    let caught = Caught::in_the_hold();
-    send(caught.lab.id(), Signal::INT);
-    let (bench, output, pids) = caught.wait();
+    let (caught, pids) = caught();
+    let (bench, output) = caught.end(Signal::INT);
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     gone_within(Duration::ZERO, pids);
     let summary = bench.summary("only").expect("saved");
@@ -99,10 +54,9 @@ fn an_interrupted_run_is_saved_and_leaves_nothing_running() {
 
 #[test]
 fn a_killed_server_ends_the_run_with_what_was_measured() {
-    let caught = Caught::in_the_hold();
-    let [server, _] = caught.pids();
-    send(server, Signal::KILL);
-    let (bench, output, pids) = caught.wait();
+    let (caught, pids) = caught();
+    signal(pids[0], Signal::KILL);
+    let (bench, output) = caught.wait();
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
     gone_within(Duration::ZERO, pids);
     let summary = bench.summary("only").expect("saved");
@@ -121,9 +75,8 @@ fn a_killed_server_ends_the_run_with_what_was_measured() {
 
 #[test]
 fn children_of_a_killed_lab_end_and_compare_reports_what_it_had_recorded() {
-    let caught = Caught::in_the_hold();
-    send(caught.lab.id(), Signal::KILL);
-    let (bench, _, pids) = caught.wait();
+    let (caught, pids) = caught();
+    let (bench, _) = caught.end(Signal::KILL);
     gone_within(Duration::from_secs(5), pids);
     let output = bench.run(&["compare"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -148,25 +101,11 @@ fn children_of_a_killed_lab_end_and_compare_reports_what_it_had_recorded() {
 
 #[test]
 fn a_lab_that_was_frozen_itself_does_not_blame_the_server() {
-    let bench = Bench::new(&SHORT.replace("hold = \"2s\"", "hold = \"5s\""));
-    let lab = bench
-        .lab(&["run", "short.toml", "--variant", "fixed"])
-        .spawn()
-        .expect("lab starts");
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while bench.summary("only").unwrap_or_default()["phases"]["load"]["hold_us"].as_u64()
-        < Some(1_500_000)
-    {
-        assert!(
-            Instant::now() < deadline,
-            "the run does not get to its hold"
-        );
-        sleep(Duration::from_millis(50));
-    }
-    send(lab.id(), Signal::STOP);
+    let text = SHORT.replace("hold = \"2s\"", "hold = \"5s\"");
+    let caught = Caught::in_the_hold(&text, "fixed");
+    signal(caught.lab.id(), Signal::STOP);
     sleep(Duration::from_millis(200));
-    send(lab.id(), Signal::CONT);
-    let output = lab.wait_with_output().expect("lab ends");
+    let (_, output) = caught.end(Signal::CONT);
     assert_eq!(output.status.code(), Some(3), "{}", stdout(&output));
     assert!(
         stdout(&output).contains("INVALID: the probe sent its checks"),
@@ -191,21 +130,15 @@ fn a_run_outlives_whoever_read_what_it_prints() {
 
 #[test]
 fn stop_leaves_alone_what_a_living_lab_looks_after() {
-    let caught = Caught::in_the_hold();
+    let (caught, pids) = caught();
     let output = caught.bench.run(&["stop"]);
     assert!(
         stdout(&output).contains("nothing was left running"),
         "{}",
         stdout(&output)
     );
-    assert!(
-        caught
-            .pids()
-            .iter()
-            .all(|&pid| started_ticks(pid).is_some())
-    );
-    send(caught.lab.id(), Signal::TERM);
-    let (_, output, pids) = caught.wait();
+    assert!(pids.iter().all(|&pid| started_ticks(pid).is_some()));
+    let (_, output) = caught.end(Signal::TERM);
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     gone_within(Duration::ZERO, pids);
 }

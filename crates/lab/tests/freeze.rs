@@ -2,15 +2,10 @@
 //! as frozen for that time, by exactly the share of the checks that fell into it.
 #![cfg(unix)]
 
-use crate::support;
-
 use std::time::{Duration, Instant};
 
 use lab::measure::{CellClock, Endpoint, Prober, Results};
-use lab::stage::Records;
-use rustix::process::{Pid, Signal, kill_process};
-use support::Alone;
-use support::stalls::{check, unless_stalled};
+use testkit::{Alone, Signal, check, eventually, mock_llm, unless_stalled};
 use verdict::record::{Event, Tick};
 
 const RUN: Duration = Duration::from_secs(12);
@@ -19,14 +14,12 @@ const RATE: f64 = 200.0;
 
 /// Runs the probe against a server that is frozen once; returns the checks and the freeze as it was.
 async fn measure(timeout: Duration) -> (Vec<Tick>, Duration) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let server = support::upstream(folder.path(), &Records::below(folder.path())).await;
-    let pid = Pid::from_raw(i32::try_from(server.pid()).expect("a pid")).expect("a pid");
+    let (server, address) = mock_llm();
     let (results, received) = Results::new();
     let clock = CellClock::new(Instant::now() + Duration::from_millis(100));
     let endpoint = Endpoint {
         name: "health".to_owned(),
-        url: format!("{}/health", server.url("listening")),
+        url: format!("http://{address}/health"),
         headers: reqwest::header::HeaderMap::new(),
     };
     let mut prober = Prober::start(
@@ -41,15 +34,15 @@ async fn measure(timeout: Duration) -> (Vec<Tick>, Duration) {
     .expect("starts");
 
     tokio::time::sleep_until((clock.origin() + Duration::from_secs(4)).into()).await;
-    kill_process(pid, Signal::STOP).expect("stopped");
+    server.signal(Signal::STOP);
     let frozen = Instant::now();
     tokio::time::sleep(FREEZE).await;
-    kill_process(pid, Signal::CONT).expect("continued");
+    server.signal(Signal::CONT);
     let freeze = frozen.elapsed();
     tokio::time::sleep_until((clock.origin() + RUN).into()).await;
     let end_us = u64::try_from(RUN.as_micros()).expect("in range");
     let end_us = prober.stop_at(end_us);
-    support::eventually("every check has its outcome", async || prober.is_done()).await;
+    eventually("every check has its outcome", async || prober.is_done()).await;
 
     let ticks: Vec<_> = received
         .try_iter()

@@ -1,13 +1,10 @@
 //! Clients that hang up on the fixed server: the upstream's ledger is the witness.
 
-use crate::support;
-
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
-use support::stalls::{check, unless_stalled};
-use support::{Alone, Stage, eventually, json};
+use testkit::{Alone, Stage, check, eventually, unless_stalled};
 
 const CLIENTS: usize = 200;
 
@@ -20,7 +17,7 @@ fn unix_us() -> u64 {
 
 /// What must be back where it was: connections and tasks of the server, permits, upstream streams.
 async fn levels(stage: &Stage) -> [u64; 4] {
-    let gauges = stage.gauges().await;
+    let gauges = stage.server.gauges().await;
     let stats = stage.stats().await;
     [
         &gauges["connections"],
@@ -63,7 +60,7 @@ async fn two_hundred_hang_ups_in_mid_stream_release_everything_at_once() {
 
 /// How long after its client left the upstream noticed, in milliseconds, of 99 % of the clients.
 async fn hang_ups_release_everything() -> f64 {
-    let stage = Stage::start("server-fixed", &[]).await;
+    let stage = Stage::start("server-fixed", &[]);
     let client = lab::http::client(false).expect("a client");
     // The first exchange opens what stays open, such as the pool of connections to the upstream.
     let warm = stage.url("/chat/stream?chunks=50&interval=20ms&ttft=10ms");
@@ -92,7 +89,7 @@ async fn hang_ups_release_everything() -> f64 {
     })
     .await;
 
-    let history = json(&stage.upstream_url("/streams?ended=true")).await;
+    let history = stage.upstream_json("/streams?ended=true").await;
     let mut releases: Vec<u64> = history
         .as_array()
         .expect("a list")
@@ -114,7 +111,7 @@ async fn hang_ups_release_everything() -> f64 {
         at(1.0)
     );
 
-    let endings: Value = stage.gauges().await["relay"]["endings"].clone();
+    let endings: Value = stage.server.gauges().await["relay"]["endings"].clone();
     assert_eq!(endings["client_gone"], CLIENTS as u64 + 1, "{endings}");
     eventually("connections, tasks and permits are back", async || {
         levels(&stage).await == before

@@ -4,14 +4,15 @@
 use crate::support;
 
 use std::path::Path;
-use std::process::{Child, Output};
 use std::time::{Duration, Instant};
 
 use lab::measure::started_ticks;
 use lab::stage::{Pod, Port, Records, Spec};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use support::caught::Caught;
+use support::processes::left_in;
 use support::{Bench, LAB, stderr, stdout};
+use testkit::{Signal, block_until, eventually, schema_errors, signal};
 
 /// Twice the predictions that four threads can make, and a kubelet in a tenth of its time: a probe
 /// each 500 ms that may take 200 ms. The load starts 100 ms before one is due, so that it is the next
@@ -87,7 +88,7 @@ fn a_server_whose_probe_waits_is_restarted_on_its_port_and_one_whose_does_not_is
     let output = bench.measure(&["run", "short.toml"]);
     let printed = format!("{}\n{}", stdout(&output), stderr(&output));
     assert_eq!(output.status.code(), Some(0), "{printed}");
-    assert_eq!(processes(&bench), [], "left behind");
+    assert_eq!(left_in(bench.path()), [], "left behind");
 
     let runs = bench.runs();
     let broken = read(&runs[0]);
@@ -127,10 +128,9 @@ fn a_server_whose_probe_waits_is_restarted_on_its_port_and_one_whose_does_not_is
     assert!(fixed["phases"]["load"]["requests"]["predict"]["bad_status"].as_u64() > Some(0));
     assert_eq!(listened_on(&runs[1]).len(), 1);
 
-    let schema: Value = serde_json::from_slice(&bench.run(&["schema"]).stdout).expect("a schema");
-    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
+    let schema = bench.schema();
     for summary in [&broken, &fixed] {
-        let errors: Vec<_> = validator.iter_errors(summary).collect();
+        let errors = schema_errors(&schema, summary);
         assert!(errors.is_empty(), "{errors:#?}");
     }
 }
@@ -173,53 +173,14 @@ fn without_a_kubelet_nothing_is_known_of_restarts() {
     );
 }
 
-/// A run that would take a minute, caught in its hold.
-struct Caught {
-    bench: Bench,
-    lab: Child,
-}
-
-impl Caught {
-    fn in_the_hold(text: &str) -> Self {
-        let bench = Bench::new(text);
-        let lab = bench
-            .lab(&["run", "short.toml", "--variant", "fixed"])
-            .spawn()
-            .expect("lab starts");
-        let caught = Self { bench, lab };
-        caught.until("it gets to its hold", |summary| {
-            summary["phases"]["load"]["hold_us"].as_u64() > Some(500_000)
-        });
-        caught
-    }
-
-    /// Waits for what the summary, which is written each second, tells.
-    fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            assert!(Instant::now() < deadline, "not within 30 s: {what}");
-            let summary = self.bench.summary("only").unwrap_or_default();
-            if is_so(&summary) {
-                return summary;
-            }
-            sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn server(&self) -> u32 {
-        let of_server = processes(&self.bench)
-            .into_iter()
-            .filter(|(_, name)| name == "server-fixed");
-        let pids: Vec<_> = of_server.map(|(pid, _)| pid).collect();
-        assert_eq!(pids.len(), 1, "one server at a time: {pids:?}");
-        pids[0]
-    }
-
-    fn end(self, signal: Signal) -> (Bench, Output) {
-        send(self.lab.id(), signal);
-        let output = self.lab.wait_with_output().expect("lab ends");
-        (self.bench, output)
-    }
+/// The one server of a run.
+fn server(caught: &Caught) -> u32 {
+    let of_server = left_in(caught.bench.path())
+        .into_iter()
+        .filter(|(_, name)| name == "server-fixed");
+    let pids: Vec<_> = of_server.map(|(pid, _)| pid).collect();
+    assert_eq!(pids.len(), 1, "one server at a time: {pids:?}");
+    pids[0]
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test without a runtime")]
@@ -227,35 +188,10 @@ fn sleep(time: Duration) {
     std::thread::sleep(time);
 }
 
-fn send(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
-    kill_process(pid, signal).expect("sent");
-}
-
-/// The processes that run in the bench's folder, where the lab has its children run too.
-fn processes(bench: &Bench) -> Vec<(u32, String)> {
-    let lab = bench.lab(&[]);
-    let folder = lab.get_current_dir().expect("a folder");
-    let of_entry = |entry: std::fs::DirEntry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let is_in = std::fs::read_link(entry.path().join("cwd")).ok()? == folder;
-        let name = std::fs::read_to_string(entry.path().join("comm")).ok()?;
-        (is_in && started_ticks(pid).is_some()).then(|| (pid, name.trim().to_owned()))
-    };
-    let entries = std::fs::read_dir("/proc").expect("/proc");
-    entries.flatten().filter_map(of_entry).collect()
-}
-
 fn nothing_is_left(bench: &Bench, within: Duration, when: &str) {
-    let deadline = Instant::now() + within;
-    loop {
-        let left = processes(bench);
-        if left.is_empty() {
-            break;
-        }
-        assert!(Instant::now() < deadline, "left behind {when}: {left:?}");
-        sleep(Duration::from_millis(20));
-    }
+    block_until(&format!("nothing is left {when}"), within, || {
+        left_in(bench.path()).is_empty().then_some(())
+    });
     let output = bench.run(&["stop"]);
     let printed = stdout(&output);
     assert!(
@@ -280,16 +216,16 @@ fn listened_on(run: &Path) -> Vec<String> {
 
 #[test]
 fn a_server_that_ends_by_itself_is_started_again_and_the_second_time_after_a_back_off() {
-    let caught = Caught::in_the_hold(&quiet());
-    let mut server = caught.server();
+    let caught = Caught::in_the_hold(&quiet(), "fixed");
+    let mut pid = server(&caught);
     for restarts in 1..=2 {
-        send(server, Signal::KILL);
+        signal(pid, Signal::KILL);
         caught.until("it is started again", |summary| {
             summary["kubelet"]["restarts"] == restarts
         });
-        let next = caught.server();
-        assert_ne!(next, server);
-        server = next;
+        let next = server(&caught);
+        assert_ne!(next, pid);
+        pid = next;
     }
     let (bench, output) = caught.end(Signal::INT);
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
@@ -302,7 +238,7 @@ fn a_server_that_ends_by_itself_is_started_again_and_the_second_time_after_a_bac
         assert_eq!(kill["back_off_us"], back_off_us);
         assert!(kill["down_us"].as_u64() >= Some(back_off_us), "{kill}");
     }
-    assert_eq!(summary["server"]["pid"].as_u64(), Some(u64::from(server)));
+    assert_eq!(summary["server"]["pid"].as_u64(), Some(u64::from(pid)));
 }
 
 #[test]
@@ -311,9 +247,9 @@ fn a_frozen_server_is_killed_when_its_grace_is_over() {
         "time_scale = 0.1",
         "time_scale = 0.1\nterminationGracePeriodSeconds = 10",
     );
-    let caught = Caught::in_the_hold(&text);
-    let frozen = caught.server();
-    send(frozen, Signal::STOP);
+    let caught = Caught::in_the_hold(&text, "fixed");
+    let frozen = server(&caught);
+    signal(frozen, Signal::STOP);
     let summary = caught.until("it is restarted", |summary| {
         summary["kubelet"]["restarts"] == 1
     });
@@ -325,9 +261,19 @@ fn a_frozen_server_is_killed_when_its_grace_is_over() {
     let took = kill["took_us"].as_u64().expect("it was told to end");
     assert!((1_000_000..3_000_000).contains(&took), "{took}");
     assert!(started_ticks(frozen).is_none(), "it still runs");
-    assert_ne!(caught.server(), frozen);
+    assert_ne!(server(&caught), frozen);
     let (bench, _) = caught.end(Signal::INT);
     nothing_is_left(&bench, Duration::ZERO, "after a forced end");
+}
+
+/// Does this for each at once: most of the time it waits.
+fn for_each<T: Copy + Send + Sync>(all: &[T], act: impl Fn(T) + Sync) {
+    std::thread::scope(|scope| {
+        for &one in all {
+            let act = &act;
+            scope.spawn(move || act(one));
+        }
+    });
 }
 
 #[test]
@@ -337,49 +283,49 @@ fn a_run_that_ends_within_the_grace_period_leaves_nothing_behind() {
         "time_scale = 0.1",
         "time_scale = 0.1\nterminationGracePeriodSeconds = 300",
     );
-    for signal in [Signal::INT, Signal::KILL] {
-        let caught = Caught::in_the_hold(&text);
-        send(caught.server(), Signal::STOP);
+    for_each(&[Signal::INT, Signal::KILL], |end| {
+        let caught = Caught::in_the_hold(&text, "fixed");
+        signal(server(&caught), Signal::STOP);
         caught.until("it is told to end", |summary| {
             summary["kubelet"]["first_kill_us"].is_u64()
         });
         let asked = Instant::now();
-        let (bench, _) = caught.end(signal);
-        assert!(asked.elapsed() < Duration::from_secs(15), "{signal:?}");
-        let when = format!("after {signal:?} in the grace period");
+        let (bench, _) = caught.end(end);
+        assert!(asked.elapsed() < Duration::from_secs(15), "{end:?}");
+        let when = format!("after {end:?} in the grace period");
         nothing_is_left(&bench, Duration::from_secs(5), &when);
-    }
+    });
 }
 
 #[test]
 fn a_run_that_ends_during_the_back_off_starts_nothing_more() {
     let text = quiet().replace("time_scale = 0.1", "time_scale = 1.0");
-    for signal in [Signal::INT, Signal::KILL] {
-        let caught = Caught::in_the_hold(&text);
-        send(caught.server(), Signal::KILL);
+    for_each(&[Signal::INT, Signal::KILL], |end| {
+        let caught = Caught::in_the_hold(&text, "fixed");
+        signal(server(&caught), Signal::KILL);
         caught.until("it is started again", |summary| {
             summary["kubelet"]["restarts"] == 1
         });
-        send(caught.server(), Signal::KILL);
+        signal(server(&caught), Signal::KILL);
         caught.until("it is in back-off", |summary| {
             summary["kubelet"]["kills"][1]["back_off_us"] == 10_000_000
         });
-        let (bench, _) = caught.end(signal);
-        let when = format!("after {signal:?} in the back-off");
+        let (bench, _) = caught.end(end);
+        let when = format!("after {end:?} in the back-off");
         nothing_is_left(&bench, Duration::from_secs(5), &when);
-    }
+    });
 }
 
 #[test]
 fn a_lab_that_is_killed_around_a_restart_leaves_nothing_behind() {
-    for ms in [0, 2, 5, 10, 30] {
-        let caught = Caught::in_the_hold(&quiet());
-        send(caught.server(), Signal::KILL);
+    for_each(&[0, 2, 5, 10, 30], |ms| {
+        let caught = Caught::in_the_hold(&quiet(), "fixed");
+        signal(server(&caught), Signal::KILL);
         sleep(Duration::from_millis(ms));
         let (bench, _) = caught.end(Signal::KILL);
         let when = format!("by a lab that was killed {ms} ms after its server");
         nothing_is_left(&bench, Duration::from_secs(5), &when);
-    }
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -410,7 +356,7 @@ async fn a_restart_that_is_left_off_at_any_moment_leaves_no_process_and_no_recor
             assert!(pod.pid().get().is_some_and(|pid| pid != first));
         }
         drop(pod);
-        support::eventually("every server has ended", || async {
+        eventually("every server has ended", || async {
             told_to_listen_on(&listen).is_empty()
         })
         .await;

@@ -6,7 +6,8 @@ use crate::support;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use support::{LAB, Stage, stderr, stdout};
+use support::{LAB, stderr, stdout};
+use testkit::Stage;
 
 const GUIDE: &str = include_str!("../../../docs/migrating.md");
 
@@ -51,12 +52,12 @@ async fn run(block: &str, stage: Option<&Stage>, folder: &Path) -> Output {
     shell.await.expect("sh")
 }
 
-async fn diseased() -> Stage {
-    Stage::start("server-broken", &["--pool-threads", "4"]).await
+fn diseased() -> Stage {
+    Stage::start("server-broken", &["--pool-threads", "4"])
 }
 
-async fn cured() -> Stage {
-    Stage::start("server-fixed", &["--pool-threads", "4"]).await
+fn cured() -> Stage {
+    Stage::start("server-fixed", &["--pool-threads", "4"])
 }
 
 #[track_caller]
@@ -129,19 +130,20 @@ fn every_block_of_the_guide_is_run_by_a_test() {
 async fn the_watch_tells_the_disease_from_health() {
     let folder = tempfile::tempdir().expect("a folder");
     let watch = block(COVERED[0]);
-    let stage = cured().await;
-    let output = run(watch, Some(&stage), folder.path()).await;
-    is(&output, 0, &["healthy", "5 ticks, 0 alerts"]);
-    let stage = diseased().await;
-    let _streams = stage.hold_the_pool().await;
-    let output = run(watch, Some(&stage), folder.path()).await;
-    is(&output, 1, &["ALERT: blocking_pool_exhausted", "5 ticks"]);
+    let (healthy, ill) = (cured(), diseased());
+    let _streams = ill.hold_the_pool().await;
+    let (healthy, ill) = tokio::join!(
+        run(watch, Some(&healthy), folder.path()),
+        run(watch, Some(&ill), folder.path()),
+    );
+    is(&healthy, 0, &["healthy", "5 ticks, 0 alerts"]);
+    is(&ill, 1, &["ALERT: blocking_pool_exhausted", "5 ticks"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_watch_beside_a_load_leaves_a_line_for_each_tick() {
     let folder = tempfile::tempdir().expect("a folder");
-    let stage = diseased().await;
+    let stage = diseased();
     let _streams = stage.hold_the_pool().await;
     let output = run(block(COVERED[1]), Some(&stage), folder.path()).await;
     is(&output, 0, &["an alert fired"]);
@@ -168,19 +170,20 @@ async fn the_forecast_needs_no_server_and_no_repository() {
 async fn the_watch_after_a_deployment_passes_a_cured_server_only() {
     let folder = tempfile::tempdir().expect("a folder");
     let watch = block(COVERED[3]);
-    let stage = cured().await;
-    let output = run(watch, Some(&stage), folder.path()).await;
-    is(&output, 0, &["0 alerts"]);
-    let stage = diseased().await;
-    let _streams = stage.hold_the_pool().await;
-    let output = run(watch, Some(&stage), folder.path()).await;
-    is(&output, 1, &["1 alert"]);
+    let (new, old) = (cured(), diseased());
+    let _streams = old.hold_the_pool().await;
+    let (new, old) = tokio::join!(
+        run(watch, Some(&new), folder.path()),
+        run(watch, Some(&old), folder.path()),
+    );
+    is(&new, 0, &["0 alerts"]);
+    is(&old, 1, &["1 alert"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attach_finds_the_diagnosis_and_the_capacity_of_a_diseased_server() {
     let folder = tempfile::tempdir().expect("a folder");
-    let stage = diseased().await;
+    let stage = diseased();
     let output = run(block(COVERED[4]), Some(&stage), folder.path()).await;
     is(
         &output,
@@ -194,15 +197,13 @@ async fn attach_finds_the_diagnosis_and_the_capacity_of_a_diseased_server() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_gate_fails_on_the_old_version_and_passes_the_new_one() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
     let gate = block(COVERED[5]);
-    let stage = diseased().await;
-    let output = run(gate, Some(&stage), folder.path()).await;
-    is(&output, 1, &["health_sync.p99"]);
-    let stage = cured().await;
-    is(
-        &run(gate, Some(&stage), folder.path()).await,
-        0,
-        &["healthy"],
+    let (old, new) = (diseased(), cured());
+    let (old, new) = tokio::join!(
+        run(gate, Some(&old), folders[0].path()),
+        run(gate, Some(&new), folders[1].path()),
     );
+    is(&old, 1, &["health_sync.p99"]);
+    is(&new, 0, &["healthy"]);
 }

@@ -1,11 +1,9 @@
 //! OpenAI's wire format is exact, through both servers: every event is parsed into types that refuse
 //! an unknown field and miss none.
 
-use crate::support;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
-use support::Stage;
+use testkit::Stage;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -143,7 +141,7 @@ async fn post(stage: &Stage, body: String) -> reqwest::Response {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_of_a_stream_is_as_openai_has_it() {
     for server in SERVERS {
-        let stage = Stage::start(server, &[]).await;
+        let stage = Stage::start(server, &[]);
         let answer = post(&stage, request(true, 12).to_string()).await;
         assert_eq!(answer.status(), 200);
         assert_eq!(
@@ -216,7 +214,7 @@ fn check_chunks(server: &str, chunks: &[Chunk]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn whole_answers_models_and_errors_are_as_openai_has_them() {
     for server in SERVERS {
-        let stage = Stage::start(server, &[]).await;
+        let stage = Stage::start(server, &[]);
         let text = post(&stage, request(false, 5).to_string())
             .await
             .text()
@@ -245,7 +243,7 @@ async fn whole_answers_models_and_errors_are_as_openai_has_them() {
         assert!(choice.message.content.contains("tok4"), "{text}");
 
         let models: Models =
-            serde_json::from_value(support::json(&stage.url("/v1/models")).await).expect("models");
+            serde_json::from_value(stage.server.get("/v1/models").await.json()).expect("models");
         assert_eq!(models.object, "list");
         let model = &models.data[0];
         assert_eq!(model.object, "model");

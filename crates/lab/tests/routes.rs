@@ -82,7 +82,7 @@ reported = "100%"
 #[test]
 fn a_backlog_is_watched_until_it_is_drained_and_reports_are_judged_by_the_run() {
     let bench = Bench::new(ROUTE);
-    let output = bench.measure(&["run", "short.toml"]);
+    let output = bench.measure_alone(&["run", "short.toml"]);
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{text}\n{}", stderr(&output));
 

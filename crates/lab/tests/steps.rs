@@ -2,6 +2,7 @@
 
 use crate::support::{Bench, SHORT, stderr, stdout};
 use serde_json::Value;
+use testkit::schema_errors;
 
 /// Few streams, many, few again; the pool has four threads.
 fn stepped() -> String {
@@ -68,10 +69,8 @@ fn each_step_is_measured_by_itself_and_health_is_back_before_the_next() {
         assert!(step["recovery"]["time_to_recover_us"].is_u64(), "{step}");
         assert_eq!(step["quality"]["valid"], true, "{step}");
     }
-    let schema = bench.run(&["schema"]);
-    let schema: Value = serde_json::from_str(&stdout(&schema)).expect("a schema");
-    let validator = jsonschema::validator_for(&schema).expect("valid");
-    assert!(validator.is_valid(&summary));
+    let errors = schema_errors(&bench.schema(), &summary);
+    assert!(errors.is_empty(), "{errors:#?}");
 }
 
 #[test]

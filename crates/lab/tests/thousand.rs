@@ -17,7 +17,7 @@ fn a_thousand_streams_are_served_at_once_and_none_loses_a_chunk() {
             "\"streams.lost == 0\", \"health_sync.flat == true\", \"health_async.flat == true\", \"diagnosis == healthy\"",
         );
     let bench = Bench::new(&text);
-    let output = bench.measure(&["run", "short.toml", "--variant", "fixed"]);
+    let output = bench.measure_alone(&["run", "short.toml", "--variant", "fixed"]);
     assert_eq!(
         output.status.code(),
         Some(0),

@@ -1,13 +1,10 @@
 //! An upstream that fails: through either server the client gets a clear error, never a hang and
 //! never a stream that silently lacks its end.
 
-use crate::support;
-
 use std::time::Duration;
 
-use lab::stage::Records;
 use serde_json::Value;
-use support::{Stage, start_server};
+use testkit::{Nobody, Server, Stage, eventually, program};
 
 const SERVERS: [&str; 2] = ["server-broken", "server-fixed"];
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,20 +29,11 @@ fn error_in(text: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_upstream_is_a_502_at_once() {
-    let nobody = lab::stage::Port::reserve().expect("a port");
-    for server in SERVERS {
-        let folder = tempfile::tempdir().expect("a folder");
-        let records = Records::below(folder.path());
-        let server = start_server(
-            server,
-            &format!("http://{}", nobody.address()),
-            &[],
-            folder.path(),
-            &records,
-        )
-        .await;
-        let answer = get(&format!("{}/chat/stream", server.url("listening")), None).await;
-        assert_eq!(answer.status(), 502, "{}", server.name());
+    let nobody = Nobody::new();
+    for name in SERVERS {
+        let server = Server::start(program(name), &["--upstream", &nobody.url("")]);
+        let answer = get(&server.url("/chat/stream"), None).await;
+        assert_eq!(answer.status(), 502, "{name}");
         let error = error_in(&answer.text().await.expect("whole"));
         assert_eq!(error["code"], "upstream_unreachable", "{error}");
     }
@@ -54,7 +42,7 @@ async fn an_unreachable_upstream_is_a_502_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_of_the_upstream_is_passed_on() {
     for server in SERVERS {
-        let stage = Stage::start(server, &[]).await;
+        let stage = Stage::start(server, &[]);
         let answer = get(&stage.url("/chat/stream?chunks=5"), Some("status=429")).await;
         assert_eq!(answer.status(), 429, "{server}");
         assert!(answer.headers().contains_key("retry-after"), "{server}");
@@ -65,7 +53,7 @@ async fn a_refusal_of_the_upstream_is_passed_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_breaks_ends_with_an_error_event() {
     for server in SERVERS {
-        let stage = Stage::start(server, &[]).await;
+        let stage = Stage::start(server, &[]);
         for fault in ["cut@3", "reset@3", "eof@3"] {
             let url = stage.url("/chat/stream?chunks=9&interval=20ms&ttft=10ms");
             let answer = get(&url, Some(fault)).await;
@@ -87,7 +75,7 @@ async fn a_stream_that_breaks_ends_with_an_error_event() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_upstream_ends_with_an_error_event_when_the_idle_timeout_is_over() {
     for server in SERVERS {
-        let stage = Stage::start(server, &["--idle-timeout", "300ms"]).await;
+        let stage = Stage::start(server, &["--idle-timeout", "300ms"]);
         let url = stage.url("/chat/stream?chunks=9&interval=20ms&ttft=10ms");
         let text = get(&url, Some("stall@3")).await.text().await.expect("ends");
         let last = text.trim_end().rsplit("\n\n").next().expect("an event");
@@ -98,7 +86,7 @@ async fn a_silent_upstream_ends_with_an_error_event_when_the_idle_timeout_is_ove
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_over_the_limit_is_refused_at_once() {
-    let stage = Stage::start("server-fixed", &["--max-upstream", "2"]).await;
+    let stage = Stage::start("server-fixed", &["--max-upstream", "2"]);
     let url = stage.url("/chat/stream?chunks=200&interval=50ms&ttft=10ms");
     let mut held = Vec::new();
     for _ in 0..2 {
@@ -114,7 +102,7 @@ async fn what_is_over_the_limit_is_refused_at_once() {
         "upstream_limit_reached"
     );
     drop(held);
-    support::eventually("a permit is free again", async || {
+    eventually("a permit is free again", async || {
         get(&url, None).await.status() == 200
     })
     .await;
@@ -122,16 +110,16 @@ async fn what_is_over_the_limit_is_refused_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_never_reads_does_not_keep_its_permit() {
-    let stage = Stage::start("server-fixed", &["--write-timeout", "500ms"]).await;
+    let stage = Stage::start("server-fixed", &["--write-timeout", "500ms"]);
     // 64 KiB a millisecond fills every buffer on the way at once.
     let url = stage.url("/chat/stream?chunks=100000&interval=1ms&ttft=1ms&bytes=65536");
     let unread = get(&url, None).await;
-    support::eventually("the upstream has the stream", async || {
+    eventually("the upstream has the stream", async || {
         stage.stats().await["open"] == 1
     })
     .await;
-    support::eventually("its permit and its upstream stream are free", async || {
-        let gauges = stage.gauges().await;
+    eventually("its permit and its upstream stream are free", async || {
+        let gauges = stage.server.gauges().await;
         gauges["relay"]["permits_in_use"] == 0 && stage.stats().await["open"] == 0
     })
     .await;
@@ -141,7 +129,7 @@ async fn a_client_that_never_reads_does_not_keep_its_permit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_upstream_before_its_head_is_a_504() {
     for server in SERVERS {
-        let stage = Stage::start(server, &["--idle-timeout", "300ms"]).await;
+        let stage = Stage::start(server, &["--idle-timeout", "300ms"]);
         let answer = get(&stage.url("/chat/stream?chunks=3"), Some("slow-headers=8s")).await;
         assert_eq!(answer.status(), 504, "{server}");
         assert_eq!(

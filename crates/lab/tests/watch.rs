@@ -6,10 +6,10 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use support::fake::{Fake, TOKEN};
-use support::{LAB, Stage, stderr, stdout};
+use support::{LAB, stderr, stdout};
+use testkit::{Nobody, Signal, Stage, signal};
 
 fn watch(stage: &Stage, flags: &[&str]) -> Command {
     watch_every("200ms", stage, flags)
@@ -45,7 +45,7 @@ fn lines(output: &Output) -> (Vec<Value>, Vec<Value>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_healthy_server_is_healthy_in_lines_of_80_columns() {
-    let stage = Stage::start("server-fixed", &[]).await;
+    let stage = Stage::start("server-fixed", &[]);
     let output = run(watch(&stage, &["--for", "3s"])).await;
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
@@ -65,7 +65,7 @@ async fn a_healthy_server_is_healthy_in_lines_of_80_columns() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_pool_is_named_and_no_check_waits_for_the_one_before() {
-    let stage = Stage::start("server-broken", &["--pool-threads", "4"]).await;
+    let stage = Stage::start("server-broken", &["--pool-threads", "4"]);
     let streams = stage.hold_the_pool().await;
     let output = run(watch(&stage, &["--for", "3s", "--timeout", "2s", "--json"])).await;
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
@@ -103,7 +103,7 @@ async fn a_full_pool_is_named_and_no_check_waits_for_the_one_before() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_verdict_follows_what_happens_and_an_alert_is_not_forgotten() {
-    let stage = Stage::start("server-broken", &["--pool-threads", "4"]).await;
+    let stage = Stage::start("server-broken", &["--pool-threads", "4"]);
     let mut watching = watch(&stage, &["--timeout", "10s"]).spawn().expect("lab");
     let mut told = BufReader::new(watching.stdout.take().expect("piped")).lines();
     let mut until = |what: &str| {
@@ -118,8 +118,7 @@ async fn the_verdict_follows_what_happens_and_an_alert_is_not_forgotten() {
     tokio::task::block_in_place(|| until("ALERT: blocking_pool_exhausted"));
     drop(streams);
     tokio::task::block_in_place(|| until("now: healthy"));
-    let pid = Pid::from_raw(watching.id().cast_signed()).expect("a pid");
-    kill_process(pid, Signal::INT).expect("sent");
+    signal(watching.id(), Signal::INT);
     tokio::task::block_in_place(|| until("1 alert"));
     let code = watching.wait().expect("ended").code();
     assert_eq!(code, Some(1), "an alert fired, though all is well again");
@@ -127,14 +126,13 @@ async fn the_verdict_follows_what_happens_and_an_alert_is_not_forgotten() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_process_is_the_loop_or_the_cpu_and_never_the_pool() {
-    let stage = Stage::start("server-fixed", &[]).await;
-    let pid = Pid::from_raw(stage.server.pid().cast_signed()).expect("a pid");
+    let stage = Stage::start("server-fixed", &[]);
     let watching = watch(&stage, &["--for", "3s", "--timeout", "1s", "--json"]).spawn();
     let watching = watching.expect("lab");
     tokio::time::sleep(Duration::from_millis(1_200)).await;
-    kill_process(pid, Signal::STOP).expect("stopped");
+    stage.server.process.signal(Signal::STOP);
     let output = tokio::task::spawn_blocking(|| watching.wait_with_output()).await;
-    kill_process(pid, Signal::CONT).expect("continued");
+    stage.server.process.signal(Signal::CONT);
     let output = output.expect("joined").expect("ended");
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let last = lines(&output).0.pop().expect("lines");
@@ -146,14 +144,13 @@ async fn a_frozen_process_is_the_loop_or_the_cpu_and_never_the_pool() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_alert_between_two_ticks_has_its_line() {
-    let stage = Stage::start("server-fixed", &[]).await;
-    let pid = Pid::from_raw(stage.server.pid().cast_signed()).expect("a pid");
+    let stage = Stage::start("server-fixed", &[]);
     let watching = watch_every("20ms", &stage, &["--for", "3s", "--json"]).spawn();
     let watching = watching.expect("lab");
     tokio::time::sleep(Duration::from_millis(1_200)).await;
-    kill_process(pid, Signal::STOP).expect("stopped");
+    stage.server.process.signal(Signal::STOP);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    kill_process(pid, Signal::CONT).expect("continued");
+    stage.server.process.signal(Signal::CONT);
     let output = tokio::task::spawn_blocking(|| watching.wait_with_output()).await;
     let output = output.expect("joined").expect("ended");
     let (_, changes) = lines(&output);
@@ -166,7 +163,7 @@ async fn an_alert_between_two_ticks_has_its_line() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_url_is_called_that_and_not_a_full_pool() {
-    let stage = Stage::start("server-fixed", &[]).await;
+    let stage = Stage::start("server-fixed", &[]);
     let mut command = Command::new(LAB);
     command
         .args(["watch", "--every", "200ms", "--for", "2s", "--sync"])
@@ -187,7 +184,7 @@ async fn a_wrong_url_is_called_that_and_not_a_full_pool() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_who_goes_away_ends_it() {
-    let stage = Stage::start("server-fixed", &[]).await;
+    let stage = Stage::start("server-fixed", &[]);
     let mut watching = watch(&stage, &["--json"]).spawn().expect("lab");
     let mut told = BufReader::new(watching.stdout.take().expect("piped"));
     let mut line = String::new();
@@ -206,8 +203,8 @@ async fn a_reader_who_goes_away_ends_it() {
 
 #[test]
 fn what_cannot_be_watched_is_told_in_one_sentence() {
-    let port = lab::stage::Port::reserve().expect("a port");
-    let nobody = format!("http://{}/health", port.address());
+    let port = Nobody::new();
+    let nobody = port.url("/health");
     for (flags, code, parts) in [
         (
             vec!["--sync", &nobody, "--async", &nobody],

@@ -185,7 +185,7 @@ async fn every_row_holds(protocol: Protocol) {
     // Of what is kept both ends are here, and the three listen.
     let ports = [upstream, patient.app, impatient.app].map(|address| address.port());
     let left = 3 + 2 * KEPT as usize;
-    eventually("no socket stays open", || sockets_of(&ports) <= left).await;
+    eventually("no socket stays open", async || sockets_of(&ports) <= left).await;
     let stands = [&patient, &impatient].map(|stand| stand.relay.snapshot());
     let endings = stands.iter().flat_map(|now| now.endings.values());
     let exchanges = STREAMS.len() + DOCUMENTS.len() + MESSAGES.len();
@@ -272,7 +272,7 @@ async fn holds(stand: &Stand, protocol: Protocol, row: &Row, asked: Asked) {
             "{what}: {cause:?}"
         ),
     }
-    eventually(&what, || stand.mock.stats().connections <= KEPT).await;
+    eventually(&what, async || stand.mock.stats().connections <= KEPT).await;
 }
 
 /// The error object of the last event, which so many others come before.
@@ -318,5 +318,8 @@ async fn a_socket_that_is_left_open_is_seen() {
     let seen = sockets_of(&[address.port()]);
     assert!(seen == 3 || !cfg!(target_os = "linux"), "{seen}");
     drop((left, peer));
-    eventually("they are closed", || sockets_of(&[address.port()]) <= 1).await;
+    eventually("they are closed", async || {
+        sockets_of(&[address.port()]) <= 1
+    })
+    .await;
 }

@@ -25,7 +25,7 @@ async fn a_client_that_hangs_up_resets_its_own_stream_and_no_other() {
     }
     assert_eq!((stand.open(), stand.mock.stats().connections), (101, 1));
     drop(left);
-    eventually("their streams are reset", || stand.open() == 1).await;
+    eventually("their streams are reset", async || stand.open() == 1).await;
     for record in stand.mock.ledger().ended_streams(0) {
         assert_eq!(record.cause, Some(Cause::ClientStreamReset));
     }
@@ -44,7 +44,7 @@ async fn a_client_that_hangs_up_before_the_head_resets_its_stream() {
     let mut client = TcpStream::connect(stand.app).await.unwrap();
     let request = b"GET /slow_stream?fault=slow-headers=1h HTTP/1.1\r\nhost: a\r\n\r\n";
     client.write_all(request).await.unwrap();
-    eventually("the upstream has it", || stand.open() == 1).await;
+    eventually("the upstream has it", async || stand.open() == 1).await;
     drop(client);
     stand.is_released().await;
     assert_eq!(stand.last_ended().cause, Some(Cause::ClientStreamReset));
@@ -65,7 +65,7 @@ async fn clients_that_do_not_read_hold_up_their_own_streams_only() {
     }
     let ledger = stand.mock.ledger();
     let written = || ledger.open_streams().iter().map(|r| r.chunks).sum::<u64>();
-    eventually("all have begun", || {
+    eventually("all have begun", async || {
         let open = ledger.open_streams();
         open.len() == 100 && open.iter().all(|record| record.chunks > 0)
     })
@@ -103,7 +103,7 @@ async fn beyond_the_upstreams_streams_one_waits_visibly_and_not_for_ever() {
     }
     let fourth = stand.get("/slow_stream");
     let fifth = async {
-        eventually("one waits for a stream", || {
+        eventually("one waits for a stream", async || {
             stand.relay.snapshot().awaiting_head == 1
         })
         .await;
@@ -197,7 +197,10 @@ async fn http2_is_spoken_only_where_it_is_meant() {
     });
     let all = futures_util::future::join_all(streams);
     let peak = async {
-        eventually("a connection each", || stand.mock.stats().connections == 5).await;
+        eventually("a connection each", async || {
+            stand.mock.stats().connections == 5
+        })
+        .await;
     };
     tokio::join!(all, peak);
 

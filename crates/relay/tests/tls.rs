@@ -98,7 +98,7 @@ async fn http2_is_spoken_where_the_upstream_offers_it() {
     }
     assert_eq!((stand.open(), stand.mock.stats().connections), (21, 1));
     drop(left);
-    eventually("their streams are reset", || stand.open() == 1).await;
+    eventually("their streams are reset", async || stand.open() == 1).await;
     for record in stand.mock.ledger().ended_streams(0) {
         assert_eq!(record.cause, Some(Cause::ClientStreamReset));
     }

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use crate::SERVER;
-use crate::support::{FLOWS, Flow, PATIENCE, Request, STAGES, STUCK, Stage, Stand, eventually};
 use futures_util::future::join_all;
 use mock_llm::ledger::Cause;
+use testkit::{FLOWS, Flow, MOMENTS, Moment, PATIENCE, Request, STUCK, Stand, eventually};
 
 /// More than hyper reads at once.
 const LARGE: usize = 200_000;
@@ -15,9 +15,9 @@ fn get() -> Request {
     Request::get("/disconnect/stream")
 }
 
-async fn start(variant: &str, flags: &[&str]) -> Stand {
+fn start(variant: &str, flags: &[&str]) -> Stand {
     let flags = [&["--variant", variant], flags].concat();
-    Stand::start(SERVER, &flags).await
+    Stand::start(SERVER, &flags)
 }
 
 /// All permits are taken and stay so: another request hangs.
@@ -36,13 +36,13 @@ async fn assert_released(stand: &Stand, what: &str) {
 }
 
 /// Two clients of two permits hang up at each stage, each in a process of its own.
-async fn hang_ups_keep_permits(variant: &str, request: Request, is_kept: fn(Stage, Flow) -> bool) {
-    let cases = FLOWS.map(|flow| STAGES.map(|stage| (stage, flow)));
-    let cases = cases.into_iter().flatten().map(async |(stage, flow)| {
-        let what = format!("{variant}, {stage:?}, {flow:?}");
-        let stand = start(variant, &["--max-upstream", "2"]).await;
-        stand.hang_ups(2, stage, flow, &request).await;
-        if is_kept(stage, flow) {
+async fn hang_ups_keep_permits(variant: &str, request: Request, is_kept: fn(Moment, Flow) -> bool) {
+    let cases = FLOWS.map(|flow| MOMENTS.map(|moment| (moment, flow)));
+    let cases = cases.into_iter().flatten().map(async |(moment, flow)| {
+        let what = format!("{variant}, {moment:?}, {flow:?}");
+        let stand = start(variant, &["--max-upstream", "2"]);
+        stand.hang_ups(2, moment, flow, &request).await;
+        if is_kept(moment, flow) {
             assert_stuck(&stand, 2, &what).await;
         } else {
             assert_released(&stand, &what).await;
@@ -53,18 +53,18 @@ async fn hang_ups_keep_permits(variant: &str, request: Request, is_kept: fn(Stag
 
 /// Two whole streams, then a third.
 async fn whole_streams(variant: &str) -> Stand {
-    let stand = start(variant, &["--max-upstream", "2"]).await;
+    let stand = start(variant, &["--max-upstream", "2"]);
     for _ in 0..2 {
         stand.ask().await.is_served().await;
     }
     stand
 }
 
-fn unless_the_upstream_ends(stage: Stage, flow: Flow) -> bool {
-    (stage, flow) != (Stage::AfterLastContent, Flow::Streams)
+fn unless_the_upstream_ends(moment: Moment, flow: Flow) -> bool {
+    (moment, flow) != (Moment::AfterLastContent, Flow::Streams)
 }
 
-fn while_the_upstream_is_silent(_: Stage, flow: Flow) -> bool {
+fn while_the_upstream_is_silent(_: Moment, flow: Flow) -> bool {
     flow == Flow::Silent
 }
 
@@ -80,7 +80,7 @@ async fn a_blocking_zombie_keeps_its_permit_as_long_as_the_upstream_streams_or_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_no_op_close_keeps_its_permit_from_the_head_on_whatever_the_upstream_does() {
-    let once_there_is_a_body = |stage, _| stage != Stage::BeforeHead;
+    let once_there_is_a_body = |moment, _| moment != Moment::BeforeHead;
     hang_ups_keep_permits("no-op-close", get(), once_there_is_a_body).await;
 }
 
@@ -108,12 +108,12 @@ async fn without_timeouts_a_hang_up_still_releases_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_timeouts_clients_that_wait_for_a_silent_upstream_keep_their_permits() {
     let flags = ["--max-upstream", "2", "--idle-timeout", "300ms"];
-    let stand = start("no-timeout", &flags).await;
-    let silent = get().with(&Stage::MidStream.shape(Flow::Silent));
+    let stand = start("no-timeout", &flags);
+    let silent = get().with(&Moment::MidStream.shape(Flow::Silent));
     let mut waiting = Vec::new();
     for _ in 0..2 {
         let mut client = stand.send(&silent).await;
-        client.reach(Stage::MidStream, 0).await;
+        Moment::MidStream.reach(&mut client, 0).await;
         waiting.push(client);
     }
     assert_stuck(&stand, 2, "far beyond the idle timeout").await;
@@ -144,14 +144,14 @@ async fn of_fifty_permits_the_fifty_first_request_is_the_first_to_hang() {
     // The zombies need a thread each: with fewer of them than permits, those are the limit.
     let flags = ["--max-upstream", "50", "--pool-threads", "60"];
     for variant in ["detached-pump", "no-op-close", "blocking-zombie"] {
-        let stand = start(variant, &flags).await;
+        let stand = start(variant, &flags);
         stand
-            .hang_ups(49, Stage::MidStream, Flow::Streams, &get())
+            .hang_ups(49, Moment::MidStream, Flow::Streams, &get())
             .await;
         stand.ask().await.is_served().await;
         if variant != "no-op-close" {
             eventually("the 50th is through", async || stand.permits().await == 49).await;
-            let mid = Stage::MidStream;
+            let mid = Moment::MidStream;
             stand.hang_ups(1, mid, Flow::Streams, &get()).await;
         }
         assert_stuck(&stand, 50, variant).await;
@@ -164,7 +164,7 @@ async fn leave_early(stand: &Stand) {
     let shape = [("x-mock-ttft", "10ms"), ("x-mock-interval", "100ms")];
     let request = get().with(&shape).with(&[("x-mock-chunks", "20")]);
     let mut client = stand.send(&request).await;
-    client.reach(Stage::MidStream, 0).await;
+    Moment::MidStream.reach(&mut client, 0).await;
     drop(client);
     tokio::time::sleep(Duration::from_millis(500)).await;
 }
@@ -172,16 +172,18 @@ async fn leave_early(stand: &Stand) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pump_drains_the_upstream_to_its_end_for_nobody() {
     for variant in ["detached-pump", "blocking-zombie"] {
-        let stand = start(variant, &["--max-upstream", "1"]).await;
+        let stand = start(variant, &["--max-upstream", "1"]);
         leave_early(&stand).await;
         assert_eq!(stand.figure("held").await, 1, "{variant}");
-        let busy = stand.gauges().await["pool"]["busy"].as_u64().unwrap();
+        let busy = stand.server.gauges().await["pool"]["busy"]
+            .as_u64()
+            .unwrap();
         assert_eq!(busy, u64::from(variant == "blocking-zombie"), "{variant}");
         assert_released(&stand, variant).await;
         let ended = stand.mock.ledger().ended_streams(0);
         assert_eq!(ended[0].cause, Some(Cause::Completed), "{variant}");
         assert_eq!(ended[0].chunks, 20, "{variant}");
-        let busy = &stand.gauges().await["pool"]["busy"];
+        let busy = &stand.server.gauges().await["pool"]["busy"];
         assert_eq!(busy, 0, "{variant}");
     }
 }
@@ -192,10 +194,10 @@ async fn a_missed_hang_up_is_noticed_when_something_is_written() {
         ("missed-disconnect", get()),
         ("unread-body", Request::chat(LARGE)),
     ] {
-        let stand = start(variant, &["--max-upstream", "1"]).await;
+        let stand = start(variant, &["--max-upstream", "1"]);
         let shape = [("x-mock-ttft", "2s"), ("x-mock-interval", "50ms")];
         let mut client = stand.send(&request.with(&shape)).await;
-        client.reach(Stage::BeforeFirstToken, 0).await;
+        Moment::BeforeFirstToken.reach(&mut client, 0).await;
         drop(client);
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(stand.permits().await, 1, "{variant}");
@@ -216,17 +218,15 @@ async fn a_missed_hang_up_is_noticed_when_something_is_written() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_was_not_read_is_read_again_after_its_response() {
-    let stand = start("missed-disconnect", &[]).await;
+    let stand = start("missed-disconnect", &[]);
     let mut client = stand.ask().await;
     client.is_served().await;
-    client
-        .send_again(&get().with(&[("x-mock-chunks", "1")]))
-        .await;
+    client.send(&get().with(&[("x-mock-chunks", "1")])).await;
     client.is_served().await;
-    assert_eq!(stand.gauges().await["connections"], 1);
+    assert_eq!(stand.server.gauges().await["connections"], 1);
     drop(client);
     eventually("the idle connection is closed", async || {
-        stand.gauges().await["connections"] == 0
+        stand.server.gauges().await["connections"] == 0
     })
     .await;
 }
@@ -242,8 +242,8 @@ async fn the_idle_timeout_ends_every_leak_but_the_no_op_closes() {
         ("no-op-close", get()),
     ];
     let cases = cases.map(async |(variant, request)| {
-        let stand = start(variant, &flags).await;
-        let mid = Stage::MidStream;
+        let stand = start(variant, &flags);
+        let mid = Moment::MidStream;
         stand.hang_ups(1, mid, Flow::Silent, &request).await;
         tokio::time::sleep(Duration::from_millis(800)).await;
         assert_eq!(stand.permits().await, 1, "{variant}");
@@ -259,9 +259,9 @@ async fn the_idle_timeout_ends_every_leak_but_the_no_op_closes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_plain_form_is_the_detached_pump() {
-    let stand = Stand::start(SERVER, &["--max-upstream", "2"]).await;
+    let stand = Stand::start(SERVER, &["--max-upstream", "2"]);
     stand
-        .hang_ups(2, Stage::MidStream, Flow::Streams, &get())
+        .hang_ups(2, Moment::MidStream, Flow::Streams, &get())
         .await;
     assert_stuck(&stand, 2, "plain").await;
     assert_eq!(stand.figure("held").await, 2);
@@ -270,17 +270,12 @@ async fn the_plain_form_is_the_detached_pump() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_stays_fast_while_everything_hangs() {
-    let stand = start("detached-pump", &["--max-upstream", "2"]).await;
+    let stand = start("detached-pump", &["--max-upstream", "2"]);
     stand
-        .hang_ups(2, Stage::MidStream, Flow::Silent, &get())
+        .hang_ups(2, Moment::MidStream, Flow::Silent, &get())
         .await;
     for path in ["/debug/health-async", "/debug/health-sync"] {
-        let asked = async {
-            let mut client = stand.send(&Request::get(path).closing()).await;
-            client.read_to_end().await
-        };
-        let answer = tokio::time::timeout(PATIENCE / 10, asked).await;
-        let answer = answer.expect("fast");
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let answer = tokio::time::timeout(PATIENCE / 10, stand.server.get(path)).await;
+        assert_eq!(answer.expect("fast").status, 200, "{path}");
     }
 }

@@ -1,20 +1,15 @@
 //! Large bodies at the broken server, over real sockets: it does what it should, and it fails as it
 //! should.
 
-#[path = "../../server-fixed/tests/large_body/support.rs"]
-mod support;
-
 use std::time::{Duration, Instant};
 
-use support::*;
-use tokio::net::TcpStream;
+use testkit::bodies::{SMALL, announce, body, longest_pause, waits_behind_a_costly_one};
+use testkit::{Client, Request, Server};
 use tokio::task::JoinSet;
 
-const VARIANTS: [&[&str]; 2] = [&[], &["--variant", "simd"]];
+use crate::{SERVER, start};
 
-fn start(flags: &[&str]) -> Server {
-    Server::start(crate::SERVER, flags)
-}
+const VARIANTS: [&str; 2] = ["", "--variant simd"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_part_of_a_body_counts_and_unknown_keys_do_not() {
@@ -56,30 +51,33 @@ async fn invalid_json_is_a_400_with_a_sentence() {
         for path in ["/ping", "/pong"] {
             let mut client = server.connect().await;
             for bad in [&b"{"[..], b"", b"\xff\xfe", wrong_shape] {
-                let answer = client.post(path, bad).await;
+                client.send(&Request::post(path, bad)).await;
+                let answer = client.answer().await;
                 assert_eq!(answer.status, 400, "{path}: {}", answer.body);
                 let message = answer.message();
                 let expected = "the request body cannot be used: ";
                 assert!(message.starts_with(expected), "{path}: {message}");
             }
-            assert_eq!(client.post(path, SMALL).await.status, 200);
+            client.send(&Request::post(path, SMALL)).await;
+            assert_eq!(client.answer().await.status, 200);
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_larger_than_anyone_should_send_is_refused_here_too() {
-    let server = start(&[]);
+    let server = start("");
     let mut client = server.connect().await;
-    client.announce("/ping", (64 << 20) + 1).await;
+    client.send(&announce("/ping", (64 << 20) + 1)).await;
     assert_eq!(client.answer().await.status, 413);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn small_requests_wait_while_a_large_body_is_parsed() {
-    let one = ["--runtime", "single-threaded", "--worker-threads", "1"];
     for variant in VARIANTS {
-        let server = start(&[&one, variant].concat());
+        let server = start(&format!(
+            "--runtime single-threaded --worker-threads 1 {variant}"
+        ));
         let pause = longest_pause(&server, &body(8 << 20), 7).await;
         assert!(
             pause > 0.4,
@@ -90,7 +88,7 @@ async fn small_requests_wait_while_a_large_body_is_parsed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_other_single_threaded_runtimes_answer_meanwhile() {
-    let server = start(&["--runtime", "single-threaded", "--worker-threads", "3"]);
+    let server = start("--runtime single-threaded --worker-threads 3");
     let pause = longest_pause(&server, &body(8 << 20), 7).await;
     assert!(pause < 0.4, "no small answer for {pause:.2} of its time");
 }
@@ -99,7 +97,7 @@ async fn the_other_single_threaded_runtimes_answer_meanwhile() {
 async fn the_log_is_written_before_the_answer() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("bodies.log");
-    let server = start(&["--log-bodies", path.to_str().expect("text")]);
+    let server = Server::start(SERVER, &["--log-bodies", path.to_str().expect("text")]);
     for bytes in [&body(1 << 20)[..], SMALL] {
         assert_eq!(server.post("/pong", bytes).await.status, 200);
         let text = std::fs::read_to_string(&path).expect("text");
@@ -111,7 +109,7 @@ async fn the_log_is_written_before_the_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn four_workers_of_one_runtime_wait_for_the_one_that_blocks_and_four_runtimes_do_not() {
     let waits = async |kind: &str, workers: &str| {
-        let server = start(&["--runtime", kind, "--worker-threads", workers]);
+        let server = start(&format!("--runtime {kind} --worker-threads {workers}"));
         waits_behind_a_costly_one(&server, 9).await
     };
     let one = waits("single-threaded", "1").await;
@@ -124,19 +122,19 @@ async fn four_workers_of_one_runtime_wait_for_the_one_that_blocks_and_four_runti
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kept_connection_waits_with_its_worker_and_a_new_one_goes_to_another() {
-    let four = ["--runtime", "single-threaded", "--worker-threads", "4"];
+    let four = "--runtime single-threaded --worker-threads 4";
     // Two connections on each worker: one of the seven others is where the costly one is.
     // Whoever sends late, on a machine that stands still, waits for less.
     let mut tries = Vec::new();
     for _ in 0..3 {
-        let kept = waits_beside_a_costly_one(&start(&four), true).await;
+        let kept = waits_beside_a_costly_one(&start(four), true).await;
         tries.push(kept.iter().filter(|&&waited| waited > 0).count());
         if tries.last() >= Some(&4) {
             break;
         }
     }
     assert!(tries.last() >= Some(&4), "rounds of 5: {tries:?}");
-    let closed = start(&[&four[..], &["--keep-alive", "off"]].concat());
+    let closed = start(&format!("{four} --keep-alive off"));
     let closed = waits_beside_a_costly_one(&closed, false).await;
     assert!(closed.iter().sum::<usize>() <= 2, "{closed:?}");
 }
@@ -150,7 +148,8 @@ async fn waits_beside_a_costly_one(server: &Server, keep: bool) -> Vec<usize> {
     for _ in 0..8 {
         let mut client = server.connect().await;
         // With the answer it is known that a worker has the connection.
-        assert_eq!(client.post("/ping", SMALL).await.status, 200);
+        client.send(&Request::post("/ping", SMALL)).await;
+        assert_eq!(client.answer().await.status, 200);
         clients.push(keep.then_some(client));
     }
     let address = server.address;
@@ -158,9 +157,10 @@ async fn waits_beside_a_costly_one(server: &Server, keep: bool) -> Vec<usize> {
         let asked = Instant::now();
         let mut client = match client {
             Some(kept) => kept,
-            None => Client(TcpStream::connect(address).await.expect("accepted")),
+            None => Client::connect(address).await,
         };
-        let answer = client.post(path, SMALL).await;
+        client.send(&Request::post(path, SMALL)).await;
+        let answer = client.answer().await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         (keep.then_some(client), asked.elapsed())
     };

@@ -1,11 +1,12 @@
 //! Full of predictions, in each of the three broken ways.
 
-use crate::support::server::*;
+use crate::start;
+use testkit::{MS, Request, all};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_was_just_started_is_alive_in_every_variant() {
     for flags in ["", "--variant inline", "--variant dedicated"] {
-        let answer = Server::start(flags).get("/livez").await;
+        let answer = start(flags).get("/livez").await;
         assert_eq!(answer.status, 200, "{flags}: {answer:?}");
         assert_eq!(answer.json()["progress_us"], serde_json::Value::Null);
     }
@@ -13,8 +14,8 @@ async fn a_server_that_was_just_started_is_alive_in_every_variant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_the_shared_pool_the_probe_waits_behind_the_predictions() {
-    let server = Server::start("--pool-threads 2");
-    let predictions = server.clients(6, "POST", "/predict?work=2s");
+    let server = start("--pool-threads 2");
+    let predictions = server.clients(6, &Request::post("/predict?work=2s", ""));
     server.until("pool", |pool| pool["queued"] == 4).await;
     let loop_answers = server.get("/debug/health-async").await;
     let probe = server.get("/livez").await;
@@ -36,8 +37,8 @@ async fn on_the_shared_pool_the_probe_waits_behind_the_predictions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inline_the_loop_is_blocked_and_the_watchdog_shows_it() {
-    let server = Server::start("--variant inline --worker-threads 1");
-    let prediction = server.clients(1, "POST", "/predict?work=3s");
+    let server = start("--variant inline --worker-threads 1");
+    let prediction = server.clients(1, &Request::post("/predict?work=3s", ""));
     let overdue = |lag: &serde_json::Value| lag["overdue_us"].as_u64() > Some(300_000);
     server.until("event_loop", overdue).await;
     let probe = server.get("/livez").await;
@@ -47,8 +48,8 @@ async fn inline_the_loop_is_blocked_and_the_watchdog_shows_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_dedicated_thread_saves_the_probe_and_its_queue_grows_though_clients_leave() {
-    let server = Server::start("--variant dedicated --pool-threads 40");
-    let clients = server.clients(30, "POST", "/predict?work=10s");
+    let server = start("--variant dedicated --pool-threads 40");
+    let clients = server.clients(30, &Request::post("/predict?work=10s", ""));
     let bulkhead = server.until("bulkhead", |it| it["queued"] == 29).await;
     assert_eq!(bulkhead["queue_limit"], serde_json::Value::Null);
     assert_eq!(
@@ -74,7 +75,7 @@ async fn the_dedicated_thread_saves_the_probe_and_its_queue_grows_though_clients
 #[tokio::test(flavor = "multi_thread")]
 async fn being_asked_whether_it_is_ready_makes_a_prediction() {
     for flags in ["", "--variant inline", "--variant dedicated"] {
-        let answer = Server::start(flags).get("/readyz?work=400ms").await;
+        let answer = start(flags).get("/readyz?work=400ms").await;
         assert_eq!(answer.status, 200, "{flags}: {answer:?}");
         assert!(answer.has_header("content-type: application/json"));
         assert!(
@@ -86,10 +87,10 @@ async fn being_asked_whether_it_is_ready_makes_a_prediction() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_holds_a_thread_for_longer_than_a_minute() {
-    let server = Server::start("");
+    let server = start("");
     for query in ["work=61s", "work=1"] {
         let path = format!("/predict?{query}");
-        let answers = all(server.clients(1, "POST", &path)).await;
+        let answers = all(server.clients(1, &Request::post(&path, ""))).await;
         assert_eq!(answers[0].status, 400, "{answers:?}");
     }
 }

@@ -11,7 +11,13 @@ mod stage;
 mod stream_capped;
 mod stream_dns;
 mod stream_variants;
-#[path = "../../server-fixed/tests/support/mod.rs"]
-mod support;
+
+use testkit::Server;
 
 const SERVER: &str = env!("CARGO_BIN_EXE_server-broken");
+
+/// The server on free ports, with these flags.
+fn start(flags: &str) -> Server {
+    let flags: Vec<&str> = flags.split_whitespace().collect();
+    Server::start(SERVER, &flags)
+}

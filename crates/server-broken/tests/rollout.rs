@@ -4,7 +4,7 @@ use relay::rollout::bucket;
 use serde_json::json;
 
 use crate::stage::{Stage, THREADS};
-use crate::support::eventually;
+use testkit::eventually;
 
 async fn stream(stage: &Stage, key: &str, query: &str) -> reqwest::Response {
     let url = format!("{}/rollout/stream?{query}", stage.url);
@@ -53,7 +53,7 @@ fn keys(percent: u8) -> (impl Iterator<Item = String>, impl Iterator<Item = Stri
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_recovers_when_fewer_streams_than_threads_are_on_the_blocking_path() {
-    let stage = Stage::start(&["--async-rollout-percentage", "50"]).await;
+    let stage = Stage::start(&["--async-rollout-percentage", "50"]);
     let (on_the_loop, on_a_thread) = keys(50);
     let mut streams = Vec::new();
     for key in on_the_loop.take(12) {
@@ -88,7 +88,7 @@ async fn health_recovers_when_fewer_streams_than_threads_are_on_the_blocking_pat
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_percentage_changes_while_streams_are_held_and_moves_none_of_them() {
-    let stage = Stage::start(&[]).await;
+    let stage = Stage::start(&[]);
     let mut early = Vec::new();
     for n in 0..THREADS {
         early.push(held(&stage, &format!("early-{n}")).await);
@@ -117,7 +117,7 @@ async fn the_percentage_changes_while_streams_are_held_and_moves_none_of_them() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn before_the_first_byte_a_stream_falls_back_and_says_so() {
-    let stage = Stage::start(&["--async-rollout-percentage", "100"]).await;
+    let stage = Stage::start(&["--async-rollout-percentage", "100"]);
     for kind in ["reset@0", "eof@0", "cut@0"] {
         fault(&stage, &format!("first=1,{kind}")).await;
         let stream = stream(&stage, "anybody", "interval=1ms&chunks=3").await;
@@ -146,7 +146,7 @@ async fn before_the_first_byte_a_stream_falls_back_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_the_first_byte_it_does_not() {
-    let stage = Stage::start(&["--async-rollout-percentage", "100"]).await;
+    let stage = Stage::start(&["--async-rollout-percentage", "100"]);
     fault(&stage, "first=1,cut@2").await;
     let stream = stream(&stage, "anybody", "interval=1ms&chunks=5").await;
     assert_eq!(header(&stream, "x-stream-method"), Some("async"));
@@ -165,7 +165,7 @@ async fn after_the_first_byte_it_does_not() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_paths_relay_byte_for_byte() {
-    let stage = Stage::start(&["--async-rollout-percentage", "50"]).await;
+    let stage = Stage::start(&["--async-rollout-percentage", "50"]);
     let (mut on_the_loop, mut on_a_thread) = keys(50);
     let keys = [on_the_loop.next().unwrap(), on_a_thread.next().unwrap()];
     for query in [

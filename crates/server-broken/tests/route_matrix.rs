@@ -1,6 +1,7 @@
 //! The seven routes: what each leaves behind, and who waits for it.
 
-use crate::support::server::*;
+use crate::start;
+use testkit::{MS, Request, all};
 
 const POOL_POOL: &str = "/sync-route-sync-inner-async-bg-sync-task";
 const POOL_NOTHING: &str = "/sync-route-sync-inner-async-bg-async-task";
@@ -11,7 +12,7 @@ const NOTHING_POOL: &str = "/async-route-async-inner-sync-bg-sync-task";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_of_the_seven_answers_before_its_background_task_ends() {
-    let server = Server::start("--pool-threads 8 --worker-threads 1");
+    let server = start("--pool-threads 8 --worker-threads 1");
     for path in [
         POOL_POOL,
         POOL_NOTHING,
@@ -37,7 +38,7 @@ async fn each_of_the_seven_answers_before_its_background_task_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_blocks_the_loop_is_pending_on_the_watchdog_while_nothing_else_answers() {
-    let server = Server::start("--worker-threads 1");
+    let server = start("--worker-threads 1");
     server
         .get(&format!("{NOTHING_LOOP}?inner=10ms&background=4s"))
         .await;
@@ -56,13 +57,13 @@ async fn a_task_that_blocks_the_loop_is_pending_on_the_watchdog_while_nothing_el
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inner_work_that_blocks_the_loop_hides_no_pending_task() {
-    let server = Server::start("--worker-threads 1");
+    let server = start("--worker-threads 1");
     for _ in 0..3 {
         server
             .get(&format!("{LOOP_NOTHING}?inner=10ms&background=60s"))
             .await;
     }
-    let slow = server.clients(1, "GET", &format!("{LOOP_NOTHING}?inner=4s"));
+    let slow = server.clients(1, &Request::get(&format!("{LOOP_NOTHING}?inner=4s")));
     let overdue = |lag: &serde_json::Value| lag["overdue_us"].as_u64() > Some(300_000);
     server.until("event_loop", overdue).await;
     let background = server.gauge("background").await;
@@ -76,16 +77,13 @@ async fn inner_work_that_blocks_the_loop_hides_no_pending_task() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn background_tasks_on_the_shared_pool_keep_the_next_request_waiting() {
-    let server = Server::start("--pool-threads 2");
+    let server = start("--pool-threads 2");
     let path = format!("{POOL_POOL}?inner=10ms&background=2s");
     for _ in 0..2 {
         assert!(server.get(&path).await.took < 1500 * MS);
     }
-    let background = server.gauge("background").await;
-    assert_eq!(
-        (&background["pending"], &background["running"]),
-        (&2.into(), &2.into())
-    );
+    let background = server.until("background", |it| it["running"] == 2).await;
+    assert_eq!(background["pending"], 2, "{background}");
     let third = server.get(&path).await;
     assert!(third.took > 700 * MS, "both threads are taken: {third:?}");
     assert!(
@@ -96,25 +94,26 @@ async fn background_tasks_on_the_shared_pool_keep_the_next_request_waiting() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_async_route_answers_at_once_and_leaves_a_backlog_that_nothing_bounds() {
-    let server = Server::start("--pool-threads 2");
+    let server = start("--pool-threads 2");
     let path = format!("{NOTHING_POOL}?inner=10ms&background=20s");
-    for answer in all(server.clients(50, "GET", &path)).await {
+    for answer in all(server.clients(50, &Request::get(&path))).await {
         assert!(answer.took < 5000 * MS, "{answer:?}");
         assert!(answer.has_header("x-background: accepted"));
     }
-    let background = server.gauge("background").await;
-    assert_eq!(
-        (&background["pending"], &background["running"]),
-        (&50.into(), &2.into())
-    );
+    let background = server.until("background", |it| it["running"] == 2).await;
+    assert_eq!(background["pending"], 50, "{background}");
     assert_eq!(server.gauge("pool").await["queued"], 48);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn async_background_tasks_hold_no_thread() {
-    let server = Server::start("--pool-threads 2");
+    let server = start("--pool-threads 2");
     for path in [POOL_NOTHING, NOTHING_NOTHING] {
-        all(server.clients(10, "GET", &format!("{path}?inner=10ms&background=20s"))).await;
+        all(server.clients(
+            10,
+            &Request::get(&format!("{path}?inner=10ms&background=20s")),
+        ))
+        .await;
     }
     assert_eq!(server.gauge("background").await["running"], 20);
     let pool = server.gauge("pool").await;

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use mock_llm::config::Config;
 use serde_json::Value;
+use testkit::{Stand, client};
 
 use crate::SERVER;
-use crate::support::{PATIENCE, Stand, upstream};
 
 /// Threads of the server's pool.
 pub const THREADS: usize = 4;
@@ -20,23 +19,15 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub async fn start(flags: &[&str]) -> Self {
-        // Only the first caller of a process can install it, and any will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let (mock, address) = upstream(Config::default());
+    pub fn start(flags: &[&str]) -> Self {
         let threads = THREADS.to_string();
         let flags = [&["--pool-threads", &threads], flags].concat();
-        let stand = Stand::before(SERVER, (mock, address), &flags).await;
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(PATIENCE)
-            .build()
-            .unwrap();
+        let stand = Stand::start(SERVER, &flags);
         Self {
-            upstream: format!("http://{address}"),
-            url: format!("http://{}", stand.server),
+            upstream: format!("http://{}", stand.upstream),
+            url: stand.server.url(""),
+            http: client(),
             stand,
-            http,
         }
     }
 
@@ -45,7 +36,7 @@ impl Stage {
     }
 
     pub async fn gauge(&self, name: &str) -> Value {
-        self.stand.gauges().await[name].take()
+        self.stand.server.gauge(name).await
     }
 
     /// Whether a check is answered within half a second.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::stage::Stage;
-use crate::support::eventually;
+use testkit::eventually;
 
 const CAP: usize = 3;
 
-async fn start() -> Stage {
+fn start() -> Stage {
     let connections = CAP.to_string();
     Stage::start(&[
         "--variant",
@@ -15,7 +15,6 @@ async fn start() -> Stage {
         "--upstream-connections",
         &connections,
     ])
-    .await
 }
 
 /// Asks for `count` streams at once that last until their clients leave.
@@ -33,7 +32,7 @@ fn endless(stage: &Stage, count: usize) -> Vec<tokio::task::JoinHandle<reqwest::
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn as_many_streams_are_served_as_there_are_connections_and_nobody_refuses_the_others() {
-    let stage = start().await;
+    let stage = start();
     let streams = endless(&stage, 4 * CAP);
     eventually("all are asked for", async || {
         let relay = stage.gauge("relay").await;
@@ -55,7 +54,7 @@ async fn as_many_streams_are_served_as_there_are_connections_and_nobody_refuses_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hang_up_makes_room_for_the_next_stream_and_so_does_its_end() {
-    let stage = start().await;
+    let stage = start();
     let first = endless(&stage, CAP);
     eventually("all connections are in use", async || {
         stage.gauge("relay").await["streams_open"] == CAP

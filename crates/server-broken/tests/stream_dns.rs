@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::stage::{Stage, THREADS};
-use crate::support::{STUCK, eventually};
+use testkit::{STUCK, eventually};
 
 const STREAM: &str = "/chat/stream?ttft=0s&interval=1ms&chunks=3";
 
@@ -38,7 +38,7 @@ fn reached_the_upstream(stage: &Stage) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_to_a_name_waits_for_a_thread_and_one_to_an_address_does_not() {
-    let by_name = Stage::start(&["--variant", "dns"]).await;
+    let by_name = Stage::start(&["--variant", "dns"]);
     fill_the_pool(&by_name, "1m").await;
     assert_eq!(
         stream(&by_name).await,
@@ -49,7 +49,7 @@ async fn a_stream_to_a_name_waits_for_a_thread_and_one_to_an_address_does_not() 
     assert!(by_name.answers("/debug/health-async").await);
 
     // Async by address, beside the same pool.
-    let by_address = Stage::start(&["--variant", "client-per-request"]).await;
+    let by_address = Stage::start(&["--variant", "client-per-request"]);
     fill_the_pool(&by_address, "1m").await;
     assert_eq!(stream(&by_address).await, Some(200));
     assert_eq!(by_address.gauge("pool").await["busy"], THREADS);
@@ -57,18 +57,18 @@ async fn a_stream_to_a_name_waits_for_a_thread_and_one_to_an_address_does_not() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lookup_has_its_turn_when_a_thread_comes_free() {
-    let stage = Stage::start(&["--variant", "dns"]).await;
+    let stage = Stage::start(&["--variant", "dns"]);
     fill_the_pool(&stage, "3s").await;
     assert_eq!(stream(&stage).await, None);
     let url = format!("{}{STREAM}", stage.url);
     assert_eq!(stage.get(&url).await.status(), 200);
     let completed = stage.gauge("pool").await["completed"].as_u64();
-    assert!(completed >= Some(THREADS as u64), "{completed:?}");
+    assert!(completed >= Some(1), "no thread came free: {completed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_finds_an_idle_connection_looks_nothing_up() {
-    let stage = Stage::start(&["--variant", "dns"]).await;
+    let stage = Stage::start(&["--variant", "dns"]);
     assert_eq!(stream(&stage).await, Some(200));
     fill_the_pool(&stage, "1m").await;
     assert_eq!(
@@ -85,7 +85,7 @@ async fn a_stream_that_finds_an_idle_connection_looks_nothing_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lookup_is_a_part_of_connecting_and_ends_with_its_timeout() {
-    let stage = Stage::start(&["--variant", "dns", "--connect-timeout", "300ms"]).await;
+    let stage = Stage::start(&["--variant", "dns", "--connect-timeout", "300ms"]);
     fill_the_pool(&stage, "1m").await;
     assert_eq!(stream(&stage).await, Some(504));
     assert_eq!(reached_the_upstream(&stage), 0);

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::stage::{Stage, THREADS};
-use crate::support::eventually;
+use testkit::eventually;
 
 /// The plain form if `variant` is empty.
-async fn start(variant: &str) -> Stage {
+fn start(variant: &str) -> Stage {
     match variant {
-        "" => Stage::start(&[]).await,
-        variant => Stage::start(&["--variant", variant]).await,
+        "" => Stage::start(&[]),
+        variant => Stage::start(&["--variant", variant]),
     }
 }
 
@@ -34,7 +34,7 @@ async fn served_at_once(stage: &Stage, count: usize) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_variant_relays_byte_for_byte() {
     for variant in ["per-chunk", "client-per-request", "dns", "capped"] {
-        let stage = start(variant).await;
+        let stage = start(variant);
         for query in [
             "chunks=30&interval=2ms&ttft=1ms",
             "chunks=10&interval=1ms&ttft=0s&bytes=100000",
@@ -67,13 +67,13 @@ async fn every_variant_relays_byte_for_byte() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thread_per_chunk_serves_more_streams_at_once_than_there_are_threads() {
-    let plain = start("").await;
+    let plain = start("");
     assert_eq!(
         served_at_once(&plain, 12).await,
         THREADS as u64,
         "a thread per stream"
     );
-    let stage = start("per-chunk").await;
+    let stage = start("per-chunk");
     assert_eq!(served_at_once(&stage, 12).await, 12);
     let pool = stage.gauge("pool").await;
     assert_eq!(
@@ -86,7 +86,7 @@ async fn a_thread_per_chunk_serves_more_streams_at_once_than_there_are_threads()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn as_many_silent_streams_as_threads_stop_all_others() {
-    let stage = start("per-chunk").await;
+    let stage = start("per-chunk");
     let mut silent = Vec::new();
     for _ in 0..THREADS {
         let url = format!("{}/chat/stream?ttft=0s&fault=stall@1", stage.url);
@@ -107,7 +107,7 @@ async fn as_many_silent_streams_as_threads_stop_all_others() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_per_request_holds_no_thread_and_uses_no_connection_twice() {
-    let stage = start("client-per-request").await;
+    let stage = start("client-per-request");
     assert_eq!(served_at_once(&stage, 12).await, 12);
     // No stream holds a thread; the watchdog's own canary takes one for an instant.
     let pool = stage.gauge("pool").await;
@@ -124,7 +124,7 @@ async fn a_client_per_request_holds_no_thread_and_uses_no_connection_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hang_up_frees_thread_permit_and_upstream_with_the_next_chunk() {
     for variant in ["per-chunk", "client-per-request", "dns", "capped"] {
-        let stage = start(variant).await;
+        let stage = start(variant);
         let url = format!(
             "{}/chat/stream?ttft=50ms&interval=50ms&chunks=2000",
             stage.url
@@ -154,7 +154,7 @@ async fn a_hang_up_frees_thread_permit_and_upstream_with_the_next_chunk() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_breaks_off_is_told_as_the_plain_form_tells_it() {
     for variant in ["", "per-chunk", "client-per-request", "dns", "capped"] {
-        let stage = start(variant).await;
+        let stage = start(variant);
         let cut = format!("{}/chat/stream?interval=1ms&fault=cut@3", stage.url);
         let text = stage.get(&cut).await.text().await.unwrap();
         assert!(text.contains("\"chunk\":2,"), "{variant}: {text}");

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::SERVER;
-use crate::support::stalls::{check, unless_stalled};
-use crate::support::{FLOWS, Flow, PATIENCE, Request, STAGES, STUCK, Stage, Stand, eventually};
 use mock_llm::clock::unix_us;
+use testkit::{
+    FLOWS, Flow, MOMENTS, Moment, PATIENCE, Request, STUCK, Stand, check, eventually,
+    unless_stalled,
+};
 
 /// With no task, and with one that is aborted.
 const FORMS: [&[&str]; 2] = [&[], &["--variant", "aborted-pump"]];
@@ -18,16 +20,16 @@ fn get() -> Request {
     Request::get("/disconnect/stream")
 }
 
-async fn start(form: &[&str], flags: &[&str]) -> Stand {
-    Stand::start(SERVER, &[form, flags].concat()).await
+fn start(form: &[&str], flags: &[&str]) -> Stand {
+    Stand::start(SERVER, &[form, flags].concat())
 }
 
 /// What must be back where it was.
 async fn levels(stand: &Stand) -> Vec<(&'static str, u64)> {
     // Before the gauges, whose own connection is a file as well.
-    let folder = format!("/proc/{}/fd", stand.process);
+    let folder = format!("/proc/{}/fd", stand.server.process.pid());
     let files = std::fs::read_dir(folder).map_or(0, |files| files.count() as u64);
-    let gauges = stand.gauges().await;
+    let gauges = stand.server.gauges().await;
     let number = |value: &serde_json::Value| value.as_u64().expect("a number");
     let mut levels: Vec<_> = [
         "permits_in_use",
@@ -59,21 +61,21 @@ async fn settled(stand: &Stand) -> Vec<(&'static str, u64)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn hang_ups_at_every_stage_leave_nothing_behind() {
     for form in FORMS {
-        let stand = start(form, &["--max-upstream", "10"]).await;
+        let stand = start(form, &["--max-upstream", "10"]);
         stand
-            .hang_ups(1, Stage::MidStream, Flow::Silent, &get())
+            .hang_ups(1, Moment::MidStream, Flow::Silent, &get())
             .await;
         let before = settled(&stand).await;
         for request in [get(), Request::chat(5), Request::chat(LARGE)] {
-            for stage in STAGES {
+            for moment in MOMENTS {
                 for flow in FLOWS {
                     // Streams that end by themselves one by one, as each may leave a connection.
-                    let is_over = (stage, flow) == (Stage::AfterLastContent, Flow::Streams);
+                    let is_over = (moment, flow) == (Moment::AfterLastContent, Flow::Streams);
                     let (times, at_once) = if is_over { (10, 1) } else { (1, 10) };
                     for _ in 0..times {
-                        stand.hang_ups(at_once, stage, flow, &request).await;
+                        stand.hang_ups(at_once, moment, flow, &request).await;
                     }
-                    let what = format!("{form:?}, {stage:?}, {flow:?}");
+                    let what = format!("{form:?}, {moment:?}, {flow:?}");
                     eventually(&what, async || {
                         levels(&stand).await[..4]
                             .iter()
@@ -93,14 +95,14 @@ async fn hang_ups_at_every_stage_leave_nothing_behind() {
 async fn releases(stand: &Stand, flow: Flow, clients: usize) -> Vec<f64> {
     let mut held = Vec::new();
     for n in 0..clients {
-        let shape = Stage::MidStream.shape(flow);
+        let shape = Moment::MidStream.shape(flow);
         let id = format!("{flow:?}-{n}");
         let request = get().with(&shape).with(&[("x-request-id", &id)]);
         held.push((id, stand.send(&request).await));
     }
     let mut left = BTreeMap::new();
     for (id, mut client) in held {
-        client.reach(Stage::MidStream, 0).await;
+        Moment::MidStream.reach(&mut client, 0).await;
         left.insert(id, unix_us());
         drop(client);
     }
@@ -122,7 +124,7 @@ async fn the_upstream_is_released_at_once_whether_it_streams_or_is_silent() {
         .flat_map(|form| FLOWS.map(|flow| (form, flow)))
     {
         unless_stalled(async || {
-            let stand = start(form, &[]).await;
+            let stand = start(form, &[]);
             let releases = releases(&stand, flow, 200).await;
             assert_eq!(releases.len(), 200, "the ledger lacks some");
             let [p50, p99, max] = [99, 197, 199].map(|n: usize| releases[n]);
@@ -136,15 +138,15 @@ async fn the_upstream_is_released_at_once_whether_it_streams_or_is_silent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_as_many_hang_ups_as_permits_the_next_request_is_served_at_once() {
     for form in FORMS {
-        for (stage, flow) in STAGES
+        for (moment, flow) in MOMENTS
             .into_iter()
-            .flat_map(|stage| FLOWS.map(|flow| (stage, flow)))
+            .flat_map(|moment| FLOWS.map(|flow| (moment, flow)))
         {
-            let stand = start(form, &["--max-upstream", "2"]).await;
-            stand.hang_ups(2, stage, flow, &get()).await;
+            let stand = start(form, &["--max-upstream", "2"]);
+            stand.hang_ups(2, moment, flow, &get()).await;
             let asked = async { stand.ask().await.is_served().await };
             let served = tokio::time::timeout(STUCK, asked).await;
-            assert!(served.is_ok(), "{form:?}, {stage:?}, {flow:?}");
+            assert!(served.is_ok(), "{form:?}, {moment:?}, {flow:?}");
         }
     }
 }
@@ -153,20 +155,20 @@ async fn after_as_many_hang_ups_as_permits_the_next_request_is_served_at_once() 
 async fn an_upstream_that_stalls_or_resets_keeps_nothing_though_its_client_stays() {
     for form in FORMS {
         let flags = ["--max-upstream", "1", "--idle-timeout", "300ms"];
-        let stand = start(form, &flags).await;
+        let stand = start(form, &flags);
         for fault in ["stall@0", "stall@3", "reset@1", "reset@3", "cut@3", "eof@3"] {
             let shape = [("x-mock-fault", fault), ("x-mock-ttft", "10ms")];
             let request = get().with(&shape).with(&[("x-mock-interval", "10ms")]);
             let mut client = stand.send(&request).await;
             client.is_served().await;
-            let text = client.read_until(|_| true).await;
+            let text = client.seen();
             assert!(text.contains("\"error\""), "{form:?}, {fault}: {text}");
             eventually(fault, async || {
                 stand.permits().await == 0 && stand.open() == 0
             })
             .await;
         }
-        let endings = &stand.gauges().await["disconnect"]["endings"];
+        let endings = &stand.server.gauges().await["disconnect"]["endings"];
         let count = |ending| endings[ending].as_u64().expect("a count");
         assert_eq!(count("idle_timeout"), 2, "{endings}");
         assert_eq!(count("upstream_failed"), 3, "{endings}");
@@ -178,10 +180,10 @@ async fn an_upstream_that_stalls_or_resets_keeps_nothing_though_its_client_stays
 async fn at_the_limit_a_request_waits_a_bounded_time_for_its_turn() {
     for form in FORMS {
         let flags = ["--max-upstream", "1", "--connect-timeout", "1s"];
-        let stand = start(form, &flags).await;
-        let streaming = get().with(&Stage::MidStream.shape(Flow::Streams));
+        let stand = start(form, &flags);
+        let streaming = get().with(&Moment::MidStream.shape(Flow::Streams));
         let mut first = stand.send(&streaming).await;
-        first.reach(Stage::MidStream, 0).await;
+        Moment::MidStream.reach(&mut first, 0).await;
 
         let mut refused = stand.ask().await;
         assert!(refused.hears_nothing_for(Duration::from_millis(300)).await);
@@ -211,11 +213,11 @@ async fn at_the_limit_a_request_waits_a_bounded_time_for_its_turn() {
 #[tokio::test(flavor = "multi_thread")]
 async fn both_forms_relay_the_whole_stream() {
     for form in FORMS {
-        let stand = start(form, &[]).await;
+        let stand = start(form, &[]);
         let numbered = Request::get("/disconnect/stream?chunks=50&interval=1ms&ttft=1ms");
         let mut client = stand.send(&numbered).await;
         client.is_served().await;
-        let text = client.read_until(|_| true).await;
+        let text = client.seen();
         for n in 0..50 {
             assert!(text.contains(&format!("\"chunk\":{n}")), "{n}: {text}");
         }
@@ -231,18 +233,13 @@ async fn both_forms_relay_the_whole_stream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_stays_fast_at_the_limit() {
-    let stand = start(FORMS[0], &["--max-upstream", "1"]).await;
-    let silent = get().with(&Stage::MidStream.shape(Flow::Silent));
+    let stand = start(FORMS[0], &["--max-upstream", "1"]);
+    let silent = get().with(&Moment::MidStream.shape(Flow::Silent));
     let mut holder = stand.send(&silent).await;
-    holder.reach(Stage::MidStream, 0).await;
+    Moment::MidStream.reach(&mut holder, 0).await;
     let _waiting = stand.ask().await;
     for path in ["/debug/health-async", "/debug/health-sync"] {
-        let asked = async {
-            let mut client = stand.send(&Request::get(path).closing()).await;
-            client.read_to_end().await
-        };
-        let answer = tokio::time::timeout(PATIENCE / 10, asked).await;
-        let answer = answer.expect("fast");
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let answer = tokio::time::timeout(PATIENCE / 10, stand.server.get(path)).await;
+        assert_eq!(answer.expect("fast").status, 200, "{path}");
     }
 }

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::SERVER;
-use crate::support::{Flow, Request, Stage, Stand, eventually, upstream};
 use mock_llm::Mock;
 use mock_llm::config::Config;
+use testkit::{Flow, Moment, Nobody, Request, Stand, eventually, upstream};
 
 const FORMS: [&[&str]; 2] = [&[], &["--variant", "aborted-pump"]];
 
@@ -25,16 +25,16 @@ fn config() -> Config {
 }
 
 /// A server with a first upstream that fails, and the second one.
-async fn start(form: &[&str], first: (Mock, SocketAddr)) -> (Stand, Mock) {
+fn start(form: &[&str], first: (Mock, SocketAddr)) -> (Stand, Mock) {
     let (second, address) = upstream(config());
     let second_url = format!("http://{address}");
     let flags = ["--fallback", &second_url, "--max-upstream", "1"];
     let flags = [form, &flags, &["--idle-timeout", "500ms"]].concat();
-    (Stand::before(SERVER, first, &flags).await, second)
+    (Stand::before(SERVER, first, &flags), second)
 }
 
 async fn fallbacks(stand: &Stand) -> Vec<(String, u64)> {
-    let gauges = stand.gauges().await;
+    let gauges = stand.server.gauges().await;
     let counts = gauges["disconnect"]["fallbacks"].as_object();
     let counts = counts.expect("an object").iter();
     counts
@@ -56,9 +56,9 @@ async fn a_first_upstream_that_fails_before_its_first_byte_is_closed_and_the_sec
             ("eof@0", "truncated"),
         ] {
             let what = format!("{form:?}, {fault}");
-            let (stand, second) = start(form, failing(fault)).await;
+            let (stand, second) = start(form, failing(fault));
             let mut client = stand.send(&Request::get("/disconnect/stream")).await;
-            client.reach(Stage::MidStream, 0).await;
+            Moment::MidStream.reach(&mut client, 0).await;
             assert_eq!(fallbacks(&stand).await, [(why.to_owned(), 1)], "{what}");
             assert_eq!(second.ledger().tally().open, 1, "{what}");
             eventually(&what, async || stand.open() == 0).await;
@@ -75,14 +75,9 @@ async fn a_first_upstream_that_fails_before_its_first_byte_is_closed_and_the_sec
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_upstream_that_cannot_be_reached_is_passed_over() {
-    // Bound, and it does not listen: nobody else gets the port meanwhile.
-    let unused = tokio::net::TcpSocket::new_v4().expect("a socket");
-    unused
-        .bind(SocketAddr::from(([127, 0, 0, 1], 0)))
-        .expect("a port");
-    let address = unused.local_addr().expect("its address");
+    let nobody = Nobody::new();
     let (mock, _) = upstream(config());
-    let (stand, second) = start(FORMS[0], (mock, address)).await;
+    let (stand, second) = start(FORMS[0], (mock, nobody.address()));
     stand.ask().await.is_served().await;
     assert_eq!(fallbacks(&stand).await, [("connect_failed".to_owned(), 1)]);
     assert_eq!(second.ledger().tally().completed, 1);
@@ -92,10 +87,10 @@ async fn a_first_upstream_that_cannot_be_reached_is_passed_over() {
 async fn a_stream_that_breaks_in_its_middle_is_not_begun_again() {
     for form in FORMS {
         for fault in ["reset@3", "stall@3", "eof@3"] {
-            let (stand, second) = start(form, failing(fault)).await;
+            let (stand, second) = start(form, failing(fault));
             let mut client = stand.send(&Request::get("/disconnect/stream")).await;
             client.is_served().await;
-            let text = client.read_until(|_| true).await;
+            let text = client.seen();
             assert!(text.contains("\"error\""), "{form:?}, {fault}: {text}");
             assert_eq!(second.ledger().tally().started, 0, "{form:?}, {fault}");
             assert_eq!(fallbacks(&stand).await, [], "{form:?}, {fault}");
@@ -106,10 +101,10 @@ async fn a_stream_that_breaks_in_its_middle_is_not_begun_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hang_up_while_the_first_is_waited_for_does_not_reach_the_second() {
     for form in FORMS {
-        let (stand, second) = start(form, upstream(config())).await;
-        for stage in [Stage::BeforeHead, Stage::BeforeFirstToken] {
+        let (stand, second) = start(form, upstream(config()));
+        for moment in [Moment::BeforeHead, Moment::BeforeFirstToken] {
             // The head is not passed on before the first byte: in both a client has seen nothing.
-            let shape = stage.shape(Flow::Silent);
+            let shape = moment.shape(Flow::Silent);
             let before = stand.mock.ledger().tally().started;
             let client = stand
                 .send(&Request::get("/disconnect/stream").with(&shape))

@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use crate::support::server::*;
+use crate::start;
+use testkit::{MS, Request, all};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_bulkhead_sheds_and_the_probe_stays_fast() {
-    let server = Server::start("--pool-threads 2 --queue 3");
-    let predictions = server.clients(9, "POST", "/predict?work=3s");
+    let server = start("--pool-threads 2 --queue 3");
+    let predictions = server.clients(9, &Request::post("/predict?work=3s", ""));
     // Refused at once; a thread takes its job up a moment later.
     let is_full = |it: &serde_json::Value| it["refused"] == 4 && it["busy"] == 2;
     let bulkhead = server.until("bulkhead", is_full).await;
@@ -42,17 +43,17 @@ async fn a_full_bulkhead_sheds_and_the_probe_stays_fast() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_queue_is_as_long_as_there_are_threads_unless_told_otherwise() {
-    let server = Server::start("--pool-threads 3");
+    let server = start("--pool-threads 3");
     assert_eq!(server.gauge("bulkhead").await["queue_limit"], 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_not_ready_after_the_hold_time_and_ready_again_when_the_queue_was_empty_for_as_long()
 {
-    let server = Server::start("--pool-threads 2 --queue 4 --readiness-hold 1s");
+    let server = start("--pool-threads 2 --queue 4 --readiness-hold 1s");
     assert_eq!(server.get("/readyz").await.status, 200);
     let filled = Instant::now();
-    let predictions = server.clients(6, "POST", "/predict?work=2s");
+    let predictions = server.clients(6, &Request::post("/predict?work=2s", ""));
     server.until("bulkhead", |it| it["queued"] == 4).await;
     if filled.elapsed() < 800 * MS {
         assert_eq!(server.get("/readyz?work=1s").await.status, 200, "not yet");
@@ -83,16 +84,16 @@ async fn it_is_not_ready_after_the_hold_time_and_ready_again_when_the_queue_was_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn threads_that_are_all_busy_are_no_reason_to_be_not_ready() {
-    let server = Server::start("--pool-threads 2 --readiness-hold 200ms");
-    let predictions = server.clients(2, "POST", "/predict?work=2s");
+    let server = start("--pool-threads 2 --readiness-hold 200ms");
+    let predictions = server.clients(2, &Request::post("/predict?work=2s", ""));
     all(predictions).await;
     assert_eq!(server.gauge("readiness").await["transitions"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_takes_its_prediction_out_of_the_queue() {
-    let server = Server::start("--pool-threads 1 --queue 8");
-    let clients = server.clients(9, "POST", "/predict?work=4s");
+    let server = start("--pool-threads 1 --queue 8");
+    let clients = server.clients(9, &Request::post("/predict?work=4s", ""));
     server.until("bulkhead", |it| it["queued"] == 8).await;
     for client in &clients {
         client.abort();
@@ -111,8 +112,8 @@ async fn a_client_that_leaves_takes_its_prediction_out_of_the_queue() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn predictions_that_make_no_progress_at_all_are_a_reason_to_be_killed() {
-    let server = Server::start("--pool-threads 1");
-    let stuck = server.clients(1, "POST", "/predict?work=2s");
+    let server = start("--pool-threads 1");
+    let stuck = server.clients(1, &Request::post("/predict?work=2s", ""));
     server.until("bulkhead", |it| it["busy"] == 1).await;
     assert_eq!(server.get("/livez").await.status, 200);
     tokio::time::sleep(300 * MS).await;

@@ -1,17 +1,15 @@
 //! A client that hardly reads costs the server no memory: the upstream is held back, whichever HTTP it
 //! is spoken with.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::SERVER;
-use crate::support::{Stand, eventually, upstream};
-use mock_llm::config::Config;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use testkit::{Request, Server, Stand, eventually};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 /// How long the client hardly reads.
-const LASTING: Duration = Duration::from_secs(30);
+const LASTING: Duration = Duration::from_secs(15);
 
 /// Bytes of padding of a chunk, and chunks: 256 MiB in all, as fast as they are taken.
 const PAD: u64 = 64 << 10;
@@ -34,20 +32,20 @@ async fn a_client_of_1_byte_a_second_costs_no_memory_over_http2() {
 }
 
 async fn holds(flags: &[&str]) {
-    let upstream = upstream(Config::default());
-    let stand = Stand::before(SERVER, upstream, flags).await;
+    let stand = Stand::start(SERVER, flags);
+    let resident = || stand.server.process.memory("VmRSS");
     for _ in 0..3 {
         // The same exchange in short: what is allocated once is allocated.
-        let mut client = ask(stand.server).await;
+        let mut client = ask(&stand.server).await;
         read_slowly(&mut client, 2, || {}).await;
         drop(client);
         eventually("it is released", async || stand.open() == 0).await;
     }
-    let before = resident(stand.process);
-    let mut client = ask(stand.server).await;
+    let before = resident();
+    let mut client = ask(&stand.server).await;
     let (mut most, mut written) = (0, vec![]);
     read_slowly(&mut client, LASTING.as_secs(), || {
-        most = most.max(resident(stand.process));
+        most = most.max(resident());
         let open = stand.mock.ledger().open_streams();
         let stream = open.first().expect("held back, and not done");
         written.push(stream.chunks);
@@ -70,11 +68,9 @@ async fn holds(flags: &[&str]) {
     eventually("it is released", async || stand.open() == 0).await;
 }
 
-async fn ask(server: SocketAddr) -> TcpStream {
-    let mut client = TcpStream::connect(server).await.expect("a connection");
+async fn ask(server: &Server) -> TcpStream {
     let path = format!("/chat/stream?chunks={CHUNKS}&bytes={PAD}&ttft=0s&interval=0s");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
-    client.write_all(request.as_bytes()).await.expect("sent");
+    let mut client = server.send(&Request::get(&path)).await.socket;
     let mut head = [0; 15];
     client.read_exact(&mut head).await.expect("a head");
     assert_eq!(&head, b"HTTP/1.1 200 OK");
@@ -88,12 +84,4 @@ async fn read_slowly(client: &mut TcpStream, seconds: u64, mut look: impl FnMut(
         tokio::time::sleep(Duration::from_secs(1)).await;
         look();
     }
-}
-
-/// Resident memory of a process, in bytes.
-fn resident(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.expect("VmRSS").trim().trim_end_matches(" kB");
-    kib.parse::<u64>().expect("a number") * 1024
 }

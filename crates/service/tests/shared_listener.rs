@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::get;
 use service::{Drain, Listener};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use testkit::{Client, Request};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -87,22 +87,10 @@ async fn block() {
     thread::sleep(BLOCKED_FOR);
 }
 
-/// A connection that is kept.
-struct Client(TcpStream);
-
-impl Client {
-    async fn connect(server: &Server) -> Self {
-        Self(TcpStream::connect(server.address).await.unwrap())
-    }
-
-    async fn get(&mut self, path: &str) -> String {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
-        self.0.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = [0; 1024];
-        let length = self.0.read(&mut answer).await.unwrap();
-        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
-        answer.split_once("\r\n\r\n").expect("whole").1.to_owned()
-    }
+/// What a connection that is kept is answered.
+async fn get_on(client: &mut Client, path: &str) -> String {
+    client.send(&Request::get(path)).await;
+    client.answer().await.body
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +98,7 @@ async fn a_burst_of_connections_is_spread_over_the_runtimes() {
     let mut server = Server::bind();
     let mut clients = Vec::new();
     for _ in 0..BURST {
-        clients.push(Client::connect(&server).await);
+        clients.push(Client::connect(server.address).await);
     }
     // One is awake before the others, for longer than it would need to take all of them.
     server.start_one();
@@ -118,17 +106,17 @@ async fn a_burst_of_connections_is_spread_over_the_runtimes() {
     while server.start_one() {}
     let mut served = BTreeMap::<String, usize>::new();
     for client in &mut clients {
-        *served.entry(client.get("/thread").await).or_default() += 1;
+        *served.entry(get_on(client, "/thread").await).or_default() += 1;
     }
     assert_eq!(served.len(), RUNTIMES, "all of them serve: {served:?}");
     assert!(
         served.values().all(|&count| count >= BURST / 10),
         "{served:?}"
     );
-    let first = clients[0].get("/thread").await;
+    let first = get_on(&mut clients[0], "/thread").await;
     for _ in 0..5 {
         assert_eq!(
-            clients[0].get("/thread").await,
+            get_on(&mut clients[0], "/thread").await,
             first,
             "it stays where it is"
         );
@@ -138,17 +126,18 @@ async fn a_burst_of_connections_is_spread_over_the_runtimes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runtime_that_is_blocked_gets_no_new_connection() {
     let server = Server::start();
-    let mut client = Client::connect(&server).await;
+    let mut client = Client::connect(server.address).await;
     let (sent, is_sent) = oneshot::channel();
     let blocking = tokio::spawn(async move {
         let _ = sent.send(());
-        client.get("/block").await
+        get_on(&mut client, "/block").await
     });
     is_sent.await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
     let started = Instant::now();
     for _ in 0..20 {
-        Client::connect(&server).await.get("/thread").await;
+        let mut client = Client::connect(server.address).await;
+        get_on(&mut client, "/thread").await;
     }
     assert!(!blocking.is_finished(), "or nothing was blocked");
     assert!(
@@ -162,8 +151,8 @@ async fn a_runtime_that_is_blocked_gets_no_new_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_of_them_drain_together() {
     let server = Server::start();
-    let mut idle = Client::connect(&server).await;
-    idle.get("/thread").await;
+    let mut idle = Client::connect(server.address).await;
+    get_on(&mut idle, "/thread").await;
     let begun = Instant::now();
     server.drain.begin();
     tokio::task::spawn_blocking(|| {

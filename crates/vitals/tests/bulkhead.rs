@@ -2,21 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use testkit::eventually;
 use tokio::task::JoinHandle;
 use vitals::{Bulkhead, BulkheadError, BulkheadSnapshot};
-
-/// More than a busy machine needs for anything that should take no time.
-const SOON: Duration = Duration::from_secs(5);
-
-async fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < SOON, "not within {SOON:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
 
 /// Jobs that hold their thread until they are let go.
 struct Held {
@@ -48,9 +38,9 @@ impl Held {
         });
         self.callers.push(caller);
         self.release.push(sender);
-        eventually("it is in flight", || in_flight(bulkhead) > before).await;
+        eventually("it is in flight", async || in_flight(bulkhead) > before).await;
         // A thread that is free may take its time to begin.
-        eventually("no thread is free while one waits", || {
+        eventually("no thread is free while one waits", async || {
             let snapshot = bulkhead.snapshot();
             snapshot.queued == 0 || snapshot.busy == snapshot.capacity
         })
@@ -83,7 +73,7 @@ fn levels(snapshot: &BulkheadSnapshot) -> (usize, usize, u64, u64) {
 async fn what_threads_and_queue_cannot_take_is_refused_at_once_with_the_figures() {
     let bulkhead = Bulkhead::new("held", 2, Some(3));
     let held = Held::new(&bulkhead, 5).await;
-    eventually("two have a thread", || bulkhead.snapshot().busy == 2).await;
+    eventually("two have a thread", async || bulkhead.snapshot().busy == 2).await;
 
     let error = bulkhead.run(|| ()).await.unwrap_err();
     let BulkheadError::Full(full) = &error else {
@@ -110,7 +100,7 @@ async fn a_caller_who_leaves_while_queued_frees_the_place_and_the_job_never_runs
         let job = move || counter.fetch_add(1, Ordering::Relaxed);
         own.run(job).await
     });
-    eventually("it is queued", || in_flight(&bulkhead) == 2).await;
+    eventually("it is queued", async || in_flight(&bulkhead) == 2).await;
     assert!(bulkhead.run(|| ()).await.is_err(), "there is no room");
     leaves.abort();
     assert!(leaves.await.unwrap_err().is_cancelled());
@@ -118,7 +108,7 @@ async fn a_caller_who_leaves_while_queued_frees_the_place_and_the_job_never_runs
     assert_eq!(bulkhead.snapshot().queued, 0);
     let own = bulkhead.clone();
     let stays = tokio::spawn(async move { own.run(|| "ran").await });
-    eventually("it is queued", || in_flight(&bulkhead) == 2).await;
+    eventually("it is queued", async || in_flight(&bulkhead) == 2).await;
     held.let_go().await;
     assert_eq!(stays.await.unwrap().unwrap(), "ran");
     assert_eq!(ran.load(Ordering::Relaxed), 0);
@@ -139,7 +129,7 @@ async fn a_job_that_was_handed_over_runs_though_nobody_waits_for_it() {
     assert_eq!(bulkhead.snapshot().queued, 100);
     assert_eq!(bulkhead.snapshot().queue_limit, None);
     held.let_go().await;
-    eventually("all ran", || bulkhead.snapshot().completed == 101).await;
+    eventually("all ran", async || bulkhead.snapshot().completed == 101).await;
     assert!(
         order.lock().unwrap().iter().copied().eq(0..100),
         "first in, first out: {order:?}"
@@ -191,7 +181,7 @@ async fn nothing_is_lost_or_counted_twice_when_callers_leave_at_any_time() {
     }
     let [answered, refused, left] = outcomes;
     println!("{answered} answered, {refused} refused, {left} left");
-    eventually("idle", || in_flight(&bulkhead) == 0).await;
+    eventually("idle", async || in_flight(&bulkhead) == 0).await;
     let snapshot = bulkhead.snapshot();
     let ran = ran.load(Ordering::Relaxed);
     assert_eq!(snapshot.refused as usize, refused);
@@ -216,7 +206,7 @@ async fn threads_start_when_they_are_needed_and_end_with_the_last_handle() {
     }
     assert_eq!(threads(), 1, "one after the other needs one");
     let held = Held::new(&bulkhead, 8).await;
-    eventually("three at once", || bulkhead.snapshot().busy == 3).await;
+    eventually("three at once", async || bulkhead.snapshot().busy == 3).await;
     assert_eq!(threads(), 3);
     held.let_go().await;
     drop(bulkhead.clone());
@@ -226,7 +216,7 @@ async fn threads_start_when_they_are_needed_and_end_with_the_last_handle() {
         "a clone is not the last"
     );
     drop(bulkhead);
-    eventually("all ended", || threads() == 0).await;
+    eventually("all ended", async || threads() == 0).await;
 }
 
 #[tokio::test]
@@ -243,7 +233,7 @@ async fn jobs_that_never_started_are_dropped_with_the_last_handle() {
         let held = Arc::clone(&held);
         bulkhead.spawn(move || drop(held)).unwrap();
     }
-    eventually("one runs", || bulkhead.snapshot().busy == 1).await;
+    eventually("one runs", async || bulkhead.snapshot().busy == 1).await;
     assert_eq!(Arc::strong_count(&held), 4);
     drop(bulkhead);
     assert_eq!(Arc::strong_count(&held), 1);

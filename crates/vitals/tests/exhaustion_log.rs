@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use testkit::eventually;
 use vitals::{BlockingPool, Vitals};
 
 #[derive(Clone, Default)]
@@ -32,15 +33,8 @@ impl Log {
     }
 
     async fn wait_for_lines(&self, count: usize) {
-        let start = Instant::now();
-        while self.lines().len() < count {
-            assert!(
-                start.elapsed() < Duration::from_secs(15),
-                "{:?}",
-                self.lines()
-            );
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let what = format!("{count} lines are written");
+        eventually(&what, async || self.lines().len() >= count).await;
     }
 }
 

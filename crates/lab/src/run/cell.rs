@@ -3,6 +3,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::HeaderMap;
 
+use super::commit::commit;
 use super::processes::{Stage, start};
 use super::server::Gone;
 use super::task::Task;
@@ -174,7 +175,7 @@ impl<'a> Experiment<'a> {
                 repeat: task.repeat,
                 command: task.command,
                 started_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-                lab: (env!("CARGO_PKG_VERSION"), env!("LAB_GIT_COMMIT")),
+                lab: (env!("CARGO_PKG_VERSION"), commit()),
                 host: host(),
                 plan: prober.plan(),
                 endpoints: names,

@@ -4,6 +4,7 @@
 mod calibration;
 mod cell;
 mod climb;
+mod commit;
 mod directory;
 mod interrupt;
 mod processes;

@@ -1,143 +1,19 @@
-//! What the end-to-end tests share: real processes on free loopback ports.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+//! What the end-to-end tests of the lab share: a scenario, and a folder to run it in.
 
+pub mod caught;
 pub mod fake;
-#[path = "../../../server-fixed/tests/support/stalls.rs"]
-pub mod stalls;
+#[cfg(target_os = "linux")]
+pub mod processes;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use lab::stage::{Child, Records, Spec};
-use stalls::Stalls;
 use tempfile::TempDir;
+use testkit::{Alone, Beside, Stalls};
 
 /// The lab's binary.
 pub const LAB: &str = env!("CARGO_BIN_EXE_lab");
-
-/// An upstream and a server, which end with this value.
-pub struct Stage {
-    pub upstream: Child,
-    pub server: Child,
-    folder: TempDir,
-}
-
-impl Stage {
-    /// Starts `server-broken` or `server-fixed` in front of a mock upstream, with further flags.
-    pub async fn start(server: &str, flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let records = Records::below(folder.path());
-        let upstream = upstream(folder.path(), &records).await;
-        let to = upstream.url("listening");
-        let server = start_server(server, &to, flags, folder.path(), &records).await;
-        Self {
-            upstream,
-            server,
-            folder,
-        }
-    }
-
-    /// URL of a route of the server.
-    pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.server.url("listening"))
-    }
-
-    /// URL of a route of the upstream.
-    pub fn upstream_url(&self, path: &str) -> String {
-        format!("{}{path}", self.upstream.url("listening"))
-    }
-
-    /// The server's gauges.
-    pub async fn gauges(&self) -> serde_json::Value {
-        json(&format!("{}/gauges", self.server.url("gauges"))).await
-    }
-
-    /// Holds the four threads of a broken server by streams, as long as they are kept.
-    pub async fn hold_the_pool(&self) -> Vec<reqwest::Response> {
-        let client = lab::http::client(false).expect("a client");
-        let mut streams = Vec::new();
-        for _ in 0..4 {
-            let url = self.url("/chat/stream?ttft=1ms&interval=100ms&chunks=3000");
-            streams.push(client.get(url).send().await.expect("a stream"));
-        }
-        eventually("every thread is held", || async {
-            self.gauges().await["pool"]["busy"] == 4
-        })
-        .await;
-        streams
-    }
-
-    /// The upstream's ledger.
-    pub async fn stats(&self) -> serde_json::Value {
-        json(&self.upstream_url("/stats")).await
-    }
-}
-
-/// A mock upstream on a free port.
-pub async fn upstream(folder: &Path, records: &Records) -> Child {
-    let spec = Spec {
-        name: "mock-llm".to_owned(),
-        args: ["--listen", "127.0.0.1:0"].map(str::to_owned).to_vec(),
-        announces: vec!["listening"],
-        log: folder.join("upstream.log"),
-    };
-    Child::start(spec, records).await.expect("mock-llm starts")
-}
-
-/// A server on free ports.
-pub async fn start_server(
-    server: &str,
-    upstream: &str,
-    flags: &[&str],
-    folder: &Path,
-    records: &Records,
-) -> Child {
-    let fixed = [
-        "--listen",
-        "127.0.0.1:0",
-        "--gauges",
-        "127.0.0.1:0",
-        "--upstream",
-        upstream,
-    ];
-    let spec = Spec {
-        name: server.to_owned(),
-        args: fixed
-            .iter()
-            .chain(flags)
-            .map(|&flag| flag.to_owned())
-            .collect(),
-        announces: vec!["listening", "gauges"],
-        log: folder.join("server.log"),
-    };
-    Child::start(spec, records)
-        .await
-        .expect("the server starts")
-}
-
-/// What a URL answers, as JSON.
-pub async fn json(url: &str) -> serde_json::Value {
-    let client = lab::http::client(false).expect("a client");
-    let text = client
-        .get(url)
-        .send()
-        .await
-        .expect("an answer")
-        .text()
-        .await
-        .expect("a body");
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{url}: {error}: {text}"))
-}
-
-/// Waits until `is_so`, for a time that no healthy machine needs.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "not within 10 s: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 /// A short scenario: 20 long streams, two endpoints.
 pub const SHORT: &str = r#"
@@ -190,26 +66,9 @@ variant = "fixed"
 that = ["streams.served_peak == streams", "streams.lost == 0", "health_sync.unanswered == 0%"]
 "#;
 
-/// Held by a test that measures. Only one exists at a time, over all test processes: they must not
-/// share the machine's cores.
-pub struct Alone {
-    _lock: std::fs::File,
-}
-
-impl Alone {
-    /// Waits for its turn.
-    pub fn wait() -> Self {
-        let lock = std::fs::File::create(std::env::temp_dir().join("lab-tests.lock"));
-        let lock = lock.expect("a lock file");
-        lock.lock().expect("locked");
-        Self { _lock: lock }
-    }
-}
-
-/// A folder with a scenario file in it, and a place for runs, which measure.
+/// A folder with a scenario file in it, and a place for runs.
 pub struct Bench {
     folder: TempDir,
-    _alone: Alone,
 }
 
 /// A run in which the machine stood still for longer is repeated once.
@@ -218,13 +77,9 @@ const STALL: Duration = Duration::from_millis(50);
 impl Bench {
     /// With this text as `short.toml`.
     pub fn new(text: &str) -> Self {
-        let alone = Alone::wait();
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("short.toml"), text).expect("written");
-        Self {
-            folder,
-            _alone: alone,
-        }
+        Self { folder }
     }
 
     /// The folder.
@@ -253,6 +108,17 @@ impl Bench {
     /// if the machine stood still meanwhile, which the lab may not have noticed: such a run claims
     /// nothing that a test could check.
     pub fn measure(&self, arguments: &[&str]) -> Output {
+        let _beside = Beside::others();
+        self.measure_again(arguments)
+    }
+
+    /// The same while no other test measures: for what another would disturb.
+    pub fn measure_alone(&self, arguments: &[&str]) -> Output {
+        let _alone = Alone::wait();
+        self.measure_again(arguments)
+    }
+
+    fn measure_again(&self, arguments: &[&str]) -> Output {
         for attempt in 0..4 {
             let stalls = Stalls::watch();
             let output = self.run(arguments);
@@ -272,6 +138,18 @@ impl Bench {
             std::fs::remove_dir_all(self.folder.path().join("results")).expect("removed");
         }
         panic!("the machine is too busy to measure anything");
+    }
+
+    /// The JSON Schema of a summary.
+    pub fn schema(&self) -> serde_json::Value {
+        let output = self.run(&["schema"]);
+        serde_json::from_slice(&output.stdout).expect("a schema")
+    }
+
+    /// The summary of the one cell of the newest run.
+    pub fn only_summary(&self) -> Option<serde_json::Value> {
+        let text = std::fs::read_to_string(self.runs().pop()?.join("summary.json"));
+        serde_json::from_str(&text.ok()?).ok()
     }
 
     /// The folders of the runs, oldest first.

@@ -21,7 +21,7 @@ async fn bodies_that_find_no_room_in_the_budget_are_refused_until_the_memory_is_
     lab.relay = lab.relay.with_body_budget(64_000);
     let held = || lab.relay.snapshot().body_bytes;
     let mut slow = post(lab.app, 60_000, &kilobytes(40)).await;
-    assert_within(PROMPTLY, "it is held", || held() >= 40_000).await;
+    eventually("it is held", async || held() >= 40_000).await;
 
     // By its announced length, before any of it is read.
     let mut announced = post(lab.app, 30_000, "the first of it").await;
@@ -47,7 +47,7 @@ async fn bodies_that_find_no_room_in_the_budget_are_refused_until_the_memory_is_
     assert_eq!(status(&mut small).await, "HTTP/1.1 200");
     slow.write_all(kilobytes(20).as_bytes()).await.unwrap();
     assert_eq!(status(&mut slow).await, "HTTP/1.1 200");
-    assert_within(PROMPTLY, "the memory is free", || held() == 0).await;
+    eventually("the memory is free", async || held() == 0).await;
     let mut next = post(lab.app, 30_000, &kilobytes(30)).await;
     assert_eq!(status(&mut next).await, "HTTP/1.1 200");
     assert_eq!(lab.relay.snapshot().refused, 2);
@@ -84,7 +84,7 @@ async fn however_many_upload_at_once_their_bodies_stay_within_the_budget() {
     assert!((BUDGET / 2..=BUDGET).contains(&peak), "{peak} bytes");
     let refused = lab.relay.snapshot().refused;
     assert!(served >= 5 && refused >= 1, "{served} and {refused} of 40");
-    assert_within(PROMPTLY, "all is given back", || {
+    eventually("all is given back", async || {
         lab.relay.snapshot().body_bytes == 0
     })
     .await;
@@ -109,7 +109,7 @@ async fn a_body_is_not_held_while_its_answer_streams() {
     let mut answer = question.send().await.unwrap().bytes_stream();
     answer.next().await.unwrap().unwrap();
     assert!(lab.upstream.requests()[0].ends_with(&kilobytes(50)));
-    assert_within(PROMPTLY, "the memory is free", || {
+    eventually("the memory is free", async || {
         lab.relay.snapshot().body_bytes == 0
     })
     .await;

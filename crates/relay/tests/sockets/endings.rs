@@ -30,7 +30,7 @@ async fn a_silent_upstream_becomes_an_error_event_and_a_clean_end() {
     assert!(text.starts_with(EVENT), "{text}");
     assert_eq!(last_error_code(&text), "upstream_idle_timeout");
     lab.assert_ended_once("idle_timeout").await;
-    assert_within(PROMPTLY, "upstream released", || lab.upstream.open() == 0).await;
+    eventually("upstream released", async || lab.upstream.open() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,7 +41,7 @@ async fn a_stream_that_takes_too_long_as_a_whole_is_ended_though_it_flows() {
     let text = lab.get().await.text().await.unwrap();
     assert_eq!(last_error_code(&text), "deadline_exceeded");
     lab.assert_ended_once("deadline_exceeded").await;
-    assert_within(PROMPTLY, "upstream released", || lab.upstream.open() == 0).await;
+    eventually("upstream released", async || lab.upstream.open() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,8 +137,8 @@ async fn a_refusal_passes_with_its_body_and_its_headers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_refuses_connections_is_a_502_without_its_address() {
-    let (_held, unused) = nobody();
-    let relay = relay_to(unused, generous(), 1);
+    let unused = Nobody::new();
+    let relay = relay_to(unused.address(), generous(), 1);
     let app = spawn_app(relay.clone()).await;
     let response = client()
         .get(format!("http://{app}/stream"))
@@ -150,7 +150,10 @@ async fn an_upstream_that_refuses_connections_is_a_502_without_its_address() {
     assert_eq!(error["code"], "upstream_unreachable");
     let message = error["message"].as_str().unwrap();
     assert!(message.contains("refused"), "{message}");
-    assert!(!message.contains(&unused.port().to_string()), "{message}");
+    assert!(
+        !message.contains(&unused.address().port().to_string()),
+        "{message}"
+    );
     let snapshot = relay.snapshot();
     assert_eq!(
         (snapshot.endings["connect_failed"], snapshot.permits_in_use),
@@ -169,7 +172,7 @@ async fn an_upstream_that_sends_no_head_is_a_504() {
         "upstream_head_timeout"
     );
     lab.assert_ended_once("idle_timeout").await;
-    assert_within(PROMPTLY, "upstream released", || lab.upstream.open() == 0).await;
+    eventually("upstream released", async || lab.upstream.open() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -140,7 +140,7 @@ async fn every_failure_before_the_first_byte_goes_to_the_next_upstream_and_is_cl
 
         assert_eq!(chain.fallbacks(why), (1, 1), "{name}");
         if is_unfinished {
-            assert_within(PROMPTLY, name, || chain.upstreams[0].open() == 0).await;
+            eventually(name, async || chain.upstreams[0].open() == 0).await;
         }
         assert_eq!(chain.upstreams[1].open(), 1, "{name}");
         let now = chain.relay.snapshot();
@@ -148,15 +148,15 @@ async fn every_failure_before_the_first_byte_goes_to_the_next_upstream_and_is_cl
 
         drop(bytes);
         chain.assert_ended_once("client_gone").await;
-        assert_within(PROMPTLY, name, || chain.upstreams[1].open() == 0).await;
+        eventually(name, async || chain.upstreams[1].open() == 0).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_cannot_be_reached_is_passed_over() {
-    let (_held, unused) = nobody();
+    let unused = Nobody::new();
     let (_upstream, address) = Upstream::spawn(whole_stream()).await;
-    let (relay, app) = chain(&[unused, address], generous()).await;
+    let (relay, app) = chain(&[unused.address(), address], generous()).await;
     assert_eq!(get(app).await.text().await.unwrap(), [EVENT, DONE].concat());
     assert_eq!(relay.snapshot().fallbacks["connect_failed"], 1);
     assert_ended_once(&relay, "complete").await;
@@ -272,7 +272,7 @@ async fn the_total_timeout_spans_all_upstreams() {
     assert_eq!(chain.fallbacks("idle_timeout"), (1, 1));
     chain.assert_ended_once("deadline_exceeded").await;
     for upstream in &chain.upstreams {
-        assert_within(PROMPTLY, "closed", || upstream.open() == 0).await;
+        eventually("closed", async || upstream.open() == 0).await;
     }
 }
 
@@ -286,10 +286,10 @@ async fn a_hang_up_while_an_upstream_is_waited_for_asks_no_other() {
         let app = chain.app;
         let client = tokio::spawn(async move { get(app).await });
         let asked = &chain.upstreams[waiting_for];
-        assert_within(PROMPTLY, "asked", || asked.requests().len() == 1).await;
+        eventually("asked", async || asked.requests().len() == 1).await;
         assert_eq!(chain.relay.snapshot().awaiting_head, 1);
         client.abort();
-        assert_within(PROMPTLY, "upstream released", || asked.open() == 0).await;
+        eventually("upstream released", async || asked.open() == 0).await;
         chain.assert_ended_once("client_gone").await;
         assert_eq!(chain.upstreams[waiting_for + 1].accepted(), 0);
         assert_eq!(

@@ -105,10 +105,7 @@ async fn a_permit_is_held_until_the_body_ends_and_may_be_waited_for() {
     let relay = lab.relay.clone();
     let waiting = get().permit_within(Duration::from_secs(20)).forward();
     let waiting = tokio::spawn(waiting);
-    assert_within(PROMPTLY, "one waits", || {
-        relay.snapshot().permits_waiting == 1
-    })
-    .await;
+    eventually("one waits", async || relay.snapshot().permits_waiting == 1).await;
     drop(first);
     assert_eq!(waiting.await.unwrap().status(), StatusCode::OK);
 }
@@ -161,9 +158,9 @@ async fn a_failure_before_the_head_is_an_answer() {
 async fn dropping_the_call_ends_the_exchange() {
     let lab = Lab::with_script(vec![Step::Silence]).await;
     let call = tokio::spawn(lab.relay.build(Method::GET, "/stream").forward());
-    assert_within(PROMPTLY, "a request upstream", || lab.upstream.open() == 1).await;
+    eventually("a request upstream", async || lab.upstream.open() == 1).await;
     call.abort();
-    assert_within(PROMPTLY, "upstream released", || lab.upstream.open() == 0).await;
+    eventually("upstream released", async || lab.upstream.open() == 0).await;
     lab.assert_ended_once("client_gone").await;
 }
 

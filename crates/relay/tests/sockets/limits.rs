@@ -33,7 +33,7 @@ async fn over_the_limit_is_a_503_until_the_body_ends() {
     );
 
     drop(first);
-    assert_within(PROMPTLY, "permit back", || lab.is_idle()).await;
+    eventually("permit back", async || lab.is_idle()).await;
     assert_eq!(lab.get().await.status(), StatusCode::OK);
     assert_eq!(lab.relay.snapshot().refused, 1);
 }
@@ -44,7 +44,7 @@ async fn a_whole_stream_gives_its_permit_back_and_its_connection_is_used_again()
     let lab = Lab::spawn(generous(), 1, script).await;
     for _ in 0..5 {
         assert_eq!(lab.get().await.text().await.unwrap(), "data: [DONE]\n\n");
-        assert_within(PROMPTLY, "permit back", || lab.is_idle()).await;
+        eventually("permit back", async || lab.is_idle()).await;
     }
     assert_eq!(lab.ended("complete"), 5);
     assert_eq!(lab.upstream.accepted(), 1);
@@ -87,12 +87,9 @@ async fn a_client_that_never_reads_gives_its_permit_back_at_the_total_timeout() 
         let mut client = TcpStream::connect(lab.app).await.unwrap();
         let request = b"GET /s HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
         client.write_all(request).await.unwrap();
-        assert_within(PROMPTLY, "relayed", || {
-            lab.relay.snapshot().streams_open == 1
-        })
-        .await;
+        eventually("relayed", async || lab.relay.snapshot().streams_open == 1).await;
         lab.assert_ended_once("deadline_exceeded").await;
-        assert_within(PROMPTLY, "upstream released", || lab.upstream.open() == 0).await;
+        eventually("upstream released", async || lab.upstream.open() == 0).await;
         let next = lab.relay.permit().expect("the permit is another's now");
 
         // Whoever does read on in the end is told.
@@ -191,7 +188,7 @@ async fn bodies_that_are_waited_for_are_limited_and_one_that_is_there_passes() {
     let mut lab = Lab::spawn(generous(), 9, vec![send(answer)]).await;
     lab.relay = lab.relay.with_max_bodies(1);
     let mut slow = post(lab.app, 10, "half").await;
-    assert_within(PROMPTLY, "it is read", || {
+    eventually("it is read", async || {
         lab.relay.snapshot().bodies_reading == 1
     })
     .await;
@@ -216,7 +213,7 @@ async fn bodies_that_are_waited_for_are_limited_and_one_that_is_there_passes() {
     // One who leaves gives the place back.
     let left = post(lab.app, 10, "half").await;
     let reading = || lab.relay.snapshot().bodies_reading;
-    assert_within(PROMPTLY, "it is read", || reading() == 1).await;
+    eventually("it is read", async || reading() == 1).await;
     drop(left);
-    assert_within(PROMPTLY, "the place is free", || reading() == 0).await;
+    eventually("the place is free", async || reading() == 0).await;
 }

@@ -33,7 +33,7 @@ async fn a_stream_is_relayed_byte_for_byte_however_it_is_sliced() {
 async fn an_event_is_passed_on_when_it_comes_and_not_later() {
     let lab = Lab::with_script(vec![send(SSE_HEAD), chunk("data: 1\n\n"), Step::Silence]).await;
     let mut bytes = lab.get().await.bytes_stream();
-    let first = tokio::time::timeout(PROMPTLY, bytes.next())
+    let first = tokio::time::timeout(PATIENCE, bytes.next())
         .await
         .expect("held back");
     assert_eq!(first.unwrap().unwrap(), "data: 1\n\n");

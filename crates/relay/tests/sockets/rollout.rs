@@ -92,7 +92,7 @@ impl Migration {
 
     /// Everything is over, and the cohort ended like this.
     async fn assert_ended(&self, cohort: StreamMethod, outcomes: Value) {
-        assert_within(PROMPTLY, "nothing in flight", || {
+        eventually("nothing in flight", async || {
             let now = self.app.rollout.snapshot();
             now.in_flight.values().all(|count| *count == 0)
         })
@@ -277,7 +277,7 @@ async fn before_the_first_byte_the_old_path_takes_over_and_the_response_says_so(
         );
         // A connection whose answer was whole is kept for the next request.
         let kept = usize::from(reason == "upstream_truncated");
-        assert_within(PROMPTLY, "permit and upstream let go", || {
+        eventually("permit and upstream let go", async || {
             lab.app.relay.snapshot().permits_in_use == 0 && lab.upstream.open() == kept
         })
         .await;
@@ -359,7 +359,7 @@ async fn a_client_that_leaves_is_counted_by_what_it_had_and_lets_the_upstream_go
     let lab = Migration::at(100, vec![send(SSE_HEAD), Step::Silence]).await;
     let url = format!("http://{}/stream", lab.addr);
     let asking = tokio::spawn(lab.client.get(&url).send());
-    assert_within(PROMPTLY, "in flight", || {
+    eventually("in flight", async || {
         let now = lab.app.rollout.snapshot();
         now.in_flight[&StreamMethod::Async] == 1 && lab.upstream.open() == 1
     })
@@ -367,7 +367,7 @@ async fn a_client_that_leaves_is_counted_by_what_it_had_and_lets_the_upstream_go
     asking.abort();
     lab.assert_ended(StreamMethod::Async, json!({"unserved": 1}))
         .await;
-    assert_within(PROMPTLY, "upstream let go", || lab.upstream.open() == 0).await;
+    eventually("upstream let go", async || lab.upstream.open() == 0).await;
 
     let script = vec![send(SSE_HEAD), chunk("data: 1\n\n"), Step::Silence];
     let lab = Migration::at(100, script).await;

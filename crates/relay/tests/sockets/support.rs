@@ -3,18 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::response::Response;
 use relay::{Relay, Timeouts};
+pub use testkit::{Nobody, client};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 
-/// Within which everything is let go after a hang-up, on a busy machine too; shorter than any limit of
-/// [`generous`] timeouts, which would let it go as well.
-pub const PROMPTLY: Duration = Duration::from_secs(10);
+pub use crate::support::*;
 
 pub const SSE_HEAD: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -49,14 +45,6 @@ pub fn chunked(data: &[u8]) -> Vec<u8> {
 /// The last chunk of a chunked body; the connection stays open.
 pub fn last_chunk() -> Step {
     send("0\r\n\r\n")
-}
-
-/// An address where nobody listens, as long as the socket is kept: it holds the port.
-pub fn nobody() -> (TcpSocket, SocketAddr) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = socket.local_addr().unwrap();
-    (socket, address)
 }
 
 #[derive(Clone, Default)]
@@ -147,16 +135,6 @@ async fn read_request(peer: &mut TcpStream) -> std::io::Result<Option<String>> {
     }
 }
 
-/// Limits that no test reaches unless it lowers one.
-pub fn generous() -> Timeouts {
-    let limit = Duration::from_secs(20);
-    Timeouts {
-        connect: limit,
-        idle: limit,
-        total: limit,
-    }
-}
-
 pub struct Lab {
     pub upstream: Upstream,
     pub relay: Relay,
@@ -204,17 +182,9 @@ impl Lab {
     }
 }
 
-fn is_idle(relay: &Relay) -> bool {
-    let now = relay.snapshot();
-    (now.permits_in_use, now.streams_open, now.awaiting_head) == (0, 0, 0)
-}
-
 /// Everything has ended, and as exactly this.
 pub async fn assert_ended_once(relay: &Relay, ending: &str) {
-    assert_within(PROMPTLY, "permit, stream and request let go", || {
-        is_idle(relay)
-    })
-    .await;
+    eventually("permit, stream and request let go", async || is_idle(relay)).await;
     let endings = relay.snapshot().endings;
     assert_eq!(endings.values().sum::<u64>(), 1, "{endings:?}");
     assert_eq!(endings[ending], 1, "{endings:?}");
@@ -227,36 +197,6 @@ pub fn relay_to(upstream: SocketAddr, timeouts: Timeouts, permits: usize) -> Rel
         permits,
     )
     .unwrap()
-}
-
-/// Gives up on a stream that never ends, so that a test fails rather than hangs.
-pub fn client() -> reqwest::Client {
-    let builder = reqwest::Client::builder()
-        .no_proxy()
-        .pool_max_idle_per_host(0);
-    builder.timeout(Duration::from_secs(15)).build().unwrap()
-}
-
-pub async fn spawn_app(relay: Relay) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    let app = Router::new().fallback(handler).with_state(relay);
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    addr
-}
-
-async fn handler(State(relay): State<Relay>, request: Request) -> Response {
-    let uri = request.uri().clone();
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    relay.forward(request, path).await
-}
-
-pub async fn assert_within(limit: Duration, what: &str, holds: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < limit, "not within {limit:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
 }
 
 /// The `code` of the error event that `stream` ends with.

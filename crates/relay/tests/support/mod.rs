@@ -1,8 +1,6 @@
 //! A mock upstream with a ledger, an app that relays to it, and what is left of either.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -10,16 +8,9 @@ use axum::response::Response;
 use mock_llm::Mock;
 use mock_llm::config::Config;
 use mock_llm::ledger::StreamRecord;
-use mock_llm::socket::Listener;
 use relay::{Protocol, Relay, Timeouts};
-use service::Drain;
+pub use testkit::{PATIENCE, eventually};
 use tokio::net::TcpListener;
-
-/// Longer than anything takes that comes to its end, on a busy machine too.
-pub const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The versions of HTTP that the upstream can be asked in.
-pub const PROTOCOLS: [Protocol; 2] = [Protocol::Http1, Protocol::Http2PriorKnowledge];
 
 pub struct Stand {
     pub mock: Mock,
@@ -44,19 +35,12 @@ impl Stand {
 
     /// With an app that relays so.
     pub async fn of(mock: Mock, relay: Relay) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let app = listener.local_addr().unwrap();
-        let routes = Router::new().fallback(handler).with_state(relay.clone());
-        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .pool_max_idle_per_host(0)
-            .timeout(PATIENCE);
+        let app = spawn_app(relay.clone()).await;
         Self {
             mock,
             relay,
             app,
-            client: client.build().unwrap(),
+            client: testkit::client(),
         }
     }
 
@@ -70,12 +54,10 @@ impl Stand {
         self.mock.ledger().tally().open
     }
 
-    /// Waits until nothing is held any more: no permit, no stream, neither here nor at the upstream.
+    /// Waits until nothing is held any more, neither here nor at the upstream.
     pub async fn is_released(&self) {
-        eventually("everything is released", || {
-            let now = self.relay.snapshot();
-            let held = (now.permits_in_use, now.streams_open, now.awaiting_head);
-            held == (0, 0, 0) && self.open() == 0
+        eventually("everything is released", async || {
+            is_idle(&self.relay) && self.open() == 0
         })
         .await;
         assert!(self.mock.ledger().tally().is_conserved());
@@ -90,20 +72,18 @@ impl Stand {
 
 /// A mock upstream with quick tokens, and where it listens.
 pub fn upstream(change: impl FnOnce(&mut Config)) -> (Mock, SocketAddr) {
-    let mut config = Config {
-        ttft: "5ms".parse().unwrap(),
-        interval: "5ms".parse().unwrap(),
-        chunks: 5,
-        ..Config::default()
-    };
+    let mut config = testkit::quick();
     change(&mut config);
-    let loopback = "127.0.0.1:0".parse().unwrap();
-    let listener = Listener::bind(loopback, "--listen", config.send_buffer).unwrap();
-    let address = listener.address().unwrap();
-    let mock = Mock::new(config, &listener);
-    let serving = mock.clone();
-    tokio::spawn(async move { serving.serve(listener, Drain::new(Duration::ZERO)).await });
-    (mock, address)
+    testkit::upstream(config)
+}
+
+/// An app that relays so.
+pub async fn spawn_app(relay: Relay) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = Router::new().fallback(handler).with_state(relay);
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    address
 }
 
 async fn handler(State(relay): State<Relay>, request: Request) -> Response {
@@ -112,19 +92,18 @@ async fn handler(State(relay): State<Relay>, request: Request) -> Response {
     relay.forward(request, path).await
 }
 
-/// Limits that no test reaches unless it lowers one.
+/// Limits that no test reaches unless it lowers one: longer than anything is waited for.
 pub fn generous() -> Timeouts {
+    let limit = 2 * PATIENCE;
     Timeouts {
-        connect: PATIENCE,
-        idle: PATIENCE,
-        total: PATIENCE,
+        connect: limit,
+        idle: limit,
+        total: limit,
     }
 }
 
-pub async fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "not so: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+/// Whether nothing is held any more: no permit, no stream, no request without a head.
+pub fn is_idle(relay: &Relay) -> bool {
+    let now = relay.snapshot();
+    (now.permits_in_use, now.streams_open, now.awaiting_head) == (0, 0, 0)
 }

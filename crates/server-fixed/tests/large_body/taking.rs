@@ -1,11 +1,13 @@
 //! What is made of a body, small or large.
 
-use super::start;
-use super::support::*;
+use testkit::bodies::{SMALL, body};
+use testkit::{Request, Server, eventually};
+
+use crate::{SERVER, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_part_of_a_body_counts_and_unknown_keys_do_not() {
-    let server = start(&[]);
+    let server = start("");
     let odd = r#"{"user":"x","items":[{"vector":[1,2.5e-3],"id":1,"text":"zwölf","more":[{}]}],"model":"q"}"#;
     for path in ["/ping", "/pong"] {
         let answer = server.post(path, odd.as_bytes()).await;
@@ -25,7 +27,7 @@ async fn every_part_of_a_body_counts_and_unknown_keys_do_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_json_is_a_400_with_a_sentence_and_the_connection_lives_on() {
-    let server = start(&[]);
+    let server = start("");
     let mut cut = body(1 << 20);
     cut.truncate(1 << 20);
     let no_text = "{\"model\":\"\u{fc}".as_bytes();
@@ -40,7 +42,8 @@ async fn invalid_json_is_a_400_with_a_sentence_and_the_connection_lives_on() {
             wrong_shape,
             &cut,
         ] {
-            let answer = client.post(path, bad).await;
+            client.send(&Request::post(path, bad)).await;
+            let answer = client.answer().await;
             assert_eq!(answer.status, 400, "{path}: {}", answer.body);
             let message = answer.message();
             assert!(
@@ -48,13 +51,14 @@ async fn invalid_json_is_a_400_with_a_sentence_and_the_connection_lives_on() {
                 "{path}: {message}"
             );
         }
-        assert_eq!(client.post(path, SMALL).await.status, 200);
+        client.send(&Request::post(path, SMALL)).await;
+        assert_eq!(client.answer().await.status, 200);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sizes_are_counted_by_client_and_phases_of_large_bodies_only() {
-    let server = start(&[]);
+    let server = start("");
     for bytes in [SMALL.to_vec(), body(1 << 17), body(1 << 21)] {
         assert_eq!(server.post("/pong", &bytes).await.status, 200);
     }
@@ -78,7 +82,7 @@ async fn sizes_are_counted_by_client_and_phases_of_large_bodies_only() {
 async fn the_log_holds_the_last_body() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("bodies.log");
-    let server = start(&["--log-bodies", path.to_str().expect("text")]);
+    let server = Server::start(SERVER, &["--log-bodies", path.to_str().expect("text")]);
     let large = body(1 << 20);
     assert_eq!(server.post("/ping", &large).await.status, 200);
     let text = std::fs::read_to_string(&path).expect("written before the answer");
@@ -88,15 +92,9 @@ async fn the_log_holds_the_last_body() {
 
     assert_eq!(server.post("/ping", SMALL).await.status, 200);
     let small = std::str::from_utf8(SMALL).expect("text");
-    let started = std::time::Instant::now();
-    while !std::fs::read_to_string(&path)
-        .expect("text")
-        .ends_with(&format!("{small}\n"))
-    {
-        assert!(
-            started.elapsed() < SOON,
-            "the small one is written beside the loop"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    eventually("the small one is written, beside the loop", async || {
+        let text = std::fs::read_to_string(&path).expect("text");
+        text.ends_with(&format!("{small}\n"))
+    })
+    .await;
 }

@@ -10,6 +10,7 @@ use prometheus_client::registry::Registry;
 use vitals::{Vitals, VitalsSnapshot, Watchdog, metrics_routes};
 
 use crate::support::*;
+use testkit::Nobody;
 
 const BLOCKED_FOR: Duration = Duration::from_secs(3);
 
@@ -60,8 +61,8 @@ async fn the_watchdog_answers_while_the_loop_is_blocked_and_shows_it() {
         "the app itself is blocked, or this test shows nothing"
     );
     blocking.await.unwrap();
-    let recovered = || app.vitals.snapshot().event_loop.max > BLOCKED_FOR / 2;
-    assert_within("the late tick is on record", recovered).await;
+    let recovered = async || app.vitals.snapshot().event_loop.max > BLOCKED_FOR / 2;
+    eventually("the late tick is on record", recovered).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +73,7 @@ async fn of_several_runtimes_the_blocked_one_is_shown() {
     let blocking = tokio::spawn(get(blocked.addr, "/block"));
     let overdue = |vitals: &Vitals| vitals.snapshot().event_loop.overdue;
     let limit = Duration::from_millis(500);
-    assert_within("the blocked loop is shown", || overdue(&both) > limit).await;
+    eventually("the blocked loop is shown", async || overdue(&both) > limit).await;
     assert!(overdue(&free.vitals) < limit, "the other is not blocked");
     assert_eq!(both.snapshot().workers, 2);
     blocking.await.unwrap();
@@ -117,11 +118,8 @@ async fn a_dropped_watchdog_frees_its_port_with_a_connection_open() {
     let addr = watchdog.addr();
     let _idle = tokio::net::TcpStream::connect(addr).await.unwrap();
     drop(watchdog);
-    // Held without listening, so that nobody else can be there. Linux gives no port away on which
-    // somebody still listens.
-    let holder = tokio::net::TcpSocket::new_v4().unwrap();
-    holder.set_reuseaddr(true).unwrap();
-    holder.bind(addr).expect("the port is free");
+    // Held, so that nobody else can be there.
+    let _nobody = Nobody::at(addr);
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
 }
 

@@ -25,7 +25,7 @@ async fn eight_jobs_on_four_threads_leave_four_waiting_ever_longer() {
     );
 
     drop(holder);
-    assert_within("all done", || app.pool().completed == 8).await;
+    eventually("all done", async || app.pool().completed == 8).await;
     let end = app.pool();
     assert_eq!(
         (end.busy, end.queued, end.oldest_wait),
@@ -40,7 +40,7 @@ async fn a_job_outlives_the_client_that_asked_for_it() {
     let app = App::idle();
     let holder = app.hold(4).await;
     let asked = tokio::spawn(get(app.addr, "/debug/health-sync"));
-    assert_within("it has a place", || app.pool().queued == 1).await;
+    eventually("it has a place", async || app.pool().queued == 1).await;
     asked.abort();
     let hung_up = asked.await.expect_err("not answered, as the pool is full");
     assert!(hung_up.is_cancelled(), "{hung_up}");
@@ -48,7 +48,7 @@ async fn a_job_outlives_the_client_that_asked_for_it() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(app.pool().queued, 1, "its client is gone, its place is not");
     drop(holder);
-    assert_within("run all the same", || app.pool().completed == 5).await;
+    eventually("run all the same", async || app.pool().completed == 5).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,7 +106,10 @@ async fn health_turns_unhealthy_while_the_pool_is_full_and_recovers() {
     );
 
     drop(holder);
-    assert_within("drained", || app.pool().queued == 0 && app.pool().busy == 0).await;
+    eventually("drained", async || {
+        app.pool().queued == 0 && app.pool().busy == 0
+    })
+    .await;
     let (status, report) = health().await;
     assert_eq!(
         (status, report.status),
@@ -124,8 +127,8 @@ async fn a_canary_that_waits_a_while_is_degraded_and_still_200() {
     });
     let holder = app.hold(4).await;
     let asked = tokio::spawn(get(app.addr, "/patient/health"));
-    let is_late = || app.pool().oldest_wait > 2 * DEGRADED_ABOVE;
-    assert_within("it waits", is_late).await;
+    let is_late = async || app.pool().oldest_wait > 2 * DEGRADED_ABOVE;
+    eventually("it waits", is_late).await;
     drop(holder);
     let (status, body) = asked.await.unwrap();
     let report: HealthReport = serde_json::from_str(&body).unwrap();

@@ -1,13 +1,13 @@
-//! An app on a runtime of its own, so that a test can block it, and a client that needs nothing.
+//! An app on a runtime of its own, so that a test can block it.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+pub use testkit::eventually;
+use testkit::{Request, ask};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use vitals::{BlockingPool, PoolSnapshot, Vitals};
@@ -83,7 +83,7 @@ impl App {
             }));
         }
         let busy = jobs.min(THREADS);
-        assert_within("jobs started", || self.pool().busy == busy).await;
+        eventually("jobs started", async || self.pool().busy == busy).await;
         Holder(release)
     }
 }
@@ -97,22 +97,6 @@ pub fn loopback() -> TcpListener {
 
 /// Status and body.
 pub async fn get(addr: SocketAddr, path: &str) -> (u16, String) {
-    let mut peer = TcpStream::connect(addr).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
-    peer.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    peer.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (
-        head.split(' ').nth(1).unwrap().parse().unwrap(),
-        body.to_owned(),
-    )
-}
-
-pub async fn assert_within(what: &str, holds: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < SOON, "not within {SOON:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    let answer = ask(addr, Request::get(path)).await;
+    (answer.status, answer.body)
 }

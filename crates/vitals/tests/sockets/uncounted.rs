@@ -32,7 +32,7 @@ async fn health_says_that_threads_are_taken_which_it_does_not_count() {
         "{warning}"
     );
     drop(held);
-    assert_within("drained", || app.pool().queued == 0).await;
+    eventually("drained", async || app.pool().queued == 0).await;
     assert_eq!(get(app.addr, "/health").await.0, 200);
 }
 
@@ -42,7 +42,7 @@ async fn the_watchdog_notices_it_though_nobody_asks() {
     let _watchdog = app.vitals.watchdog(loopback(), Router::new()).unwrap();
     let _held = hold_all(&app);
     let status = || app.vitals.snapshot().canary.map(|canary| canary.status);
-    assert_within("seen", || status() == Some(Health::Unhealthy)).await;
+    eventually("seen", async || status() == Some(Health::Unhealthy)).await;
     assert_eq!(app.pool().uncounted(), THREADS);
     assert_eq!(app.pool().queued, 1, "one canary, however long it takes");
 }

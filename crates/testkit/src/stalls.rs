@@ -1,6 +1,3 @@
-//! Tells a machine that stood still from a server that did, so that a test which measures time fails
-//! for the latter alone. The tests of the lab use this file too.
-
 use std::num::NonZero;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{JoinHandle, available_parallelism, spawn};
@@ -21,6 +18,7 @@ pub struct Stalls {
 }
 
 impl Stalls {
+    /// Begins to watch.
     pub fn watch() -> Self {
         // The host of a virtual machine can take one of its cores and leave the others.
         let cores = available_parallelism().map_or(1, NonZero::get);

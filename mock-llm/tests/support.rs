@@ -1,31 +1,18 @@
 //! One way to start the service in a test, and two ways to talk to it.
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "each test binary uses its own part of this"
-)]
 
-mod raw;
-
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use mock_llm::Mock;
 use mock_llm::config::Config;
 use mock_llm::ledger::StreamRecord;
-use mock_llm::socket::Listener;
 use mock_llm::stats::Stats;
-use service::Drain;
-
-pub use raw::{Answer, RawClient};
-
-/// Longer than anything on a loaded machine takes, and short enough to wait for when it fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub use testkit::{Client, PATIENCE, Request, Rest, eventually};
 
 /// A served mock on a free port, in the test's own runtime.
 #[derive(Clone)]
 pub struct Served {
     pub mock: Mock,
-    pub address: std::net::SocketAddr,
+    pub address: SocketAddr,
     pub http: reqwest::Client,
 }
 
@@ -36,36 +23,25 @@ pub async fn served() -> Served {
 
 /// The same with other settings.
 pub async fn served_with(change: impl FnOnce(&mut Config)) -> Served {
-    // Only the first caller of a process can install it, and any will do.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut config = Config {
-        ttft: "5ms".parse().unwrap(),
-        interval: "5ms".parse().unwrap(),
-        chunks: 5,
-        ..Config::default()
-    };
+    let mut config = testkit::quick();
     change(&mut config);
-    let listener = Listener::bind(
-        "127.0.0.1:0".parse().unwrap(),
-        "--listen",
-        config.send_buffer,
-    )
-    .unwrap()
-    .with_write_timeout(config.write_timeout);
-    let address = listener.address().unwrap();
-    let mock = Mock::new(config, &listener);
-    let serving = mock.clone();
-    tokio::spawn(async move { serving.serve(listener, Drain::new(Duration::ZERO)).await });
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(PATIENCE)
-        .build()
-        .unwrap();
+    let (mock, address) = testkit::upstream(config);
     Served {
         mock,
         address,
-        http,
+        http: testkit::client(),
     }
+}
+
+/// Asks for `path` by a client that sees every byte and can leave in any way.
+pub async fn raw_get(address: SocketAddr, path: &str) -> Client {
+    Client::send_to(address, &Request::get(path).closing()).await
+}
+
+/// The same with a request for a chat, and one more header.
+pub async fn raw_chat(address: SocketAddr, header: (&str, &str), body: &str) -> Client {
+    let request = Request::post("/v1/chat/completions", body);
+    Client::send_to(address, &request.with(&[header]).closing()).await
 }
 
 impl Served {
@@ -121,22 +97,12 @@ impl Served {
 
     /// Waits until `count` streams have reached `condition`.
     pub async fn until(&self, count: usize, condition: impl Fn(&StreamRecord) -> bool) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while self
-            .mock
-            .ledger()
-            .open_streams()
-            .iter()
-            .filter(|record| condition(record))
-            .count()
-            < count
-        {
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "no {count} streams get there"
-            );
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let what = format!("{count} streams get there");
+        eventually(&what, async || {
+            let open = self.mock.ledger().open_streams();
+            open.iter().filter(|record| condition(record)).count() >= count
+        })
+        .await;
     }
 }
 

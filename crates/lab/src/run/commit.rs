@@ -1,0 +1,103 @@
+//! The commit that a run is of.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+/// Where the lab was built.
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// What programs are built from there.
+const CODE: [&str; 5] = [
+    "crates",
+    "mock-llm",
+    "scenarios",
+    "Cargo.toml",
+    "Cargo.lock",
+];
+
+/// The programs of a run. They stand beside each other.
+const PROGRAMS: [&str; 4] = ["lab", "mock-llm", "server-broken", "server-fixed"];
+
+/// The commit that the lab and the servers are of, with `-dirty` if they differ from it: if there are
+/// changes that are not committed, or a program is older than a file that it was built from.
+///
+/// A commit that changes nothing in the lab does not make it stale, and it is not built anew for it: the
+/// commit is looked up when it is first asked for. A lab that does not stand where it was built has the
+/// commit from then.
+pub(super) fn commit() -> &'static str {
+    static COMMIT: OnceLock<String> = OnceLock::new();
+    COMMIT.get_or_init(|| now().unwrap_or_else(|| env!("LAB_GIT_COMMIT").to_owned()))
+}
+
+/// What is known if the lab stands where it was built.
+fn now() -> Option<String> {
+    let lab = std::env::current_exe().ok()?;
+    let folder = lab.parent()?;
+    if !sources_of(&lab).any(|source| source.starts_with(env!("CARGO_MANIFEST_DIR"))) {
+        return None;
+    }
+    let mut commit = git(&["rev-parse", "HEAD"])?;
+    let status = ["status", "--porcelain", "--untracked-files=no", "--"];
+    let has_changes = git(&[&status[..], &CODE].concat())? != "";
+    let is_stale = |name| is_older_than_its_sources(&folder.join(name));
+    if has_changes || PROGRAMS.into_iter().any(is_stale) {
+        commit += "-dirty";
+    }
+    Some(commit)
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let mut git = Command::new("git");
+    let output = git.args(arguments).current_dir(SOURCES).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+fn is_older_than_its_sources(program: &Path) -> bool {
+    let built = modified(program);
+    sources_of(program).any(|source| source.is_file() && modified(&source) > built)
+}
+
+/// The files that Cargo says a program was built from, in the file beside it: `<program>: <files>`.
+fn sources_of(program: &Path) -> impl Iterator<Item = PathBuf> {
+    let text = std::fs::read_to_string(program.with_extension("d")).unwrap_or_default();
+    let files = text.split_once(": ").map_or("", |(_, files)| files);
+    let files: Vec<_> = files.split_whitespace().map(PathBuf::from).collect();
+    files.into_iter()
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    path.metadata().and_then(|data| data.modified()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, write};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_program_is_older_than_a_source_that_was_changed_after_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        for name in ["program", "one.rs", "other.rs"] {
+            write(at(name), "").expect("written");
+        }
+        let (one, other) = (at("one.rs"), at("other.rs"));
+        let text = format!("program: {} {}\n", one.display(), other.display());
+        write(at("program.d"), text).expect("written");
+        let change = |seconds| {
+            let time = modified(&at("program")).expect("a time") + Duration::from_secs(seconds);
+            let file = File::options().write(true).open(&other).expect("there");
+            file.set_modified(time).expect("set");
+        };
+        change(0);
+        assert!(!is_older_than_its_sources(&at("program")));
+        change(1);
+        assert!(is_older_than_its_sources(&at("program")));
+        assert!(!is_older_than_its_sources(&one), "nothing is known of it");
+    }
+}
