@@ -33,7 +33,7 @@ pub fn upstream() -> String {
     std::env::var("UPSTREAM").unwrap_or_else(|_| "http://127.0.0.1:9000".to_owned())
 }
 
-/// Compiles and runs the Rust of the README.
+/// Compiles the Rust of the documentation.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub struct Readme;
+#[doc = include_str!("../../docs/own-service.md")]
+pub struct OwnService;
