@@ -1,5 +1,5 @@
-//! The predictions of the `liveness` failure: their account, and what their routes take and answer.
-//! Nothing of the lesson: on which threads they run, and on which the probes, is.
+//! The predictions of `liveness`: their account, what their routes take and answer, and pools of their
+//! own with gauges.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,6 +8,8 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use service::Services;
+use vitals::{Bulkhead, ReadinessSnapshot, ReadinessWatch};
 
 use crate::QueryTime;
 use crate::micros::micros;
@@ -38,6 +40,25 @@ impl LivezQuery {
     fn recent() -> QueryTime {
         QueryTime::from_millis(10_000)
     }
+}
+
+/// A pool of `threads` threads for predictions alone, behind a queue of `queue` places or without a bound,
+/// and its gauge.
+pub fn pool_of_its_own(services: &mut Services, threads: usize, queue: Option<usize>) -> Bulkhead {
+    let pool = Bulkhead::new("predictions", threads, queue);
+    let gauge = pool.clone();
+    services.gauge("bulkhead", move || gauge.snapshot());
+    pool
+}
+
+/// Whether `pool` has been backed up for a while, as the flags have it, and the gauge of that.
+pub fn readiness(services: &mut Services, pool: &Bulkhead) -> ReadinessWatch {
+    let pool = pool.clone();
+    let hold = services.args.bulkheads.readiness_hold;
+    let readiness = ReadinessWatch::spawn(hold, move || pool.snapshot().is_backed_up());
+    let gauge = readiness.clone();
+    services.gauge("readiness", move || gauge.snapshot());
+    readiness
 }
 
 /// The account of all predictions. Clones share it.
@@ -129,6 +150,21 @@ impl IntoResponse for Liveness {
         let status = match self.alive {
             true => StatusCode::OK,
             false => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(self)).into_response()
+    }
+}
+
+/// What `GET /readyz` answers where it makes no prediction: 200 when ready, 503 when not.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Readyz(pub ReadinessSnapshot);
+
+impl IntoResponse for Readyz {
+    fn into_response(self) -> Response {
+        let status = match self.0.ready {
+            true => StatusCode::OK,
+            false => StatusCode::SERVICE_UNAVAILABLE,
         };
         (status, Json(self)).into_response()
     }

@@ -1,5 +1,5 @@
-//! The background tasks of the `route-matrix` failure: their account, and what its routes take and
-//! answer. Nothing of the lesson: on which threads they run is.
+//! The background tasks of `route-matrix`: their account and its gauge, and what the seven routes take
+//! and answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use service::Services;
 
 use crate::QueryTime;
 use crate::micros::micros;
@@ -61,6 +62,15 @@ pub struct BackgroundSnapshot {
 }
 
 impl Background {
+    /// An empty account, and its gauge.
+    #[must_use]
+    pub fn open(services: &mut Services) -> Self {
+        let account = Self::default();
+        let gauge = account.clone();
+        services.gauge("background", move || gauge.snapshot());
+        account
+    }
+
     /// A task is handed over: it is pending until it ran, or is dropped.
     #[must_use]
     pub fn task(&self) -> Task {
@@ -68,9 +78,14 @@ impl Background {
         Task(Arc::clone(&self.counts))
     }
 
-    /// A task that was handed over found no room.
-    pub fn refuse(&self) {
-        self.counts.refused.fetch_add(1, Ordering::Relaxed);
+    /// The answer to a request whose inner work took `inner`. A background task that was not `accepted`
+    /// counts as refused.
+    #[must_use]
+    pub fn answer(&self, inner: Duration, accepted: bool) -> MatrixAnswer {
+        if !accepted {
+            self.counts.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        MatrixAnswer { inner, accepted }
     }
 
     /// The counts now.
@@ -178,7 +193,8 @@ mod tests {
         ran.run(|| assert_eq!(counts(&background), [2, 1, 0, 0]));
         assert_eq!(counts(&background), [1, 0, 1, 0]);
         drop(refused);
-        background.refuse();
+        let answer = background.answer(Duration::ZERO, false);
+        assert!(!answer.accepted);
         assert_eq!(counts(&background), [0, 0, 1, 1]);
     }
 
