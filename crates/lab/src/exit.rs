@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use crate::scenario::ScenarioError;
 use crate::stage::StageError;
+use verdict::scenario::ScenarioError;
 
 /// An expectation failed.
 pub const EXPECTATION: u8 = 1;

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 use crate::exit::Usage;
 use crate::http::Reach;
-use crate::scenario::Target;
 use crate::stage::StageError;
+use verdict::scenario::Target;
 
 /// Looks up every address of a target before anything is sent to one, and refuses what is not private.
 ///

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use lab::drive::RequestLoad;
-use lab::measure::{ClassRecorder, Event, RequestRecord, Segment, Segments, Window};
-use lab::scenario::Requests;
+use lab::load::RequestLoad;
+use lab::measure::Segments;
 use support::Alone;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use verdict::load::requests::{ClassRecorder, RequestRecord, Requests, Window};
+use verdict::record::{Event, Segment};
 
 /// What the target takes for a request.
 const SERVICE: Duration = Duration::from_millis(50);

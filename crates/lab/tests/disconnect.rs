@@ -5,10 +5,11 @@ use crate::support;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use lab::drive::HangUpLoad;
-use lab::measure::{Event, HangUp, HangUpEnding, HangUpEvent, Segments};
-use lab::scenario::{HangUpStage, HangUps};
+use lab::load::HangUpLoad;
+use lab::measure::Segments;
 use support::{Bench, Stage, eventually, json, stderr, stdout};
+use verdict::load::hang_ups::{HangUp, HangUpEnding, HangUpEvent, HangUpStage, HangUps};
+use verdict::record::Event;
 
 /// Two clients at each of the stages that `more` has.
 fn spec(more: &str) -> HangUps {

@@ -7,11 +7,12 @@ use crate::support;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use lab::measure::{Endpoint, Event, Prober, Segments, Tick};
+use lab::measure::{Endpoint, Prober, Segments};
 use lab::stage::Records;
 use rustix::process::{Pid, Signal, kill_process};
 use support::Alone;
 use support::stalls::{check, unless_stalled};
+use verdict::record::{Event, Tick};
 
 const RUN: Duration = Duration::from_secs(12);
 const FREEZE: Duration = Duration::from_secs(2);

@@ -11,9 +11,9 @@ use super::{header, print};
 use crate::exit::Usage;
 use crate::reach::{reach, redacted_url};
 use crate::run::{Calibration, Finished, Plan};
-use crate::scenario::{self, Expectation, Method, Scenario, Target, Variant};
 use crate::show;
-use crate::summary::{Outcome, State};
+use verdict::scenario::{self, Expectation, Method, Scenario, Target, Variant};
+use verdict::summary::{Outcome, State};
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]

@@ -5,13 +5,13 @@ use anyhow::Context;
 
 use super::print;
 use crate::exit::Usage;
-use crate::judge::comparison::overview::{is_overview, overview};
-use crate::judge::comparison::{CellRuns, Topic, compare, is_matrix, matrix};
-use crate::judge::steps;
 use crate::run::{Run, newest};
 use crate::show;
 use crate::show::comparison::{Format, render};
-use crate::summary::{State, Summary};
+use verdict::judge::comparison::overview::{is_overview, overview};
+use verdict::judge::comparison::{CellRuns, Topic, compare, is_matrix, matrix};
+use verdict::judge::steps;
+use verdict::summary::{State, Summary};
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]

@@ -1,11 +1,12 @@
 use std::process::ExitCode;
 
 use super::print;
-use crate::judge::forecast::{Question, forecast};
 use crate::run::Calibration;
-use crate::scenario::{self, Cell, NoForecast, Scenario, Variant};
+use crate::scenario_files;
 use crate::show;
-use crate::units::wrapped;
+use verdict::forecast::{Question, forecast};
+use verdict::scenario::{Cell, NoForecast, Scenario, Variant};
+use verdict::units::wrapped;
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
@@ -18,7 +19,7 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let scenario = scenario::load(&args.scenario, &args.set)?;
+    let scenario = scenario_files::load(&args.scenario, &args.set)?;
     print(&format!("{}: {}\n", scenario.name, scenario.title));
     let cells = scenario.cells.iter().map(|cell| (cell, ""));
     let calibration = super::run::calibration(&scenario.cells, &scenario.variants);

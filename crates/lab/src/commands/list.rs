@@ -2,13 +2,14 @@ use std::process::ExitCode;
 
 use super::print;
 use crate::exit::USAGE;
-use crate::scenario::{self, Scenario};
+use crate::scenario_files;
+use verdict::scenario::Scenario;
 
 pub(super) fn run() -> anyhow::Result<ExitCode> {
-    let names = scenario::names();
+    let names = scenario_files::names();
     let mut code = ExitCode::SUCCESS;
     for name in names {
-        match scenario::load(&name, &[]) {
+        match scenario_files::load(&name, &[]) {
             Ok(scenario) => print(&line(&scenario)),
             Err(error) => {
                 print(&format!("{name:<14} cannot be read: {error}\n"));

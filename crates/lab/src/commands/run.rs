@@ -5,14 +5,15 @@ use super::compare::Gathered;
 use super::print;
 use crate::exit::{self, Usage};
 use crate::http::Reach;
-use crate::judge::is_known_metric;
 use crate::reach::{reach, redacted_url};
 use crate::run::{Calibration, Finished, Interrupt, Plan};
-use crate::scenario::{self, Cell, Expectation, Scenario, Value, Variant};
+use crate::scenario_files;
 use crate::show;
 use crate::show::comparison::Format;
 use crate::show::progress::Progress;
-use crate::summary::{Kind, State, Summary};
+use verdict::judge::is_known_metric;
+use verdict::scenario::{Cell, Expectation, Scenario, Value, Variant};
+use verdict::summary::{Kind, State, Summary};
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
@@ -89,7 +90,7 @@ fn is_remarkable(summary: &Summary) -> bool {
 }
 
 fn plan(args: Args) -> anyhow::Result<Plan> {
-    let scenario = scenario::load(&args.scenario, &args.set)?;
+    let scenario = scenario_files::load(&args.scenario, &args.set)?;
     check_metrics(&scenario)?;
     let variants = select_variants(&scenario, &args.variant)?;
     let cells = if args.cell.is_empty() {

@@ -3,12 +3,13 @@ use std::process::ExitCode;
 
 use super::{print, run};
 use crate::exit::{self, Usage};
-use crate::judge::control::{Judged, control};
 use crate::run::{Interrupt, Plan};
-use crate::scenario::{self, Scenario};
+use crate::scenario_files;
 use crate::show;
 use crate::show::progress::Progress;
-use crate::summary::{State, Summary};
+use verdict::judge::control::{Judged, control};
+use verdict::scenario::Scenario;
+use verdict::summary::{State, Summary};
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
@@ -26,7 +27,7 @@ pub struct Args {
 /// Every scenario in its short form, and one table of all of them.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let names = if args.scenarios.is_empty() {
-        scenario::names()
+        scenario_files::names()
     } else {
         args.scenarios.clone()
     };
@@ -88,7 +89,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn plan(name: &str, args: &Args) -> anyhow::Result<Plan> {
-    let scenario = scenario::load(name, &[])?;
+    let scenario = scenario_files::load(name, &[])?;
     run::check_metrics(&scenario)?;
     if scenario.quick_cells.is_empty() {
         return Err(Usage(format!(

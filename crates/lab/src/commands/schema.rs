@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use super::print;
-use crate::summary::Summary;
+use verdict::summary::Summary;
 
 pub(super) fn run() -> anyhow::Result<ExitCode> {
     let schema = schemars::schema_for!(Summary);

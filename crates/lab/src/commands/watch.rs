@@ -11,12 +11,13 @@ use reqwest::{Client, RequestBuilder, Url};
 use super::header;
 use crate::exit::{EXPECTATION, Usage};
 use crate::http::{Reach, bearer, headers, root_cause};
-use crate::judge::watch::{Verdict, verdict};
-use crate::measure::{Endpoint, Event, Prober, Segments, WatchLog};
+use crate::measure::{Endpoint, Prober, Segments};
 use crate::reach::redacted_url;
 use crate::run::Interrupt;
 use crate::show::watch::Watched;
-use crate::units::us;
+use verdict::judge::watch::{Verdict, verdict};
+use verdict::record::{Event, WatchLog};
+use verdict::units::us;
 
 /// How often what came in is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -311,8 +312,8 @@ impl Screen {
 
     fn tick(
         &self,
-        pair: &crate::measure::Pair,
-        recent: [&[crate::measure::Look]; 2],
+        pair: &verdict::record::Pair,
+        recent: [&[verdict::record::Look]; 2],
         verdict: &Verdict,
     ) -> std::io::Result<()> {
         if self.json {
@@ -341,7 +342,7 @@ impl Screen {
     fn summary(
         &self,
         ticks: u64,
-        figures: [&crate::measure::Figures; 2],
+        figures: [&verdict::record::Figures; 2],
         alerts: u64,
     ) -> std::io::Result<()> {
         let text = self.watched.summary(ticks, figures, alerts);

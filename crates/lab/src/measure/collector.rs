@@ -4,99 +4,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::gauges::{GaugeUsage, ServerGauges, UpstreamStats};
-use super::hang_ups::{HangUpEvent, HangUpRecorder};
+use verdict::load::requests::RequestInterval;
+use verdict::load::streams::StreamRecorder;
+use verdict::record::{Event, Recorded, RecordedPids, Recorder};
+use verdict::units::us;
+
 use super::interval_log::{self, Interval};
-use super::requests::{ClassRecorder, RequestInterval, RequestRecord};
-use super::resources::{HostCpu, ProcessSample, ProcessUsage};
-use super::steps::StepRecord;
-use super::stream::{StreamRecord, StreamRecorder, StreamStart};
 use super::timeline::Timeline;
-use super::{KubeletEvent, KubeletRecorder, LivePid, Recorder, Segment, Segments, Tick};
-use crate::units::us;
+use super::{LivePid, Segments};
 
 /// Length of an interval of the log.
 const INTERVAL: Duration = Duration::from_secs(1);
-
-/// Something that was measured.
-#[derive(Debug)]
-pub enum Event {
-    /// A check has its outcome.
-    Tick(Tick),
-    /// A step of the cell begins.
-    StepBegins,
-    /// A stream was started.
-    StreamStarted(StreamStart),
-    /// A stream received the head of its answer, this long after it was due.
-    Head {
-        /// Microseconds.
-        ttfb_us: u64,
-    },
-    /// A stream received its first chunk, this long after it was due.
-    FirstChunk {
-        /// Which stream.
-        stream: u64,
-        /// Microseconds.
-        ttft_us: u64,
-    },
-    /// A stream received a further chunk, this long after the one before.
-    Gap {
-        /// Microseconds.
-        gap_us: u64,
-    },
-    /// A stream ended.
-    StreamEnded(StreamRecord),
-    /// A stream could not be started for want of a port or a file on this side.
-    StreamNotSent,
-    /// A request of the load was sent.
-    RequestStarted {
-        /// Its class, by position.
-        class: usize,
-        /// When it was due, in microseconds on the cell's clock.
-        due_us: u64,
-        /// How much later it was sent, in microseconds.
-        late_us: u64,
-    },
-    /// A request of the load has its outcome.
-    RequestEnded(RequestRecord),
-    /// Something happened to clients that hang up.
-    HangUp(HangUpEvent),
-    /// A look at the processes and the machine.
-    Resources(Resources),
-    /// A look at the server's gauges.
-    Gauges {
-        /// Of this process.
-        pid: u32,
-        /// When they were answered, on the cell's clock.
-        at_us: u64,
-        /// What they said.
-        gauges: ServerGauges,
-    },
-    /// A look at the upstream's ledger.
-    Upstream {
-        /// When it was answered, on the cell's clock.
-        at_us: u64,
-        /// What it said.
-        stats: UpstreamStats,
-    },
-    /// The kubelet did or saw something.
-    Kubelet(KubeletEvent),
-    /// Nothing comes any more.
-    Finish,
-}
-
-/// A look at the processes of a run and at the machine.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Resources {
-    /// The server under test.
-    pub server: Option<ProcessSample>,
-    /// The upstream.
-    pub upstream: Option<ProcessSample>,
-    /// The lab itself.
-    pub lab: Option<ProcessSample>,
-    /// Ticks in use and in all.
-    pub host: Option<(u64, u64)>,
-}
 
 /// The process numbers to whom [`Resources`] belong.
 #[derive(Clone, Debug)]
@@ -105,42 +23,6 @@ pub struct Pids {
     pub server: LivePid,
     /// The upstream, if it is the lab's own.
     pub upstream: Option<u32>,
-}
-
-/// Everything that was recorded of a cell so far.
-#[derive(Debug)]
-pub struct Recorded {
-    /// The checks.
-    pub recorder: Recorder,
-    /// Each check, for what must be seen in order.
-    pub ticks: Vec<Tick>,
-    /// The streams.
-    pub streams: StreamRecorder,
-    /// The requests of the load, by class.
-    pub requests: Vec<ClassRecorder>,
-    /// The clients that hang up.
-    pub hang_ups: HangUpRecorder,
-    /// The server under test.
-    pub server: ProcessUsage,
-    /// Its gauges.
-    pub gauges: GaugeUsage,
-    /// The upstream.
-    pub upstream: ProcessUsage,
-    /// Its ledger, at the last look.
-    pub upstream_stats: Option<UpstreamStats>,
-    /// Most streams it had open at once by the end of the load. Afterwards the jobs that clients left
-    /// behind overlap as they end, which is not service.
-    pub served_peak: Option<u64>,
-    /// The lab itself.
-    pub lab: ProcessUsage,
-    /// The machine.
-    pub host_cpu: HostCpu,
-    /// The kubelet, if it did or saw anything.
-    pub kubelet: Option<KubeletRecorder>,
-    /// Steps that are over. What is recorded of the one under way stands in the fields above.
-    pub(super) steps: Vec<StepRecord>,
-    pub(super) is_stepped: bool,
-    pub(super) upstream_open_peak: Option<u64>,
 }
 
 /// Records events on an OS thread of its own and logs every second what came.
@@ -175,24 +57,15 @@ impl Collector {
     /// # Errors
     /// If a file or the thread cannot be made.
     pub fn start(setup: Setup) -> std::io::Result<Self> {
-        let recorded = Arc::new(Mutex::new(Recorded {
-            recorder: Recorder::new(setup.timeout_us),
-            ticks: Vec::new(),
-            streams: StreamRecorder::default(),
-            requests: vec![ClassRecorder::default(); setup.classes.len()],
-            hang_ups: HangUpRecorder::default(),
-            server: ProcessUsage::new(setup.pids.server.get()),
-            gauges: GaugeUsage::default(),
-            upstream: ProcessUsage::new(setup.pids.upstream),
-            upstream_stats: None,
-            served_peak: None,
-            lab: ProcessUsage::new(Some(std::process::id())),
-            host_cpu: HostCpu::default(),
-            kubelet: None,
-            steps: Vec::new(),
-            is_stepped: false,
-            upstream_open_peak: None,
-        }));
+        let recorded = Arc::new(Mutex::new(Recorded::new(
+            setup.timeout_us,
+            setup.classes.len(),
+            RecordedPids {
+                server: setup.pids.server.get(),
+                upstream: setup.pids.upstream,
+                lab: std::process::id(),
+            },
+        )));
         let failure = Arc::new(Mutex::new(None));
         let (events, received) = channel();
         let timeline = Timeline::create(
@@ -328,80 +201,26 @@ impl Worker {
     }
 
     fn record(&mut self, event: Event) {
-        let mut guard = lock(&self.recorded);
-        let recorded = &mut *guard;
-        match event {
-            Event::Tick(tick) => {
-                let part = self.setup.segments.at(tick.due_us);
-                self.interval.record(&tick, part);
-                recorded.recorder.record(&tick, part);
-                recorded.ticks.push(tick);
-            }
-            Event::StepBegins => recorded.begin_step(),
-            Event::StreamStarted(start) => recorded.streams.started(start),
-            Event::Head { ttfb_us } => recorded.streams.head(ttfb_us),
+        let segments = &self.setup.segments;
+        let now_us = segments.now_us();
+        let seen_us = match &event {
+            Event::Tick(tick) => tick.due_us,
+            Event::Gauges { at_us, .. } | Event::Upstream { at_us, .. } => *at_us,
+            _ => now_us,
+        };
+        let part = segments.at(seen_us);
+        match &event {
+            Event::Tick(tick) => self.interval.record(tick, part),
             Event::FirstChunk { stream, ttft_us } => {
-                self.interval_streams.first_chunk(stream, ttft_us);
-                recorded.streams.first_chunk(stream, ttft_us);
+                self.interval_streams.first_chunk(*stream, *ttft_us);
             }
-            Event::Gap { gap_us } => {
-                self.interval_streams.gap(gap_us);
-                recorded.streams.gap(gap_us);
-            }
-            Event::StreamEnded(record) => {
-                self.interval_streams.ended(&record);
-                recorded.streams.ended(&record);
-            }
-            Event::StreamNotSent => recorded.streams.not_sent(),
-            Event::RequestStarted {
-                class,
-                due_us,
-                late_us,
-            } => {
-                if let Some(class) = recorded.requests.get_mut(class) {
-                    class.started(due_us, late_us);
-                }
-            }
-            Event::RequestEnded(request) => {
-                self.interval_requests.record(&request);
-                if let Some(class) = recorded.requests.get_mut(request.class) {
-                    class.ended(request);
-                }
-            }
-            Event::HangUp(event) => recorded.hang_ups.add(event),
-            Event::Resources(resources) => {
-                let now = self.setup.segments.now_us();
-                let in_hold = self.setup.segments.at(now).segment == Segment::Hold;
-                for (usage, sample) in [
-                    (&mut recorded.server, resources.server),
-                    (&mut recorded.upstream, resources.upstream),
-                    (&mut recorded.lab, resources.lab),
-                ] {
-                    if let Some(sample) = sample {
-                        usage.add(now, sample, in_hold);
-                    }
-                }
-                recorded.host_cpu.add(resources.host, in_hold);
-            }
-            Event::Gauges { pid, at_us, gauges } => {
-                let segment = self.setup.segments.at(at_us).segment;
-                let under_load = matches!(segment, Segment::Ramp | Segment::Hold | Segment::Tail);
-                let in_hold = segment == Segment::Hold;
-                recorded.gauges.add(at_us, pid, gauges, in_hold, under_load);
-            }
-            Event::Upstream { at_us, stats } => {
-                let segment = self.setup.segments.at(at_us).segment;
-                if segment < Segment::Recovery {
-                    recorded.served_peak = Some(stats.open_peak);
-                }
-                if (Segment::Ramp..Segment::Recovery).contains(&segment) {
-                    recorded.upstream_open_peak = recorded.upstream_open_peak.max(Some(stats.open));
-                }
-                recorded.upstream_stats = Some(stats);
-            }
-            Event::Kubelet(event) => recorded.kubelet.get_or_insert_default().add(event),
+            Event::Gap { gap_us } => self.interval_streams.gap(*gap_us),
+            Event::StreamEnded(record) => self.interval_streams.ended(record),
+            Event::RequestEnded(request) => self.interval_requests.record(request),
             Event::Finish => self.finished = true,
+            _ => {}
         }
+        lock(&self.recorded).record(event, part, now_us);
     }
 
     /// Closes the interval: a row of the timeline now, its histograms as `pending`.

@@ -7,9 +7,12 @@ use reqwest::header::{CONNECTION, HeaderMap};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::metronome::{Metronome, Plan};
+use verdict::record::Plan;
+
+use super::metronome::Metronome;
 use super::priority::prefer_this_thread;
-use super::{Event, Outcome, Segments, Tick, is_local};
+use super::{Segments, is_local};
+use verdict::record::{Event, Outcome, Tick};
 
 /// One address that the probe asks.
 #[derive(Clone, Debug)]

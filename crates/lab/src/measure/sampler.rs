@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::collector::{Event, Pids, Resources};
-use super::gauges::{ServerGauges, UpstreamStats};
+use verdict::record::{Event, ProcessSample, Resources, ServerGauges, UpstreamStats};
+
+use super::collector::Pids;
 use super::resources::{
-    ProcessSample, busy_and_total, core_wait_us, cpu_of_ended_children_us, descendants,
-    rss_peak_bytes, sample,
+    busy_and_total, core_wait_us, cpu_of_ended_children_us, descendants, rss_peak_bytes, sample,
 };
 use super::{Count, Segments};
 

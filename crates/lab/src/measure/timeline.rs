@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::collector::Recorded;
-use super::requests::RequestInterval;
-use super::{KubeletRecorder, Part, Recorder};
+use verdict::load::kubelet::KubeletRecorder;
+use verdict::load::requests::RequestInterval;
+use verdict::record::{Part, Recorded, Recorder};
 
 /// `timeline.csv`: a row each second, of the checks that got their outcome in it and of the last look
 /// at everything else. An empty field was not measured.

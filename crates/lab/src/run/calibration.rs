@@ -3,9 +3,9 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use crate::drive::json_body;
-use crate::judge::forecast::largest_body;
-use crate::scenario::{BodyKind, Cell, Model};
+use crate::load::json_body;
+use verdict::forecast::largest_body;
+use verdict::scenario::{BodyKind, Cell, Model};
 
 /// What forecasts need to know of this machine, measured before they are made.
 #[derive(Clone, Debug, Default)]

@@ -7,17 +7,19 @@ use super::server::Gone;
 use super::summarise::Frame;
 use super::target;
 use super::{Interrupt, RunDirectory, hang_ups_csv};
-use crate::drive::{self, Load, StreamLoad};
 use crate::http::Reach;
+use crate::load::{self, Load, StreamLoad};
 use crate::measure::{
-    Collector, Endpoint, Event, HangUpEvent, LEVELS_TAKE, Levels, Pids, Prober, Segment, Segments,
-    Setup, Sources, read_ledgers,
+    Collector, Endpoint, LEVELS_TAKE, Pids, Prober, Segments, Setup, Sources, read_ledgers,
+    read_levels,
 };
-use crate::scenario::{Cell, HangUps, Scenario, Variant};
 use crate::show::progress::{Place, Progress, View};
 use crate::stage::{Child, Records, StageError};
-use crate::summary::{Forecast, State, Summary, probe_rank};
-use crate::units::us;
+use verdict::load::hang_ups::HangUpEvent;
+use verdict::record::{Event, Segment};
+use verdict::scenario::{Cell, HangUps, Scenario, Variant};
+use verdict::summary::{Forecast, State, Summary, probe_rank};
+use verdict::units::us;
 
 /// Time from the making of the clock to its start, for the probe to get ready.
 pub(super) const LEAD: Duration = Duration::from_millis(100);
@@ -182,7 +184,7 @@ impl<'a> Experiment<'a> {
             client: task.reach.client(true)?,
             looking: std::sync::Arc::default(),
         };
-        let asked = drive::Target {
+        let asked = load::Target {
             server: base.clone(),
             upstreams: sources.upstreams(),
         };
@@ -236,7 +238,7 @@ impl<'a> Experiment<'a> {
             self.pass("baseline", end, directory, name, |_| false)
                 .await?;
             if self.collector.recorded().hang_ups.is_warm() {
-                let levels = Levels::read(&self.sources).await;
+                let levels = read_levels(&self.sources).await;
                 self.tell(HangUpEvent::Before(levels));
             }
         }
@@ -273,7 +275,7 @@ impl<'a> Experiment<'a> {
         })
         .await?;
         if cell.load.hang_ups.is_some() {
-            let levels = Levels::read(&self.sources).await;
+            let levels = read_levels(&self.sources).await;
             let ledger = read_ledgers(&self.sources.client, &self.sources.upstreams()).await;
             self.tell(HangUpEvent::After(levels, ledger));
         }

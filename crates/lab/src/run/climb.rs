@@ -3,13 +3,13 @@ use std::time::{Duration, Instant};
 use super::RunDirectory;
 use super::cell::{Experiment, LEAD, Stop};
 use super::target;
-use crate::drive::{Pace, StreamLoad, StreamPlan};
-use crate::judge::capacity;
-use crate::measure::{Event, Part, Segment};
-use crate::scenario::Target;
+use crate::load::{Pace, StreamLoad, StreamPlan};
 use crate::stage::StageError;
-use crate::summary::{State, Summary};
-use crate::units::us;
+use verdict::judge::capacity;
+use verdict::record::{Event, Part, Segment};
+use verdict::scenario::Target;
+use verdict::summary::{State, Summary};
+use verdict::units::us;
 
 /// How long the first stream of all may take until its first byte.
 const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(30);

@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use crate::measure::started_ticks;
 use crate::stage::StageError;
-use crate::summary::{Index, IndexCell, LabProcess, SCHEMA, State, Summary};
+use verdict::summary::{Index, IndexCell, LabProcess, SCHEMA, State, Summary};
 
 /// The folder of one run of one variant.
 ///

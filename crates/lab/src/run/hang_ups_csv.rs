@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::measure::{HangUpRecorder, Release};
+use verdict::load::hang_ups::{HangUpRecorder, Release};
 
 /// Writes `hang_ups.csv`: a row for each request of the row, in the order of their numbers. An empty
 /// field was not measured; `released_us` is empty where the upstream still has the stream, and

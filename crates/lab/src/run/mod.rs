@@ -19,11 +19,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::http::Reach;
-use crate::judge::forecast::{Question, forecast};
-use crate::scenario::{Cell, Scenario, Variant};
 use crate::show::progress::{Place, Progress};
 use crate::stage::{Records, StageError, provide_open_files};
-use crate::summary::{State, Summary};
+use verdict::forecast::{Question, forecast};
+use verdict::scenario::{Cell, Scenario, Variant};
+use verdict::summary::{State, Summary};
 
 pub use calibration::Calibration;
 pub use directory::{Run, RunDirectory, newest};
@@ -222,12 +222,11 @@ fn open_files_needed(cells: &[Cell]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario;
 
     #[test]
     fn variants_take_turns() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/stream.toml");
-        let scenario = scenario::load(path, &[]).expect("valid");
+        let scenario = crate::scenario_files::load(path, &[]).expect("valid");
         // The two that are run in every cell.
         let named = |name: &str| {
             let mut all = scenario.variants.iter();

@@ -4,8 +4,8 @@ use super::cell::Task;
 use super::server::Server;
 use super::target::first_look;
 use crate::measure::LivePid;
-use crate::scenario::Target;
 use crate::stage::{Child, Guarded, Pod, Port, Records, Spec, StageError};
+use verdict::scenario::Target;
 
 /// The processes of a cell.
 pub(super) struct Stage {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::cell::LEAST_RECOVERY;
-use crate::scenario::{Cell, Load};
+use verdict::scenario::{Cell, Load};
 
 /// Starting the processes of a cell and ending them.
 const STAGE: Duration = Duration::from_millis(800);
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn what_is_left_follows_from_what_it_took() {
         let stream = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/stream.toml");
-        let mut cell = crate::scenario::load(stream, &[])
+        let mut cell = crate::scenario_files::load(stream, &[])
             .expect("valid")
             .cells
             .remove(0);

@@ -1,9 +1,10 @@
 use std::sync::mpsc::Sender;
 
-use crate::drive::Kubelet;
-use crate::measure::{Event, LivePid, Segments};
-use crate::scenario;
+use crate::load::Kubelet;
+use crate::measure::{LivePid, Segments};
 use crate::stage::{Pod, StageError};
+use verdict::record::Event;
+use verdict::scenario;
 
 /// The server under test: alone, or with a kubelet that restarts it when it ends.
 #[derive(Debug)]

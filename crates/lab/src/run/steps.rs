@@ -3,11 +3,11 @@ use std::time::Duration;
 use super::RunDirectory;
 use super::cell::{Experiment, LEAD, LEAST_RECOVERY, Stop};
 use super::summarise::Frame;
-use crate::drive::{Load, Target};
-use crate::measure::{Event, Part, Segment};
-use crate::scenario;
-use crate::summary;
-use crate::units::us;
+use crate::load::{Load, Target};
+use verdict::record::{Event, Part, Segment};
+use verdict::scenario;
+use verdict::summary;
+use verdict::units::us;
 
 /// An action that is not answered in this time has failed.
 const ACTION_WITHIN: Duration = Duration::from_secs(10);

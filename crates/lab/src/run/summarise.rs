@@ -3,15 +3,14 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::cell::Task;
-use crate::judge::{
-    closed_loop, diagnosis, expectations, field, flat, forecast, quality, recovery, steps,
-};
-use crate::measure::{
-    Censored, ClassRecorder, Part, Plan, Recorded, Segment, Segments, StreamRecorder, Tick, Window,
-    distribution, host, lateness,
-};
-use crate::scenario;
-use crate::summary::{
+use crate::measure::{Segments, host};
+use verdict::forecast;
+use verdict::judge::{closed_loop, diagnosis, expectations, field, flat, quality, recovery, steps};
+use verdict::load::requests::{ClassRecorder, Window};
+use verdict::load::streams::StreamRecorder;
+use verdict::record::{Censored, Part, Plan, Recorded, Segment, Tick, distribution, lateness};
+use verdict::scenario;
+use verdict::summary::{
     Action, Attach, ClosedLoop, Diagnosis, HangUps, Host, Kind, Kubelet, Lateness, Ledger,
     LoadPhase, Phase, Phases, Probe, Quality, Recovery, SCHEMA, State, Summary, Upstream,
 };
@@ -378,7 +377,7 @@ impl<'a> Frame<'a> {
                 .fold((0, 0), |(total, not_sent), (_, _, series)| {
                     (
                         total + series.total(),
-                        not_sent + series.count(crate::measure::Outcome::NotSent),
+                        not_sent + series.count(verdict::record::Outcome::NotSent),
                     )
                 });
         Quality {

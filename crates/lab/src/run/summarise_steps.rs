@@ -1,7 +1,7 @@
 use super::summarise::{Asked, Frame};
-use crate::judge::{capacity, diagnosis, quality, steps};
-use crate::measure::{Part, Recorded, Segment, StepRecord, lateness};
-use crate::summary::{Diagnosis, Kind, Quality, State, Step, Summary};
+use verdict::judge::{capacity, diagnosis, quality, steps};
+use verdict::record::{Part, Recorded, Segment, StepRecord, lateness};
+use verdict::summary::{Diagnosis, Kind, Quality, State, Step, Summary};
 
 impl Frame<'_> {
     /// Adds the steps that have begun, each judged for itself.

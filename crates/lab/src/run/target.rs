@@ -5,13 +5,13 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
-use crate::drive::{Pace, Reading, StreamPlan, StreamRequest};
 use crate::http::{Reach, bearer, headers, root_cause};
+use crate::load::{Pace, Reading, StreamPlan, StreamRequest};
 use crate::measure::{Count, Endpoint};
 use crate::reach::redacted_url;
-use crate::scenario::Target;
 use crate::stage::{Guarded, StageError};
-use crate::summary::{Attach, probe_rank};
+use verdict::scenario::Target;
+use verdict::summary::{Attach, probe_rank};
 
 /// A health check that is not answered in this time before anything is asked of the service is not
 /// there.

@@ -2,9 +2,9 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use crate::judge::capacity;
-use crate::summary::{Distribution, Step, Summary};
-use crate::units::{percent, time, wrapped};
+use verdict::judge::capacity;
+use verdict::summary::{Distribution, Step, Summary};
+use verdict::units::{percent, time, wrapped};
 
 /// The steps as a table, and the capacity.
 #[must_use]

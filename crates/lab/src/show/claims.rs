@@ -1,8 +1,8 @@
 //! What others reported, and what this lab's own runs say of it.
 
-use crate::judge::comparison::Reported;
-use crate::summary::{Claim, ClaimVerdict};
-use crate::units::wrapped;
+use verdict::judge::comparison::Reported;
+use verdict::summary::{Claim, ClaimVerdict};
+use verdict::units::wrapped;
 
 /// The claims of one cell, after it was run.
 #[must_use]

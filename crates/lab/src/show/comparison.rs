@@ -3,8 +3,8 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::claims;
-use crate::judge::comparison::{Comparison, Figure, Provenance, Row, RowUnit, Spread};
-use crate::units::{WIDTH, bytes, count, per_second, percent, time, wrapped};
+use verdict::judge::comparison::{Comparison, Figure, Provenance, Row, RowUnit, Spread};
+use verdict::units::{WIDTH, bytes, count, per_second, percent, time, wrapped};
 
 /// How a comparison is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

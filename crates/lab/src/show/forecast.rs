@@ -2,8 +2,8 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use crate::summary::{Bound, Forecast, Unit, Verdict};
-use crate::units::{WIDTH, count, per_second, percent, time};
+use verdict::summary::{Bound, Forecast, Unit, Verdict};
+use verdict::units::{WIDTH, count, per_second, percent, time};
 
 /// The forecast before a run: name, prediction, law.
 #[must_use]

@@ -2,8 +2,8 @@
 
 use super::claims;
 use super::comparison::{provenance, value};
-use crate::judge::comparison::{Entry, Figure, Mark, Matrix, MatrixRow, MatrixVariant, RowUnit};
-use crate::units::{WIDTH, count, per_second, time, wrapped};
+use verdict::judge::comparison::{Entry, Figure, Mark, Matrix, MatrixRow, MatrixVariant, RowUnit};
+use verdict::units::{WIDTH, count, per_second, time, wrapped};
 
 /// Columns of the first table: what users see.
 const REQUESTS: [&str; 9] = [
@@ -283,7 +283,7 @@ fn markdown_of(scenario: &str, variant: &MatrixVariant) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::comparison::Spread;
+    use verdict::judge::comparison::Spread;
 
     fn entry(label: &'static str, unit: RowUnit, median: f64, mark: Option<Mark>) -> Entry {
         let spread = Spread {

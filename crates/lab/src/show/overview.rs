@@ -3,8 +3,8 @@
 
 use super::comparison::{provenance, value};
 use super::matrix::{RowNotes, aligned, compact};
-use crate::judge::comparison::{Overview, OverviewRow, OverviewVariant, Topic};
-use crate::units::{WIDTH, wrapped};
+use verdict::judge::comparison::{Overview, OverviewRow, OverviewVariant, Topic};
+use verdict::units::{WIDTH, wrapped};
 
 /// For a terminal.
 #[must_use]
@@ -126,7 +126,8 @@ fn markdown_of(overview: &Overview, variant: &OverviewVariant) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::comparison::overview::{overview, tests::cells};
+    use verdict::judge::comparison::overview::overview;
+    use verdict::sample::cells;
 
     #[test]
     fn text_fits_a_terminal_and_markdown_has_every_column() {

@@ -1,9 +1,9 @@
 //! One table of every scenario: what was expected, what was measured, how far off the forecast was,
 //! and the diagnosis.
 
-use crate::judge::control::{Control, FailedBy, Judged, place};
-use crate::summary::{Outcome, State, Summary, Verdict};
-use crate::units::{WIDTH, wrapped};
+use verdict::judge::control::{Control, FailedBy, Judged, place};
+use verdict::summary::{Outcome, State, Summary, Verdict};
+use verdict::units::{WIDTH, wrapped};
 
 /// The table, what failed, and the positive control.
 #[must_use]
@@ -293,8 +293,8 @@ fn by_name(controls: &[&Control]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::sample::summary;
-    use crate::summary::Kind;
+    use verdict::sample::summary;
+    use verdict::summary::Kind;
 
     fn run(cell: &str, variant: &str, expectation: [&str; 3], kind: Kind) -> Summary {
         let mut run = summary();

@@ -2,8 +2,8 @@
 //! expectations, and whether the measurement can be trusted.
 
 use super::{claims, forecast};
-use crate::summary::{State, Summary};
-use crate::units::wrapped;
+use verdict::summary::{State, Summary};
+use verdict::units::wrapped;
 
 /// The end of a cell, in a few lines.
 #[must_use]

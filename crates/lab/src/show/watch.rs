@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::judge::watch::Verdict;
-use crate::measure::{Figures, Look, Pair};
-use crate::summary::Diagnosis;
-use crate::units::{time, us, wrapped};
+use verdict::judge::watch::Verdict;
+use verdict::record::{Figures, Look, Pair};
+use verdict::summary::Diagnosis;
+use verdict::units::{time, us, wrapped};
 
 /// Checks that a sparkline shows.
 const SPARKS: usize = 10;
@@ -233,8 +233,8 @@ impl From<Look> for Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::watch::verdict;
-    use crate::measure::Outcome;
+    use verdict::judge::watch::verdict;
+    use verdict::record::Outcome;
 
     fn watched() -> Watched {
         Watched {

@@ -1,0 +1,400 @@
+//! The positive control: an expectation that nothing can fail proves nothing.
+
+use super::expectations;
+use crate::forecast;
+use crate::scenario::Expectation;
+use crate::summary::{Distribution, Kind, LoadPhase, Pool, Summary};
+
+/// A cell with what had to hold in it.
+#[derive(Clone, Debug)]
+pub struct Judged<'a> {
+    /// What had to hold.
+    pub expectations: Vec<Expectation>,
+    /// What was measured.
+    pub summary: &'a Summary,
+}
+
+/// One expectation of one cell of a variant, held against what was measured elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// The scenario.
+    pub scenario: String,
+    /// The cell.
+    pub cell: String,
+    /// The variant.
+    pub variant: String,
+    /// The expectation.
+    pub expectation: String,
+    /// What fails it; `None` if nothing does.
+    pub failed_by: Option<FailedBy>,
+}
+
+/// What fails an expectation, the strongest evidence that it can fail first. A run is named as
+/// `scenario / cell / variant`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FailedBy {
+    /// A run of the same cell with another variant: the server makes the difference and nothing else.
+    SameCell(String),
+    /// Where no run of the same cell does, one of another cell of the scenario, with another variant:
+    /// the load may make the difference.
+    OtherCell(String),
+    /// A run of another scenario: it shows that the metric can have such a value, and no more.
+    OtherScenario(String),
+    /// No run; but its own run with the forecast that was made for this one.
+    Forecast(String),
+    /// Nothing that was measured or forecast; but its own run, had its load fared badly.
+    Spoiled,
+}
+
+/// Holds each expectation against the valid runs of other variants, those of its own cell first, then
+/// those of its own scenario, and in each broken as if it were fixed, and the reverse. A run that did
+/// not measure the metric is no control. One that no server here fails (an error of a forecast, a lost
+/// stream) is held against a forecast that was made for another cell or variant, and then against its
+/// own run with the load spoiled.
+#[must_use]
+pub fn control(judged: &[Judged<'_>]) -> Vec<Control> {
+    let mut controls: Vec<Control> = Vec::new();
+    for own in judged {
+        for expectation in &own.expectations {
+            let control = Control {
+                scenario: own.summary.scenario.clone(),
+                cell: own.summary.cell.clone(),
+                variant: own.summary.variant.clone(),
+                expectation: expectation.to_string(),
+                failed_by: failed_by(expectation, own.summary, judged),
+            };
+            let same = |one: &&mut Control| {
+                one.expectation == control.expectation && is_same_cell(one, &control)
+            };
+            match controls.iter_mut().find(same) {
+                // Of repeats the one with the strongest evidence.
+                Some(known) => {
+                    let both = [known.failed_by.take(), control.failed_by];
+                    known.failed_by = both.into_iter().flatten().min();
+                }
+                None => controls.push(control),
+            }
+        }
+    }
+    controls
+}
+
+fn is_same_cell(a: &Control, b: &Control) -> bool {
+    (&a.scenario, &a.cell, &a.variant) == (&b.scenario, &b.cell, &b.variant)
+}
+
+fn failed_by(expectation: &Expectation, own: &Summary, judged: &[Judged<'_>]) -> Option<FailedBy> {
+    let others = nearest(own, judged)
+        .into_iter()
+        .filter(|other| other.quality.valid)
+        .filter(|other| (&other.scenario, &other.variant) != (&own.scenario, &own.variant));
+    let of_run = |other: &Summary| {
+        let place = place(other);
+        match (other.scenario == own.scenario, other.cell == own.cell) {
+            (true, true) => FailedBy::SameCell(place),
+            (true, false) => FailedBy::OtherCell(place),
+            (false, _) => FailedBy::OtherScenario(place),
+        }
+    };
+    others
+        .into_iter()
+        .find(|other| expectations::is_failed_by(expectation, other))
+        .map(of_run)
+        .or_else(|| foreign_forecast(expectation, own, judged))
+        .or_else(|| {
+            expectations::is_failed_by(expectation, &spoiled(own)).then_some(FailedBy::Spoiled)
+        })
+}
+
+/// All runs, those first that differ from `own` in the server alone, and those last that have nothing
+/// in common with it; among equals those of the opposite kind of server first.
+fn nearest<'a>(own: &Summary, judged: &[Judged<'a>]) -> Vec<&'a Summary> {
+    let mut all: Vec<_> = judged.iter().map(|one| one.summary).collect();
+    all.sort_by_key(|other| {
+        let is_elsewhere = other.scenario != own.scenario;
+        let is_alike = is_broken(other) == is_broken(own);
+        (is_elsewhere, other.cell != own.cell, is_alike)
+    });
+    all
+}
+
+/// Whether it is a run of a server with a mistake: variants of one are called `broken` or `broken-…`.
+fn is_broken(summary: &Summary) -> bool {
+    summary.variant.starts_with("broken")
+}
+
+/// Which run it is, as `scenario / cell / variant`.
+#[must_use]
+pub fn place(summary: &Summary) -> String {
+    format!(
+        "{} / {} / {}",
+        summary.scenario, summary.cell, summary.variant
+    )
+}
+
+/// For an expectation of a forecast: what was forecast for another cell or variant, held against this
+/// run.
+fn foreign_forecast(
+    expectation: &Expectation,
+    own: &Summary,
+    judged: &[Judged<'_>],
+) -> Option<FailedBy> {
+    expectation.metric.strip_prefix("forecast.")?;
+    let others = nearest(own, judged).into_iter();
+    let mut others = others.filter(|other| !std::ptr::eq(*other, own));
+    others.find_map(|other| {
+        let mut swapped = own.clone();
+        swapped.forecast = other.forecast.clone();
+        forecast::settle(&mut swapped.forecast, own);
+        expectations::is_failed_by(expectation, &swapped).then(|| FailedBy::Forecast(place(other)))
+    })
+}
+
+/// The same run, had its load fared as badly as a load can: for what no server here gets wrong.
+fn spoiled(own: &Summary) -> Summary {
+    let mut spoiled = own.clone();
+    spoil(&mut spoiled.phases.load);
+    for step in &mut spoiled.steps {
+        spoil(&mut step.load);
+        step.diagnosis.kind = Kind::Undecided;
+    }
+    // A law that is off by a factor of two; what was to be nothing is something.
+    for row in &mut spoiled.forecast {
+        row.predicted = 2.0 * row.predicted + 1.0;
+    }
+    forecast::settle(&mut spoiled.forecast, own);
+    let capacity = &mut spoiled.diagnosis.inferred_capacity;
+    *capacity = capacity.map(|capacity| capacity + 1);
+    if let Some(pool) = &mut spoiled.server.pool {
+        *pool = Pool {
+            capacity: pool.capacity,
+            ..Pool::default()
+        };
+    }
+    spoiled
+}
+
+fn spoil(load: &mut LoadPhase) {
+    for class in load.requests.values_mut() {
+        let outcomes = &mut class.outcomes;
+        (outcomes.ok, outcomes.timeout, class.unanswered) = (0, outcomes.due, 0);
+        (class.completed, class.throughput_per_second) = (0, Some(0.0));
+        outcomes.response_us = never(&outcomes.response_us);
+    }
+    load.streams.truncated = load.streams.started;
+    load.streams.unserved = load.streams.started;
+    for cohort in load.streams.cohorts.values_mut() {
+        cohort.truncated = cohort.started;
+        cohort.ttft_us = Distribution {
+            p50: Some(u64::MAX),
+            p99: Some(u64::MAX),
+            max: Some(u64::MAX),
+            ..cohort.ttft_us.clone()
+        };
+    }
+    for probe in load.probes.values_mut() {
+        (probe.ok, probe.timeout) = (0, probe.due);
+        let timeout = Some(probe.timeout_us);
+        probe.response_us = Distribution {
+            p50: timeout,
+            p99: timeout,
+            max: timeout,
+            p50_censored: true,
+            p99_censored: true,
+            max_censored: true,
+            ..probe.response_us.clone()
+        };
+    }
+}
+
+/// The same figures, had no answer ever come.
+fn never(figures: &Distribution) -> Distribution {
+    let worst = |figure: Option<u64>| figure.map(|_| u64::MAX);
+    Distribution {
+        min: worst(figures.min),
+        mean: worst(figures.mean),
+        p50: worst(figures.p50),
+        p90: worst(figures.p90),
+        p95: worst(figures.p95),
+        p99: worst(figures.p99),
+        p999: worst(figures.p999),
+        max: worst(figures.max),
+        ..figures.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::sample::{fast, hurt, summary};
+    use crate::summary::{Loop, Requests};
+
+    fn judged<'a>(summary: &'a Summary, expectations: &[&str]) -> Judged<'a> {
+        Judged {
+            expectations: expectations
+                .iter()
+                .map(|text| text.parse().expect("an expectation"))
+                .collect(),
+            summary,
+        }
+    }
+
+    fn valid(variant: &str) -> Summary {
+        let mut summary = summary();
+        summary.variant = variant.to_owned();
+        summary.quality.valid = true;
+        summary
+    }
+
+    #[test]
+    fn what_the_other_variant_would_satisfy_as_well_is_named() {
+        let fixed = valid("fixed");
+        let mut broken = valid("broken");
+        let probes = &mut broken.phases.load.probes;
+        probes.insert("health_sync".to_owned(), hurt());
+        let all = [
+            judged(
+                &broken,
+                &["health_sync.unanswered >= 50%", "streams.started > 0"],
+            ),
+            judged(&fixed, &["health_sync.unanswered == 0%"]),
+        ];
+        let failed: Vec<_> = control(&all)
+            .into_iter()
+            .map(|control| (control.expectation, control.failed_by.is_some()))
+            .collect();
+        assert_eq!(
+            failed,
+            [
+                ("health_sync.unanswered >= 50%".to_owned(), true),
+                ("streams.started > 0".to_owned(), false),
+                ("health_sync.unanswered == 0%".to_owned(), true),
+            ]
+        );
+    }
+
+    /// A run with a class of requests that were answered within `max` microseconds.
+    fn answered(variant: &str, cell: &str, max: u64) -> Summary {
+        let mut run = valid(variant);
+        cell.clone_into(&mut run.cell);
+        let mut class = Requests {
+            outcomes: fast(),
+            unanswered: 0,
+            arrivals: Loop::Open,
+            path: "/".to_owned(),
+            users: None,
+            offered_per_second: None,
+            think_us: 0,
+            statuses: BTreeMap::new(),
+            completed: 600,
+            throughput_per_second: None,
+            completed_by_second: Vec::new(),
+            little: None,
+        };
+        class.outcomes.response_us.max = Some(max);
+        let classes = &mut run.phases.load.requests;
+        classes.insert("small".to_owned(), class);
+        run
+    }
+
+    #[test]
+    fn a_cell_does_not_clear_another_with_the_same_expectation() {
+        let measured = answered("fixed", "measured", 10_000);
+        let mut unmeasured = valid("fixed");
+        "unmeasured".clone_into(&mut unmeasured.cell);
+        let text = ["requests.small.max <= 1s"];
+        let all = [judged(&measured, &text), judged(&unmeasured, &text)];
+        let found: Vec<_> = control(&all)
+            .into_iter()
+            .map(|control| (control.cell, control.failed_by))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("measured".to_owned(), Some(FailedBy::Spoiled)),
+                ("unmeasured".to_owned(), None),
+            ]
+        );
+    }
+
+    #[test]
+    fn no_load_is_spoiled_by_faring_better() {
+        let slow = answered("broken", "only", 2_000_000);
+        let all = [judged(
+            &slow,
+            &["requests.small.max >= 1s", "requests.small.max <= 3s"],
+        )];
+        let found: Vec<_> = control(&all).into_iter().map(|one| one.failed_by).collect();
+        assert_eq!(found, [None, Some(FailedBy::Spoiled)]);
+    }
+
+    #[test]
+    fn a_run_of_the_other_kind_of_server_is_the_control_that_is_named() {
+        let own = answered("fixed", "b", 10);
+        let mut elsewhere = answered("broken", "b", 2_000_000);
+        "elsewhere".clone_into(&mut elsewhere.scenario);
+        let runs = [
+            elsewhere,
+            answered("fixed-too", "b", 2_000_000),
+            answered("broken-x", "a", 2_000_000),
+            answered("broken-x", "b", 2_000_000),
+        ];
+        let named = |by: fn(String) -> FailedBy, place: &str| by(place.to_owned());
+        let expected = [
+            named(FailedBy::SameCell, "sample / b / broken-x"),
+            named(FailedBy::SameCell, "sample / b / fixed-too"),
+            named(FailedBy::OtherCell, "sample / a / broken-x"),
+            named(FailedBy::OtherScenario, "elsewhere / b / broken"),
+            FailedBy::Spoiled,
+        ];
+        let mut left: Vec<_> = runs.iter().collect();
+        for best in expected {
+            let mut all = vec![judged(&own, &["requests.small.max <= 1s"])];
+            all.extend(left.iter().map(|run| judged(run, &[])));
+            let found = control(&all).remove(0).failed_by;
+            assert_eq!(found.as_ref(), Some(&best));
+            let place_of_best = match best {
+                FailedBy::SameCell(place)
+                | FailedBy::OtherCell(place)
+                | FailedBy::OtherScenario(place) => place,
+                _ => String::new(),
+            };
+            left.retain(|run| place(run) != place_of_best);
+        }
+    }
+
+    #[test]
+    fn another_cell_is_no_control_where_the_same_one_fails_it() {
+        let own = answered("fixed", "b", 10);
+        let text = ["requests.small.max <= 1s"];
+        let [passes, fails] = [10, 2_000_000].map(|max| answered("broken", "b", max));
+        let elsewhere = answered("broken", "a", 2_000_000);
+        let found = |same: &Summary| {
+            let all = [
+                judged(&own, &text),
+                judged(&elsewhere, &[]),
+                judged(same, &[]),
+            ];
+            control(&all).remove(0).failed_by
+        };
+        let place = |place: &str| place.to_owned();
+        let same = FailedBy::SameCell(place("sample / b / broken"));
+        assert_eq!(found(&fails), Some(same));
+        let other = FailedBy::OtherCell(place("sample / a / broken"));
+        assert_eq!(found(&passes), Some(other));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_no_control() {
+        let mut broken = valid("broken");
+        broken.server.pool = None;
+        let fixed = valid("fixed");
+        let all = [
+            judged(&fixed, &["pool.capacity == 4"]),
+            judged(&broken, &[]),
+        ];
+        assert_eq!(control(&all)[0].failed_by, None);
+    }
+}

@@ -1,0 +1,176 @@
+//! Whether what had to hold did.
+
+use std::cmp::Ordering;
+
+use super::metric::{Measured, metric};
+use crate::scenario::{Expectation, Operator, Value};
+use crate::summary::{Outcome, Summary};
+use crate::units;
+
+/// Judges each expectation. What was not measured does not hold, so that none can pass because its
+/// load or its probe was not there.
+#[must_use]
+pub fn judge(expectations: &[Expectation], summary: &Summary) -> Vec<Outcome> {
+    expectations
+        .iter()
+        .map(|expectation| judge_one(expectation, summary))
+        .collect()
+}
+
+/// Whether `summary` measured what the expectation is about, the two can be compared, and it does not
+/// hold there. What a parameter is that `summary` does not have says nothing about the expectation.
+#[must_use]
+pub fn is_failed_by(expectation: &Expectation, summary: &Summary) -> bool {
+    metric(&expectation.metric, summary)
+        .is_some_and(|measured| holds(expectation, &measured, summary) == Some(false))
+}
+
+fn judge_one(expectation: &Expectation, summary: &Summary) -> Outcome {
+    let measured = metric(&expectation.metric, summary);
+    let held = measured
+        .as_ref()
+        .is_some_and(|measured| holds(expectation, measured, summary) == Some(true));
+    let shown = match &measured {
+        None => "not measured".to_owned(),
+        Some(measured) if measured.censored => format!("≥ {}", for_people(&measured.value)),
+        Some(measured) => for_people(&measured.value),
+    };
+    Outcome {
+        name: expectation.metric.clone(),
+        expected: format!("{} {}", expectation.operator, expectation.value),
+        measured: shown,
+        held,
+    }
+}
+
+/// As everywhere else in what the lab prints; what was expected stays as it was written.
+fn for_people(measured: &Value) -> String {
+    match measured {
+        Value::Time(us) => units::time(*us as f64),
+        Value::Percent(percent) => units::percent(*percent),
+        other => other.to_string(),
+    }
+}
+
+/// `None` if the two cannot be compared.
+fn holds(expectation: &Expectation, measured: &Measured, summary: &Summary) -> Option<bool> {
+    let ordering = compare(&measured.value, &expectation.value, summary)?;
+    let is_lower_bound_enough = matches!(
+        expectation.operator,
+        Operator::Greater | Operator::GreaterOrEqual
+    );
+    Some(expectation.operator.holds(ordering) && (!measured.censored || is_lower_bound_enough))
+}
+
+/// `None` if the two cannot be compared.
+fn compare(measured: &Value, expected: &Value, summary: &Summary) -> Option<Ordering> {
+    match (measured, expected) {
+        (Value::Time(a), Value::Time(b)) => Some(a.cmp(b)),
+        (Value::Percent(a), Value::Percent(b)) | (Value::Number(a), Value::Number(b)) => {
+            a.partial_cmp(b)
+        }
+        (Value::Flag(a), Value::Flag(b)) => Some(a.cmp(b)),
+        (Value::Word(a), Value::Word(b)) => Some(a.cmp(b)),
+        (Value::Number(a), Value::Word(parameter)) => {
+            a.partial_cmp(&(*summary.parameters.get(parameter)? as f64))
+        }
+        (Value::Time(a), Value::Word(parameter)) => Some(a.cmp(summary.parameters.get(parameter)?)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{hurt, summary};
+    use crate::summary::Streams;
+
+    fn judged(text: &str, summary: &Summary) -> Outcome {
+        judge_one(&text.parse().expect("an expectation"), summary)
+    }
+
+    #[test]
+    fn what_holds_and_what_does_not() {
+        let summary = summary();
+        for text in [
+            "health_sync.p99 <= 1ms",
+            "health_sync.flat == true",
+            "streams.served_peak == streams",
+            "streams.lost == 0",
+            "pool.busy_peak < pool_threads",
+            "diagnosis == healthy",
+        ] {
+            assert!(judged(text, &summary).held, "{text}");
+        }
+        for text in [
+            "health_sync.p99 > 1ms",
+            "health_sync.unanswered >= 50%",
+            "streams.served_peak == pool_threads",
+            "diagnosis == cpu_saturated",
+            "diagnosis != healthy",
+        ] {
+            assert!(!judged(text, &summary).held, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_does_not_hold() {
+        let mut summary = summary();
+        summary.phases.load.streams = Streams::default();
+        summary.phases.load.probes.clear();
+        summary.server.pool = None;
+        for text in [
+            "streams.lost == 0",
+            "streams.unserved < 1",
+            "health_sync.unanswered == 0%",
+            "health_sync.p99 < 5s",
+            "health_sync.flat != false",
+            "pool.busy_peak < 5",
+            "inferred_capacity != 4",
+            "forecast.unserved.error < 10%",
+        ] {
+            let outcome = judged(text, &summary);
+            assert!(!outcome.held, "{text} holds without a measurement");
+            assert_eq!(outcome.measured, "not measured", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lower_bound_can_prove_more_than_but_never_less_than() {
+        let mut summary = summary();
+        summary
+            .phases
+            .load
+            .probes
+            .insert("health_sync".into(), hurt());
+        assert!(judged("health_sync.p99 >= 5s", &summary).held);
+        assert!(!judged("health_sync.p99 <= 10s", &summary).held);
+        assert!(!judged("health_sync.p99 >= 6s", &summary).held);
+        assert_eq!(
+            judged("health_sync.p99 >= 5s", &summary).measured,
+            "≥ 5.00 s"
+        );
+    }
+
+    #[test]
+    fn things_of_different_kinds_do_not_compare() {
+        let summary = summary();
+        assert!(!judged("health_sync.p99 < 5", &summary).held);
+        assert!(!judged("health_sync.unanswered == 0", &summary).held);
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_failed_by_nothing() {
+        let summary = summary();
+        let failed = |text: &str| is_failed_by(&text.parse().expect("an expectation"), &summary);
+        assert!(failed("streams.served_peak == pool_threads"));
+        for text in [
+            "streams.served_peak == max_upstream",
+            "health_sync.p99 < no_such_parameter_us",
+            "health_sync.p99 < 5",
+            "health_sync.unanswered == 0",
+        ] {
+            assert!(!failed(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The part of the lab that has no clock, no socket and no process: what to run ([`scenario`]), what was
+//! measured ([`record`]), what a run leaves ([`summary`]), what theory says ([`forecast`]) and what
+//! follows from both ([`judge`]). Each kind of [`load`] has a room of its own.
+
+pub mod forecast;
+pub mod judge;
+pub mod load;
+pub mod record;
+pub mod sample;
+pub mod scenario;
+pub mod summary;
+pub mod units;

@@ -1,0 +1,82 @@
+use hdrhistogram::Histogram;
+
+use super::{HangUp, HangUpEnding, Release};
+use crate::record::{Censored, distribution, histogram, record};
+use crate::scenario::HangUpStage;
+use crate::summary::{Distribution, StageFigures};
+
+/// The requests of one stage.
+#[derive(Clone, Debug)]
+pub(crate) struct StageSeries {
+    planned: u64,
+    pub(crate) reached: u64,
+    pub(crate) unknown: u64,
+    releases: Histogram<u64>,
+    /// Of those that were not released, for how long they were not.
+    bounds: Vec<u64>,
+}
+
+impl Default for StageSeries {
+    fn default() -> Self {
+        Self {
+            planned: 0,
+            reached: 0,
+            unknown: 0,
+            releases: histogram(),
+            bounds: Vec::new(),
+        }
+    }
+}
+
+impl StageSeries {
+    pub(crate) fn add(&mut self, one: &HangUp, release: Option<&Release>) {
+        self.planned += 1;
+        let is_there = match one.stage {
+            HangUpStage::Complete => {
+                matches!(one.ending, HangUpEnding::Completed | HangUpEnding::Broken)
+            }
+            stage => one.ending == HangUpEnding::HungUp && one.reached == Some(stage),
+        };
+        if !is_there {
+            return;
+        }
+        self.reached += 1;
+        match release {
+            None => self.unknown += 1,
+            Some(Release::After(us)) => record(&mut self.releases, *us),
+            Some(Release::NotFor(us)) => self.bounds.push(*us),
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        // Fails only where memory for a larger histogram could not even be addressed.
+        let _ = self.releases.add(&other.releases);
+        self.bounds.extend(&other.bounds);
+    }
+
+    /// How many the upstream still has.
+    pub(crate) fn not_released(&self) -> u64 {
+        self.bounds.len() as u64
+    }
+
+    pub(crate) fn release(&self) -> Distribution {
+        let mut all = self.releases.clone();
+        for &bound in &self.bounds {
+            record(&mut all, bound);
+        }
+        let censored = match self.bounds.iter().min() {
+            Some(&smallest) => Censored::FromValue(all.lowest_equivalent(smallest)),
+            None => Censored::Nothing,
+        };
+        distribution(&all, censored)
+    }
+
+    pub(crate) fn figures(&self, has_ledger: bool) -> StageFigures {
+        StageFigures {
+            planned: self.planned,
+            reached: self.reached,
+            release_us: has_ledger.then(|| self.release()),
+            not_released: has_ledger.then_some(self.not_released()),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Large bodies: what a stall of known length does to requests that come by a plan.
+
+use std::time::Duration;
+
+use crate::forecast::{bounded, row};
+use crate::judge::flat;
+use crate::scenario::{Arrivals, Cell, Requests, Runtime};
+use crate::summary::{Bound, Forecast, Unit};
+
+/// A body is parsed on the worker: while it is, nothing else on that worker moves. `parse` is how long
+/// the lab itself took to parse such a body; a body that is asked to cost more costs what is asked. There
+/// is no row where bodies may come at once, or where a line of the log costs as well.
+pub(crate) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
+    let Some((small, spec, large)) = classes(cell) else {
+        return Vec::new();
+    };
+    if large.arrivals() != Arrivals::Users(1) || logs_bodies(cell) {
+        return Vec::new();
+    }
+    let (stall, how) = match large.query_time("work") {
+        Some(work) => (work.as_secs_f64(), "asked for"),
+        None => (parse.as_secs_f64(), "parsed by the lab beforehand"),
+    };
+    let workers = cell.server.worker_threads.unwrap_or(1);
+    let is_one_runtime = cell.server.runtime != Some(Runtime::SingleThreaded);
+    if workers > 1 && (is_one_runtime || spec.keep_alive) {
+        // Which worker holds the I/O driver when one blocks is up to the scheduler, and which of its
+        // connections a client uses next is up to the client.
+        return Vec::new();
+    }
+    // One client that sends the next body after the answer to the last and a pause.
+    let busy = stall / (stall + large.think.mean().as_secs_f64());
+    let share = busy / f64::from(workers);
+    if share <= 0.02 {
+        return Vec::new();
+    }
+    // Of those that come in a stall each waits for what is left of it: P(wait > x) = u·(B − x)/B.
+    // The percentile must lie in the stalls, where neither a few percent of u nor the longest of a
+    // few stalls decides.
+    let (field, above) = if share > 0.12 {
+        ("p95", 0.05)
+    } else {
+        ("p99", 0.01)
+    };
+    let forecast = row(
+        &format!("{small}_{field}"),
+        &format!("requests.{small}.{field}"),
+        Unit::Us,
+        stall * (1.0 - above / share) * 1e6,
+        format!(
+            "B·(1 − {above}/u): a stall of B = {:.0} ms, {how}, keeps a worker busy u = {:.0} % of the time",
+            stall * 1e3,
+            100.0 * share
+        ),
+    );
+    if workers == 1 {
+        return vec![forecast];
+    }
+    // A new connection goes to a worker that is free, if it comes when one is blocked.
+    vec![bounded(Bound::AtMost, forecast)]
+}
+
+/// Whether the server writes every body to its log, on the worker that parses it.
+fn logs_bodies(cell: &Cell) -> bool {
+    let flags = cell.server.args.iter();
+    let mut names = flags.map(|flag| flag.split('=').next());
+    names.any(|name| name == Some("--log-bodies"))
+}
+
+/// Large bodies are parsed elsewhere: small requests and health never wait for them.
+pub(crate) fn on_cpu_pool(cell: &Cell) -> Vec<Forecast> {
+    let health = |name: &str| {
+        bounded(
+            Bound::AtMost,
+            row(
+                &format!("{name}_p99"),
+                &format!("{name}.p99"),
+                Unit::Us,
+                flat::FLOOR_US as f64,
+                "no body is parsed on a worker: the loop is free".to_owned(),
+            ),
+        )
+    };
+    cell.probe
+        .endpoints
+        .keys()
+        .filter(|name| *name == "health_async")
+        .map(|name| health(name))
+        .collect()
+}
+
+/// The class that comes by a plan, and the one with the largest body.
+fn classes(cell: &Cell) -> Option<(&str, &Requests, &Requests)> {
+    let classes = &cell.load.requests;
+    let (small, spec) = classes.iter().find(|(_, class)| class.rate.is_some())?;
+    let large = classes.values().max_by_key(|class| class.body_bytes)?;
+    Some((small, spec, large))
+}
+
+/// The class with the largest JSON body of a cell: the lab parses such a body once, to know how long
+/// that takes here.
+#[must_use]
+pub fn largest_body(cell: &Cell) -> Option<&Requests> {
+    let classes = cell.load.requests.values();
+    classes
+        .filter(|class| class.body_bytes.is_some())
+        .max_by_key(|class| class.body_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARSE: Duration = Duration::from_millis(200);
+
+    /// A large body every second or so, on a `runtime` with so many workers.
+    fn cell(runtime: &str, workers: u32, small: &str, large: &str) -> Cell {
+        let text = format!(
+            r#"
+            name = "x"
+            server = {{ pool_threads = 4, worker_threads = {workers}, runtime = "{runtime}" }}
+            probe = {{ rate = 50, timeout = "5s", endpoints = {{ health_async = "/" }} }}
+            phases = {{ baseline = "1s", hold = "1s", recovery = "1s" }}
+            [load.requests.small]
+            path = "/ping"
+            body_bytes = 512
+            rate = 50
+            timeout = "1s"
+            {small}
+            [load.requests.large]
+            path = "/ping"
+            body_bytes = 25000000
+            users = 1
+            timeout = "1s"
+            {large}
+            "#
+        );
+        toml::from_str(&text).expect("a cell")
+    }
+
+    const PAUSE: &str = r#"think = { min = "700ms", max = "900ms" }"#;
+
+    #[test]
+    fn a_fifth_of_the_time_stalled_is_a_p95_of_three_quarters_of_a_stall() {
+        let rows = on_worker(&cell("single-threaded", 1, "", PAUSE), PARSE);
+        let [row] = &rows[..] else { panic!("{rows:?}") };
+        assert_eq!(
+            (row.metric.as_str(), row.bound),
+            ("requests.small.p95", Bound::Exact)
+        );
+        assert!((row.predicted - 150_000.0).abs() < 1.0, "{row:?}");
+    }
+
+    #[test]
+    fn there_is_no_law_for_several_clients_nor_for_bodies_that_are_logged() {
+        let alone = cell("single-threaded", 1, "", PAUSE);
+        assert_eq!(on_worker(&alone, PARSE).len(), 1);
+        let large = |change: fn(&mut Requests)| {
+            let mut cell = alone.clone();
+            change(cell.load.requests.get_mut("large").expect("the class"));
+            on_worker(&cell, PARSE)
+        };
+        assert!(large(|class| class.users = Some(16)).is_empty());
+        assert!(large(|class| (class.users, class.rate) = (None, Some(1.0))).is_empty());
+        for flags in [
+            &["--log-bodies", "/dev/null"][..],
+            &["--log-bodies=/dev/null"],
+        ] {
+            let mut logged = alone.clone();
+            logged.server.args = flags.iter().map(|&flag| flag.to_owned()).collect();
+            assert!(on_worker(&logged, PARSE).is_empty(), "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_asked_to_cost_more_stalls_for_that_long() {
+        let costly = format!("{PAUSE}\nquery = {{ work = \"800ms\" }}");
+        let rows = on_worker(&cell("single-threaded", 1, "", &costly), PARSE);
+        assert!((rows[0].predicted - 720_000.0).abs() < 1.0, "{rows:?}");
+    }
+
+    #[test]
+    fn several_runtimes_bound_it_and_luck_is_not_forecast() {
+        let rows = on_worker(&cell("single-threaded", 4, "", PAUSE), PARSE);
+        let [row] = &rows[..] else { panic!("{rows:?}") };
+        assert_eq!(
+            (row.metric.as_str(), row.bound),
+            ("requests.small.p99", Bound::AtMost)
+        );
+        assert!((row.predicted - 160_000.0).abs() < 1.0, "{row:?}");
+        for lucky in [
+            cell("multi-thread", 4, "", PAUSE),
+            cell("single-threaded", 4, "keep_alive = true", PAUSE),
+        ] {
+            assert!(on_worker(&lucky, PARSE).is_empty());
+        }
+    }
+}

@@ -1,0 +1,512 @@
+//! Predictions that compete with the probe that decides over their server's life.
+
+mod simulation;
+
+use std::time::Duration;
+
+use crate::forecast::{bounded, row};
+use crate::judge::flat;
+use crate::scenario::{Arrivals, Cell, Kubelet, ProbeRules, Requests};
+use crate::summary::{Bound, Forecast, Unit};
+use crate::units::time;
+use simulation::{Simulated, simulate};
+
+/// What the laws speak of: λ, S, c and Q, and the times of the cell in seconds on its clock.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting<'a> {
+    cell: &'a Cell,
+    class: &'a str,
+    /// λ: predictions a second.
+    rate: f64,
+    /// S: how long one takes.
+    service: f64,
+    /// c: how many are made at once.
+    threads: u32,
+    /// From when one is due until its client gives up.
+    patience: f64,
+    /// How long a prediction of the readiness probe takes, if that makes one.
+    readiness: Option<f64>,
+    load_start: f64,
+    load_end: f64,
+    /// From SIGTERM to the end of the process.
+    stop: f64,
+    /// Whether the liveness probe waits behind predictions.
+    livez_waits: bool,
+}
+
+/// What the servers need from SIGTERM to their end while predictions hold their threads: the 500 ms
+/// that the lab gives the drain, and 100 ms for threads that hold on.
+const STOP: Duration = Duration::from_millis(600);
+
+/// The work of a prediction whose request does not say.
+const DEFAULT_WORK: Duration = Duration::from_secs(1);
+
+impl<'a> Setting<'a> {
+    /// Of the class that asks for `/predict` in an open loop, if the cell has one.
+    pub(crate) fn of(cell: &'a Cell) -> Option<Self> {
+        let is_predict = |requests: &Requests| requests.path.starts_with("/predict");
+        let (class, requests) = cell.load.requests.iter().find(|(_, one)| is_predict(one))?;
+        let Arrivals::Rate(rate) = requests.arrivals() else {
+            return None;
+        };
+        let kubelet = cell.kubelet.as_ref();
+        let readiness = kubelet.and_then(|kubelet| kubelet.readiness_probe.as_ref());
+        let load_start = cell.phases.baseline.as_secs_f64();
+        Some(Self {
+            cell,
+            class,
+            rate,
+            service: requests
+                .query_time("work")
+                .unwrap_or(DEFAULT_WORK)
+                .as_secs_f64(),
+            threads: cell.server.pool_threads,
+            patience: requests.timeout.as_secs_f64(),
+            readiness: readiness.map(|probe| work(&probe.path)),
+            load_start,
+            load_end: load_start + (cell.load.ramp() + cell.phases.hold).as_secs_f64(),
+            stop: kubelet
+                .map_or(STOP, |kubelet| STOP.min(kubelet.grace()))
+                .as_secs_f64(),
+            livez_waits: true,
+        })
+    }
+
+    fn load(&self) -> f64 {
+        self.load_end - self.load_start
+    }
+
+    /// Predictions a second that come, those of the readiness probe included.
+    fn offered(&self) -> f64 {
+        let kubelet = self.cell.kubelet.as_ref();
+        let period = kubelet.and_then(|kubelet| Some(kubelet.readiness()?.period));
+        let probes = self.readiness.and(period);
+        self.rate + probes.map_or(0.0, |period| 1.0 / period.as_secs_f64())
+    }
+
+    fn metric(&self, field: &str) -> String {
+        format!("requests.{}.{field}", self.class)
+    }
+}
+
+/// The work that the path of a probe asks for: `?work=`, in seconds.
+fn work(path: &str) -> f64 {
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("work="))
+        .and_then(|work| humantime::parse_duration(work).ok())
+        .unwrap_or(DEFAULT_WORK)
+        .as_secs_f64()
+}
+
+/// Predictions and the liveness probe wait for the same threads, first in first out.
+pub(crate) fn shared_pool(setting: &Setting<'_>) -> Vec<Forecast> {
+    let run = simulate(setting);
+    let mut rows = kills(setting, &run);
+    if !run.kills.is_empty() {
+        rows.push(row(
+            "queue_wait_max",
+            "pool.queue_wait_max",
+            Unit::Us,
+            run.longest_wait * 1e6,
+            "longest wait in the pool's queue until the process is ended".to_owned(),
+        ));
+    }
+    rows.push(row(
+        "throughput",
+        &setting.metric("throughput"),
+        Unit::PerSecond,
+        run.in_time as f64 / setting.load(),
+        format!(
+            "of the c/S = {:.0}/s that the pool makes, those whose client still waits",
+            f64::from(setting.threads) / setting.service
+        ),
+    ));
+    rows
+}
+
+/// Predictions run on the loop: one at a time, and nothing else meanwhile. Even SIGTERM may wait until
+/// SIGKILL, so that of further kills there is only a least number.
+pub(crate) fn on_loop(setting: &Setting<'_>) -> Vec<Forecast> {
+    let kubelet = setting.cell.kubelet.as_ref();
+    let alone = Setting {
+        threads: 1,
+        stop: kubelet.map_or(STOP, Kubelet::grace).as_secs_f64(),
+        ..setting.clone()
+    };
+    let mut rows = kills(&alone, &simulate(&alone));
+    for row in rows.iter_mut().filter(|row| row.name == "kills") {
+        row.bound = Bound::AtLeast;
+    }
+    rows.push(bounded(
+        Bound::AtMost,
+        row(
+            "throughput",
+            &setting.metric("throughput"),
+            Unit::PerSecond,
+            1.0 / setting.service,
+            "the loop makes 1/S".to_owned(),
+        ),
+    ));
+    rows
+}
+
+/// Predictions have one thread and a queue without a bound; the probe is answered on the loop.
+pub(crate) fn dedicated_thread(setting: &Setting<'_>) -> Vec<Forecast> {
+    let alone = Setting {
+        threads: 1,
+        livez_waits: false,
+        ..setting.clone()
+    };
+    let capacity = 1.0 / setting.service;
+    let offered = setting.offered();
+    let growth = (offered - capacity).max(0.0);
+    let run = simulate(&alone);
+    let mut rows = never_killed(setting);
+    rows.extend([
+        row(
+            "predictions",
+            "bulkhead.throughput",
+            Unit::PerSecond,
+            capacity.min(offered),
+            "one thread makes 1/S, whoever still waits for it".to_owned(),
+        ),
+        row(
+            "throughput",
+            &setting.metric("throughput"),
+            Unit::PerSecond,
+            run.in_time as f64 / setting.load(),
+            "those of them whose client still waits".to_owned(),
+        ),
+    ]);
+    if growth > 0.0 {
+        rows.extend([
+            row(
+                "queue_growth",
+                "bulkhead.queue_growth",
+                Unit::PerSecond,
+                growth,
+                format!("λ − 1/S = {offered:.1} − {capacity:.1}"),
+            ),
+            row(
+                "queue_wait_max",
+                "bulkhead.queue_wait_max",
+                Unit::Us,
+                setting.load() * (1.0 - capacity / offered) * 1e6,
+                "t·(1 − 1/(λS)) at the end of the hold".to_owned(),
+            ),
+        ]);
+    }
+    rows
+}
+
+/// Predictions have threads and a bounded queue of their own; the probe is answered on the loop.
+pub(crate) fn bulkhead(setting: &Setting<'_>) -> Vec<Forecast> {
+    let capacity = f64::from(setting.threads) / setting.service;
+    let (rate, service, threads) = (setting.rate, setting.service, setting.threads);
+    let is_full = rate > capacity;
+    let queue = f64::from(queue(setting.cell));
+    let wait = if is_full { queue / capacity } else { 0.0 };
+    let longest = format!("Q·S/c with Q = {queue}");
+    let mut rows = never_killed(setting);
+    rows.extend([
+        row(
+            "throughput",
+            &setting.metric("throughput"),
+            Unit::PerSecond,
+            rate.min(capacity),
+            format!("min(λ, c/S) = min({rate}, {threads}/{service})"),
+        ),
+        row(
+            "refused",
+            &setting.metric("failed"),
+            Unit::Percent,
+            100.0 * (1.0 - capacity / rate).max(0.0),
+            "1 − c/(λS): what no thread is left for is refused at once".to_owned(),
+        ),
+        row(
+            "answer_p99",
+            &setting.metric("ok_p99"),
+            Unit::Us,
+            (wait + service) * 1e6,
+            if is_full {
+                format!("{longest}, + S")
+            } else {
+                "S: none waits".to_owned()
+            },
+        ),
+    ]);
+    if is_full {
+        rows.push(row(
+            "queue_wait_max",
+            "bulkhead.queue_wait_max",
+            Unit::Us,
+            wait * 1e6,
+            longest,
+        ));
+    }
+    rows
+}
+
+/// Places in the queue of the bulkhead: as many as it has threads, unless the cell says otherwise.
+fn queue(cell: &Cell) -> u32 {
+    let args = &cell.server.args;
+    let given = args.iter().enumerate().find_map(|(n, arg)| {
+        let value = match arg.strip_prefix("--queue")? {
+            "" => args.get(n + 1)?,
+            value => value.strip_prefix('=')?,
+        };
+        value.parse().ok()
+    });
+    given.unwrap_or(cell.server.pool_threads)
+}
+
+/// The rows of a server whose probe never waits.
+fn never_killed(setting: &Setting<'_>) -> Vec<Forecast> {
+    let mut rows = Vec::new();
+    if liveness(setting).is_some() {
+        let never = "the probe waits for no prediction";
+        rows.push(no_restarts(never.to_owned()));
+        rows.push(row(
+            "liveness_failed",
+            "kubelet.liveness_failed",
+            Unit::Count,
+            0.0,
+            never.to_owned(),
+        ));
+    }
+    if setting.cell.probe.endpoints.contains_key("health_sync") {
+        rows.push(bounded(
+            Bound::AtMost,
+            row(
+                "health_sync_p99",
+                "health_sync.p99",
+                Unit::Us,
+                flat::FLOOR_US as f64,
+                "the pool is free: a sync check finds a thread, and stays flat".to_owned(),
+            ),
+        ));
+    }
+    rows
+}
+
+fn no_restarts(formula: String) -> Forecast {
+    row("restarts", "kubelet.restarts", Unit::Count, 0.0, formula)
+}
+
+/// The rows of a server whose probe waits behind predictions.
+fn kills(setting: &Setting<'_>, run: &Simulated) -> Vec<Forecast> {
+    let Some(rules) = liveness(setting) else {
+        return Vec::new();
+    };
+    let offered = setting.offered();
+    let load = offered * setting.service / f64::from(setting.threads);
+    let timeout = rules.timeout.as_secs_f64();
+    let shown = |seconds: f64| time(seconds * 1e6);
+    let wait = format!("wait t·(λS/c − 1), λS/c = {load:.3}");
+    let Some(&first) = run.kills.first() else {
+        let why = if load <= 1.0 {
+            "never: the queue does not grow".to_owned()
+        } else {
+            format!("{wait}: too slow for this load")
+        };
+        return vec![no_restarts(why)];
+    };
+    let crossed = shown(timeout / (load - 1.0));
+    vec![
+        row(
+            "first_kill",
+            "kubelet.first_kill",
+            Unit::Us,
+            (first - setting.load_start) * 1e6,
+            format!(
+                "{wait}: over the timeout of {} from {crossed} on; killed after {} failures in a row",
+                shown(timeout),
+                rules.failure_threshold
+            ),
+        ),
+        row(
+            "kills",
+            "kubelet.kills",
+            Unit::Count,
+            run.kills.len() as f64,
+            "the same again after each restart, by the end of the hold".to_owned(),
+        ),
+    ]
+}
+
+fn liveness(setting: &Setting<'_>) -> Option<ProbeRules> {
+    setting.cell.kubelet.as_ref()?.liveness()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+        name = "x"
+        server = { pool_threads = 40 }
+        probe = { rate = 50, timeout = "5s", endpoints = { health_async = "/" } }
+        phases = { baseline = "5s", hold = "600s", recovery = "2s" }
+        [load.requests.predict]
+        method = "POST"
+        path = "/predict?work=1s"
+        rate = 50
+        timeout = "10s"
+        [kubelet.livenessProbe]
+        path = "/livez"
+        timeoutSeconds = 5
+    "#;
+
+    fn cell(rate: f64, baseline: f64) -> Cell {
+        let mut cell: Cell = toml::from_str(FILE).expect("a cell");
+        cell.phases.baseline = Duration::from_secs_f64(baseline);
+        cell.load.requests.get_mut("predict").expect("there").rate = Some(rate);
+        cell
+    }
+
+    fn predicted(rows: &[Forecast], name: &str) -> Option<f64> {
+        let row = rows.iter().find(|row| row.name == name)?;
+        Some(row.predicted)
+    }
+
+    fn first_kill(cell: &Cell, model: fn(&Setting<'_>) -> Vec<Forecast>) -> Option<f64> {
+        let rows = model(&Setting::of(cell).expect("predictions"));
+        predicted(&rows, "first_kill").map(|us| us / 1e6)
+    }
+
+    /// The start of the load in every phase of the probe's period.
+    fn phases() -> impl Iterator<Item = f64> {
+        (0..40).map(|n| 10.0 + f64::from(n) * 0.25)
+    }
+
+    #[test]
+    fn the_time_to_the_first_kill_is_that_of_the_closed_form_in_every_phase() {
+        for (rate, earliest, latest) in
+            [(42.0, 125.0, 135.0), (50.0, 45.0, 55.0), (80.0, 30.0, 40.0)]
+        {
+            let mut seen = Vec::new();
+            for baseline in phases() {
+                let kill = first_kill(&cell(rate, baseline), shared_pool).expect("killed");
+                assert!(
+                    (earliest - 0.1..=latest + 0.1).contains(&kill),
+                    "λ = {rate}, {baseline}: {kill}"
+                );
+                seen.push(kill);
+            }
+            let spread = seen.iter().copied().fold(0.0, f64::max)
+                - seen.iter().copied().fold(f64::MAX, f64::min);
+            assert!(spread > 9.0, "the phase makes up to a period: {spread}");
+        }
+    }
+
+    #[test]
+    fn below_capacity_nothing_is_killed_in_ten_minutes() {
+        for baseline in phases() {
+            let cell = cell(39.0, baseline);
+            let rows = shared_pool(&Setting::of(&cell).expect("predictions"));
+            assert_eq!(predicted(&rows, "first_kill"), None);
+            assert_eq!(predicted(&rows, "restarts"), Some(0.0));
+            let throughput = predicted(&rows, "throughput").expect("forecast");
+            assert!((throughput - 39.0).abs() < 0.2, "{throughput}");
+        }
+    }
+
+    #[test]
+    fn a_tenth_of_all_times_is_killed_after_a_tenth_of_the_time() {
+        let full = first_kill(&cell(50.0, 5.0), shared_pool).expect("killed");
+        let mut scaled = cell(500.0, 0.5);
+        scaled.kubelet.as_mut().expect("a kubelet").time_scale = 0.1;
+        let class = scaled.load.requests.get_mut("predict").expect("there");
+        class.path = "/predict".to_owned();
+        class.query.insert("work".to_owned(), "100ms".to_owned());
+        let scaled = first_kill(&scaled, shared_pool).expect("killed");
+        assert!((full - 10.0 * scaled).abs() < 0.1, "{full} {scaled}");
+    }
+
+    #[test]
+    fn predictions_of_the_readiness_probe_count_as_well() {
+        // λ = 42 crosses the timeout after 100 s; one prediction more each 2 s, after 80 s.
+        let mut cell = cell(42.0, 5.0);
+        let without = first_kill(&cell, shared_pool).expect("killed");
+        cell.kubelet.as_mut().expect("a kubelet").readiness_probe =
+            Some(toml::from_str("path = \"/readyz?work=1s\"\nperiodSeconds = 2").expect("a probe"));
+        let with = first_kill(&cell, shared_pool).expect("killed");
+        assert!((without - with - 20.0).abs() < 1.0, "{without} {with}");
+    }
+
+    #[test]
+    fn a_loop_that_works_itself_fails_its_first_probe_under_load() {
+        for baseline in phases() {
+            let kill = first_kill(&cell(50.0, baseline), on_loop).expect("killed");
+            assert!((25.0..=35.1).contains(&kill), "{baseline}: {kill}");
+        }
+    }
+
+    #[test]
+    fn the_laws_of_the_two_cures() {
+        let mut cell = cell(50.0, 5.0);
+        cell.phases.hold = Duration::from_secs(90);
+        let setting = Setting::of(&cell).expect("predictions");
+        let rows = dedicated_thread(&setting);
+        assert_eq!(predicted(&rows, "restarts"), Some(0.0));
+        assert_eq!(predicted(&rows, "predictions"), Some(1.0));
+        assert_eq!(predicted(&rows, "queue_growth"), Some(49.0));
+        assert_eq!(predicted(&rows, "queue_wait_max"), Some(88.2e6));
+        // Ten clients are answered before the eleventh has waited for 10 s.
+        let throughput = predicted(&rows, "throughput").expect("forecast");
+        assert!((throughput - 10.0 / 90.0).abs() < 0.02, "{throughput}");
+
+        let rows = bulkhead(&setting);
+        assert_eq!(predicted(&rows, "restarts"), Some(0.0));
+        assert_eq!(predicted(&rows, "throughput"), Some(40.0));
+        assert!((predicted(&rows, "refused").expect("forecast") - 20.0).abs() < 1e-9);
+        assert_eq!(predicted(&rows, "answer_p99"), Some(2e6));
+        assert_eq!(predicted(&rows, "queue_wait_max"), Some(1e6));
+        cell.server.args = vec!["--queue".to_owned(), "8".to_owned()];
+        let rows = bulkhead(&Setting::of(&cell).expect("predictions"));
+        assert_eq!(predicted(&rows, "answer_p99"), Some(1.2e6));
+    }
+
+    #[test]
+    fn no_published_cell_starts_where_milliseconds_decide_between_two_kills() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/liveness.toml");
+        let scenario = crate::scenario::load(path, &[]).expect("valid");
+        let mut killed = 0;
+        for cell in &scenario.cells {
+            let setting = Setting::of(cell).expect("predictions");
+            let capacity = f64::from(setting.threads) / setting.service;
+            let kill = |wrong: f64| {
+                let rate = setting.rate + wrong * (setting.offered() - capacity);
+                let other = Setting {
+                    rate,
+                    ..setting.clone()
+                };
+                predicted(&shared_pool(&other), "first_kill")
+            };
+            let Some(forecast) = kill(0.0) else {
+                continue;
+            };
+            killed += 1;
+            // Waits that are wrong by 4 % fail the same probes.
+            for wrong in [-0.04, 0.04] {
+                let other = kill(wrong).expect("killed");
+                assert!((other - forecast).abs() < 1e4, "{}: {other}", cell.name);
+            }
+        }
+        assert!(killed >= 4, "{killed}");
+    }
+
+    #[test]
+    fn a_restarted_server_is_killed_again() {
+        let mut cell = cell(50.0, 5.0);
+        cell.phases.hold = Duration::from_secs(170);
+        let setting = Setting::of(&cell).expect("predictions");
+        let rows = shared_pool(&setting);
+        // After 50 s, immediately up again, and after a back-off of 10 s once more.
+        assert_eq!(predicted(&rows, "kills"), Some(3.0));
+        let wait = predicted(&rows, "queue_wait_max").expect("forecast");
+        assert!((9e6..=12e6).contains(&wait), "{wait}");
+    }
+}

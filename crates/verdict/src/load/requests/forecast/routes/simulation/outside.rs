@@ -1,0 +1,110 @@
+//! Users and health checks: what happens outside the server, whatever its loop does meanwhile.
+
+use super::{Asker, Outside, Ready, Request, Simulation, State, TIMER, WAY};
+use crate::load::requests::RequestRecord;
+use crate::record::Outcome;
+use crate::units::us;
+
+impl Simulation<'_> {
+    /// What happens outside the server until `at`, whatever its loop does meanwhile.
+    pub(crate) fn let_happen(&mut self, at: u64) {
+        while let Some((now, event)) = self.outside.pop_until(at) {
+            match event {
+                Outside::Send(id) => self.send(id, now),
+                Outside::GiveUp(id) => self.decide(id, now, Outcome::Timeout),
+                Outside::HoldEnds => {}
+            }
+            if self.load_end.is_none() && now >= self.hold.1 && self.undecided == 0 {
+                self.end_load(now);
+            }
+        }
+    }
+
+    /// Someone asks at `at` what was due at `due`.
+    pub(crate) fn ask(&mut self, asker: Asker, due: u64, at: u64) {
+        self.requests.push(Request {
+            asker,
+            due,
+            state: State::Planned,
+        });
+        self.outside.add(at, Outside::Send(self.requests.len() - 1));
+    }
+
+    pub(crate) fn ask_next_check(&mut self) {
+        let due = self.plan.due_us(self.next_check) - self.offset;
+        let endpoint = self.plan.endpoint(self.next_check);
+        self.next_check += 1;
+        let in_hold = (self.hold.0..self.hold.1).contains(&due);
+        self.ask(Asker::Check { endpoint, in_hold }, due, due);
+    }
+
+    fn send(&mut self, id: usize, now: u64) {
+        if self.load_end.is_some() {
+            return;
+        }
+        self.requests[id].state = State::Open;
+        let Request { asker, due, .. } = self.requests[id];
+        let (keeps, timeout) = match asker {
+            Asker::User { n, .. } => {
+                self.recorder.started(due, now - due);
+                (self.class.keep_alive && n > 0, us(self.class.timeout))
+            }
+            Asker::Check { in_hold, .. } => {
+                self.undecided += usize::from(in_hold);
+                self.ask_next_check();
+                (false, self.timeout)
+            }
+        };
+        self.outside.add(due + timeout, Outside::GiveUp(id));
+        let ready = if keeps {
+            Ready::Readable(id)
+        } else {
+            Ready::Connected(id)
+        };
+        self.ready.add(now + WAY, ready);
+    }
+
+    /// A request has its outcome, unless it has one; its user thinks and asks again.
+    pub(crate) fn decide(&mut self, id: usize, now: u64, outcome: Outcome) {
+        let request = &mut self.requests[id];
+        if std::mem::replace(&mut request.state, State::Decided) == State::Decided {
+            return;
+        }
+        let due = request.due;
+        match request.asker {
+            Asker::Check { endpoint, in_hold } => {
+                if in_hold {
+                    self.undecided -= 1;
+                    self.waits[endpoint].push((outcome == Outcome::Ok).then_some(now - due));
+                }
+            }
+            Asker::User { user, n } => {
+                self.record(due, now, outcome);
+                let next = now + us(self.class.think.nth(self.seed, user, n));
+                self.ask(Asker::User { user, n: n + 1 }, next, next + TIMER);
+            }
+        }
+    }
+
+    fn record(&mut self, due_us: u64, done_us: u64, outcome: Outcome) {
+        self.recorder.ended(RequestRecord {
+            class: 0,
+            due_us,
+            sent_us: due_us,
+            done_us,
+            outcome,
+            status: None,
+        });
+    }
+
+    fn end_load(&mut self, now: u64) {
+        self.load_end = Some(now);
+        for id in 0..self.requests.len() {
+            let Request { asker, due, state } = self.requests[id];
+            if state == State::Open && matches!(asker, Asker::User { .. }) {
+                self.record(due, now, Outcome::Unanswered);
+            }
+            self.requests[id].state = State::Decided;
+        }
+    }
+}
