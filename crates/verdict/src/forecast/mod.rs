@@ -67,6 +67,7 @@ fn of_one_load(question: Question<'_>) -> Vec<Forecast> {
     let predictions = || liveness::Setting::of(cell);
     match model {
         Model::ThreadPerStream => streams.map(|streams| streams::thread_per_stream(cell, streams)),
+        Model::OwnPool => streams.map(|streams| streams::own_pool(cell, streams)),
         Model::ThreadPerChunk => streams.map(|streams| chunks::thread_per_chunk(cell, streams)),
         Model::ParseOnWorker => question.parse.map(|parse| bodies::on_worker(cell, parse)),
         Model::ParseOnPool => Some(bodies::on_cpu_pool(cell)),
@@ -88,6 +89,7 @@ fn of_one_load(question: Question<'_>) -> Vec<Forecast> {
         Model::SharedPool => predictions().map(|setting| liveness::shared_pool(&setting)),
         Model::OnLoop => predictions().map(|setting| liveness::on_loop(&setting)),
         Model::DedicatedThread => predictions().map(|setting| liveness::dedicated_thread(&setting)),
+        Model::DedicatedPool => predictions().map(|setting| liveness::dedicated_pool(&setting)),
         Model::Bulkhead => predictions().map(|setting| liveness::bulkhead(&setting)),
         Model::Routes => Some(routes::broken(question)),
         Model::RoutesCured => Some(routes::cured(question)),

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 pub enum Model {
     /// A thread of the blocking pool, for the whole stream.
     ThreadPerStream,
+    /// A thread of a pool of the streams' own, for the whole stream.
+    OwnPool,
     /// A thread of the blocking pool, for each chunk.
     ThreadPerChunk,
     /// A client that is built for the request, on the event loop; then nothing.
@@ -47,6 +49,8 @@ pub enum Model {
     OnLoop,
     /// The one thread of a pool of its own, whose queue has no bound.
     DedicatedThread,
+    /// A thread of a pool of its own, whose queue has no bound.
+    DedicatedPool,
     /// A thread of a pool of its own, whose queue has a bound.
     Bulkhead,
 }

@@ -154,12 +154,22 @@ pub(crate) fn on_loop(setting: &Setting<'_>) -> Vec<Forecast> {
 
 /// Predictions have one thread and a queue without a bound; the probe is answered on the loop.
 pub(crate) fn dedicated_thread(setting: &Setting<'_>) -> Vec<Forecast> {
+    dedicated(setting, 1)
+}
+
+/// Predictions have as many threads of their own as the shared pool has, and a queue without a bound; the
+/// probe is answered on the loop.
+pub(crate) fn dedicated_pool(setting: &Setting<'_>) -> Vec<Forecast> {
+    dedicated(setting, setting.threads)
+}
+
+fn dedicated(setting: &Setting<'_>, threads: u32) -> Vec<Forecast> {
     let alone = Setting {
-        threads: 1,
+        threads,
         livez_waits: false,
         ..setting.clone()
     };
-    let capacity = 1.0 / setting.service;
+    let capacity = f64::from(threads) / setting.service;
     let offered = setting.offered();
     let growth = (offered - capacity).max(0.0);
     let run = simulate(&alone);
@@ -170,7 +180,7 @@ pub(crate) fn dedicated_thread(setting: &Setting<'_>) -> Vec<Forecast> {
             "bulkhead.throughput",
             Unit::PerSecond,
             capacity.min(offered),
-            "one thread makes 1/S, whoever still waits for it".to_owned(),
+            format!("min(λ, c/S) with c = {threads}, whoever still waits for them"),
         ),
         row(
             "throughput",
@@ -187,14 +197,14 @@ pub(crate) fn dedicated_thread(setting: &Setting<'_>) -> Vec<Forecast> {
                 "bulkhead.queue_growth",
                 Unit::PerSecond,
                 growth,
-                format!("λ − 1/S = {offered:.1} − {capacity:.1}"),
+                format!("λ − c/S = {offered:.1} − {capacity:.1}"),
             ),
             row(
                 "queue_wait_max",
                 "bulkhead.queue_wait_max",
                 Unit::Us,
                 setting.load() * (1.0 - capacity / offered) * 1e6,
-                "t·(1 − 1/(λS)) at the end of the hold".to_owned(),
+                "t·(1 − c/(λS)) at the end of the hold".to_owned(),
             ),
         ]);
     }
