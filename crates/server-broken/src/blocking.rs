@@ -1,25 +1,55 @@
-//! A blocking HTTP client and what turns its reader into chunks. Nothing of the lesson: which thread
-//! calls it, and for how long, is.
+//! A blocking HTTP client, and how a thread passes on to a handler what the client reads. Nothing of the
+//! lesson: which thread calls it, and for how long, is.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use axum::body::Bytes;
 use futures_util::{Stream, stream};
-use http::request::Request;
+use http::Request;
 use http::response::Parts;
 use relay::{RelayError, Timeouts};
-use tokio::sync::mpsc::Receiver;
+use service::Services;
+use tokio::sync::{mpsc, oneshot};
+use vitals::{BlockingPool, Bulkhead};
 
-/// A blocking client with the timeouts of the relay.
+/// A blocking client with the timeouts of the flags, and the threads that it is used on.
 #[derive(Clone)]
-pub(crate) struct Client {
+pub(crate) struct BlockingClient {
+    threads: Threads,
     agent: ureq::Agent,
     timeouts: Timeouts,
 }
 
-impl Client {
-    pub(crate) fn new(timeouts: Timeouts) -> Self {
+/// Where a job finds a thread to hold.
+#[derive(Clone)]
+pub(crate) enum Threads {
+    /// In the pool that the whole server shares.
+    Shared(BlockingPool),
+    /// In a pool of its own, whose queue has no bound.
+    Own(Bulkhead),
+}
+
+/// Bytes as they arrive; nothing comes after an error.
+pub(crate) type Chunk = io::Result<Bytes>;
+
+/// A body that is being read: every `next` blocks its thread until the upstream has sent a chunk.
+pub(crate) type Chunks = Box<dyn Iterator<Item = Chunk> + Send>;
+
+/// What an exchange with the upstream yields: the head, then chunks; or an error and nothing more.
+pub(crate) enum Part {
+    Head(Result<Parts, RelayError>),
+    Chunk(Chunk),
+}
+
+impl BlockingClient {
+    /// A client on the pool that the whole server shares.
+    pub(crate) fn new(services: &Services) -> Self {
+        Self::on(Threads::Shared(services.vitals.pool().clone()), services)
+    }
+
+    pub(crate) fn on(threads: Threads, services: &Services) -> Self {
+        let timeouts = failures::timeouts(&services.args);
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -28,20 +58,57 @@ impl Client {
             .timeout_per_read(Some(timeouts.idle))
             .timeout_global(Some(timeouts.total));
         Self {
+            threads,
             agent: config.build().into(),
             timeouts,
         }
     }
 
-    /// Sends the request and waits for the head; the reader waits for every chunk.
+    /// Runs `job` on a thread, once its turn comes. No job is refused.
+    pub(crate) fn on_a_thread(self, job: impl FnOnce(Self) + Send + 'static) {
+        match self.threads.clone() {
+            Threads::Shared(pool) => drop(pool.spawn(move || job(self))),
+            Threads::Own(pool) => drop(pool.spawn(move || job(self))),
+        }
+    }
+
+    /// Runs `job` on a thread and waits for its result, however long the queue is. A job whose caller is
+    /// gone keeps its place and runs all the same.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(Self) -> T + Send + 'static,
+    ) -> Result<T, RelayError> {
+        let (sender, result) = oneshot::channel();
+        self.clone().on_a_thread(move |client| {
+            let _ = sender.send(job(client));
+        });
+        result.await.map_err(failures::task_is_gone)
+    }
+
+    /// Every `next` blocks its thread until the upstream has sent the next part; the first one sends the
+    /// request.
+    pub(crate) fn exchange(&self, request: Request<Bytes>) -> impl Iterator<Item = Part> + use<> {
+        let client = self.clone();
+        let mut request = Some(request);
+        let mut chunks: Option<Chunks> = None;
+        std::iter::from_fn(move || {
+            let Some(request) = request.take() else {
+                return chunks.as_mut()?.next().map(Part::Chunk);
+            };
+            let head = client.send(request).map(|(head, body)| {
+                chunks = Some(body);
+                head
+            });
+            Some(Part::Head(head))
+        })
+    }
+
+    /// Sends the request and waits for the head.
     #[expect(
         clippy::disallowed_methods,
         reason = "the failure on purpose: the calling thread waits for the upstream"
     )]
-    pub(crate) fn send(
-        &self,
-        request: Request<Bytes>,
-    ) -> Result<(Parts, impl Read + use<>), RelayError> {
+    pub(crate) fn send(&self, request: Request<Bytes>) -> Result<(Parts, Chunks), RelayError> {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
         let answer = if body.is_empty() {
@@ -53,12 +120,12 @@ impl Client {
             .map_err(|error| into_relay_error(error, started.elapsed(), self.timeouts))?
             .into_parts();
         let head = relay::client_head(head.status, &head.headers, body.content_length());
-        Ok((head, body.into_reader()))
+        Ok((head, Box::new(read_chunks(body.into_reader()))))
     }
 }
 
-/// What the reader yields, as it arrives; ends after an error.
-pub(crate) fn chunks(mut reader: impl Read) -> impl Iterator<Item = io::Result<Bytes>> {
+/// What the reader yields, as it arrives.
+fn read_chunks(mut reader: impl Read) -> impl Iterator<Item = Chunk> {
     let mut buffer = [0; 16 * 1024];
     let mut is_over = false;
     std::iter::from_fn(move || {
@@ -76,11 +143,60 @@ pub(crate) fn chunks(mut reader: impl Read) -> impl Iterator<Item = io::Result<B
     })
 }
 
-/// The other end of a channel, as a stream.
-pub(crate) fn receive<T>(receiver: Receiver<T>) -> impl Stream<Item = T> {
-    stream::unfold(receiver, async |mut receiver| {
-        Some((receiver.recv().await?, receiver))
-    })
+/// A way from a thread, which passes parts on, to a handler, which awaits them.
+pub(crate) fn passage() -> (Passage, PassedOn) {
+    let (head_sender, head) = oneshot::channel();
+    let (chunk_sender, chunks) = mpsc::channel(1);
+    let passage = Passage {
+        head: Some(head_sender),
+        chunks: chunk_sender,
+    };
+    (passage, PassedOn { head, chunks })
+}
+
+/// The thread's end of a passage.
+pub(crate) struct Passage {
+    head: Option<oneshot::Sender<Result<Parts, RelayError>>>,
+    chunks: mpsc::Sender<Chunk>,
+}
+
+/// Nobody takes the chunks any more.
+pub(crate) struct ClientGone;
+
+impl Passage {
+    /// Passes a part on, and blocks its thread while the chunk before it has not been taken. That the
+    /// client is gone shows with the first chunk, not with the head.
+    pub(crate) fn pass(&mut self, part: Part) -> Result<(), ClientGone> {
+        match part {
+            Part::Head(head) => {
+                if let Some(sender) = self.head.take() {
+                    let _ = sender.send(head);
+                }
+                Ok(())
+            }
+            Part::Chunk(chunk) => self
+                .chunks
+                .blocking_send(chunk)
+                .map_err(|_unsent| ClientGone),
+        }
+    }
+}
+
+/// The handler's end of a passage.
+pub(crate) struct PassedOn {
+    head: oneshot::Receiver<Result<Parts, RelayError>>,
+    chunks: mpsc::Receiver<Chunk>,
+}
+
+impl PassedOn {
+    /// Waits for the head, and returns it with the chunks that follow.
+    pub(crate) async fn begin(self) -> Result<(Parts, impl Stream<Item = Chunk>), RelayError> {
+        let head = self.head.await.map_err(failures::task_is_gone)??;
+        let chunks = stream::unfold(self.chunks, async |mut chunks| {
+            Some((chunks.recv().await?, chunks))
+        });
+        Ok((head, chunks))
+    }
 }
 
 fn into_relay_error(error: ureq::Error, waited: Duration, timeouts: Timeouts) -> RelayError {

@@ -1,30 +1,32 @@
 //! A pump that nobody stops: a task of its own drains the upstream, whether anybody listens or not,
 //! and the permit lives in the task.
 
+use std::time::Duration;
+
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use failures::disconnect::mount;
+use failures::task_is_gone;
 use futures_util::{StreamExt, stream};
-use relay::{Framing, RelayError};
+use relay::{Framing, Relay, RelayError};
 use service::Services;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::disconnect_app::{App, FOREVER, body_with, mount, timeouts};
+/// A limit that nobody has set: a year, as Tokio's timers do not reach much farther.
+pub(crate) const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
-    let timeouts = timeouts(&services.args);
-    mount(services, timeouts, relay_to)
+    mount(services, relay_to)
 }
 
-/// The client's body is the end of a channel. When the client goes away only that is dropped: the
-/// task sends into the void until the upstream ends. The channel has no bound, so a client that is
-/// merely slow costs memory as well.
-async fn relay_to(app: App, path: String, request: Request) -> Result<Response, RelayError> {
-    let relay = app.relay.clone();
+/// The client's body is the end of a channel without a bound. When the client goes away only that is
+/// dropped: the task sends into the void until the upstream ends.
+async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
     let (parts, body) = request.into_parts();
     let request = relay.read(relay.request(&parts, &path, body)?).await?;
     let permit = relay.permit_within(FOREVER).await?;
-    let client = app.client();
     let (head_sender, head) = oneshot::channel();
     let (sender, mut chunks) = mpsc::unbounded_channel();
     tokio::spawn(async move {
@@ -39,9 +41,7 @@ async fn relay_to(app: App, path: String, request: Request) -> Result<Response, 
             let _ = sender.send(chunk);
         }
     });
-    let head = head.await.map_err(|gone| RelayError::Upstream {
-        source: gone.into(),
-    })??;
+    let head = head.await.map_err(task_is_gone)??;
     let bytes = stream::poll_fn(move |cx| chunks.poll_recv(cx));
-    Ok(Response::from_parts(head, body_with(bytes, client)))
+    Ok(Response::from_parts(head, Body::from_stream(bytes)))
 }

@@ -3,31 +3,33 @@
 //! silent, nothing is.
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
-use relay::{Framing, RelayError};
+use failures::disconnect::mount;
+use futures_util::StreamExt;
+use relay::{Framing, Relay, RelayError};
 use service::{Peer, Services};
 
-use crate::disconnect_app::{App, FOREVER, body_with, mount, timeouts};
+use crate::disconnect::FOREVER;
 
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
-    let timeouts = timeouts(&services.args);
-    mount(services, timeouts, relay_to)
+    mount(services, relay_to)
 }
 
 /// Everything is let go with the body; but the body is dropped when hyper notices, and hyper, told
 /// to allow half-closed connections, does not look.
-async fn relay_to(app: App, path: String, request: Request) -> Result<Response, RelayError> {
-    let relay = &app.relay;
+async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
     let (parts, body) = request.into_parts();
     let request = relay.read(relay.request(&parts, &path, body)?).await?;
     let peer = parts.extensions.get::<ConnectInfo<Peer>>();
     let half_close = peer.map(|ConnectInfo(peer)| peer.half_close());
     let permit = relay.permit_within(FOREVER).await?;
-    let client = app.client();
     let upstream = relay.send(request).await?;
     let head = relay::response_head(&upstream);
-    let bytes = relay.guard(upstream.bytes_stream(), permit, Framing::of(&head));
-    let body = body_with(bytes, (client, half_close));
-    Ok(Response::from_parts(head, body))
+    let body = relay.guard(upstream.bytes_stream(), permit, Framing::of(&head));
+    let body = body.inspect(move |_| {
+        let _until_the_last_chunk = &half_close;
+    });
+    Ok(Response::from_parts(head, Body::from_stream(body)))
 }

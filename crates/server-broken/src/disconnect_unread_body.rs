@@ -5,25 +5,24 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use failures::disconnect::mount;
 use http::Method;
-use relay::{Framing, RelayError};
+use relay::{Framing, Relay, RelayError};
 use service::Services;
 
-use crate::disconnect_app::{App, FOREVER, body_with, mount, timeouts};
+use crate::disconnect::FOREVER;
 
 /// What the upstream is asked, whatever the client has sent.
 const QUESTION: &str =
     r#"{"model":"any","stream":true,"messages":[{"role":"user","content":"What is new?"}]}"#;
 
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
-    let timeouts = timeouts(&services.args);
-    mount(services, timeouts, relay_to)
+    mount(services, relay_to)
 }
 
 /// The head of the request is all that is needed, so nobody reads the body. One that comes with hyper's
 /// first read is behind it, and a hang-up is noticed; of 200 kB the rest stays in the way.
-async fn relay_to(app: App, path: String, request: Request) -> Result<Response, RelayError> {
-    let relay = &app.relay;
+async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
     let (parts, _unread) = request.into_parts();
     let question = match parts.method {
         Method::POST => Body::from(QUESTION),
@@ -31,9 +30,8 @@ async fn relay_to(app: App, path: String, request: Request) -> Result<Response, 
     };
     let request = relay.request(&parts, &path, question)?;
     let permit = relay.permit_within(FOREVER).await?;
-    let client = app.client();
     let upstream = relay.send(request).await?;
     let head = relay::response_head(&upstream);
-    let bytes = relay.guard(upstream.bytes_stream(), permit, Framing::of(&head));
-    Ok(Response::from_parts(head, body_with(bytes, client)))
+    let body = relay.guard(upstream.bytes_stream(), permit, Framing::of(&head));
+    Ok(Response::from_parts(head, Body::from_stream(body)))
 }

@@ -2,15 +2,15 @@
 //! difference is the lesson.
 
 mod blocking;
+mod by_name;
 mod disconnect;
-mod disconnect_app;
 mod disconnect_blocking_zombie;
 mod disconnect_missed_disconnect;
 mod disconnect_no_op_close;
 mod disconnect_no_timeout;
 mod disconnect_unread_body;
 mod large_body;
-mod large_body_simd;
+mod large_body_typed;
 mod liveness;
 mod liveness_dedicated;
 mod liveness_inline;
@@ -20,13 +20,13 @@ mod stream;
 mod stream_capped;
 mod stream_client_per_request;
 mod stream_dns;
+mod stream_own_pool;
 mod stream_per_chunk;
-mod stream_routes;
 
 use axum::Router;
 use service::{Failure, Services};
 
-/// Every failure, and every variant of one: a file and a line here.
+/// Every failure, and every variant of one: a file and an entry here.
 const FAILURES: &[Failure] = &[
     Failure::new("stream", "", stream::routes),
     Failure::new("stream", "per-chunk", stream_per_chunk::routes),
@@ -35,13 +35,19 @@ const FAILURES: &[Failure] = &[
         "client-per-request",
         stream_client_per_request::routes,
     ),
+    Failure::new("stream", "own-pool", stream_own_pool::routes),
     Failure::new("stream", "dns", stream_dns::routes),
     Failure::new("stream", "capped", stream_capped::routes),
     Failure::new("large-body", "", large_body::routes),
-    Failure::new("large-body", "simd", large_body_simd::routes),
+    Failure::new("large-body", "typed", large_body_typed::routes),
     Failure::new("liveness", "", liveness::routes),
     Failure::new("liveness", "inline", liveness_inline::routes),
-    Failure::new("liveness", "dedicated", liveness_dedicated::routes),
+    Failure::new("liveness", "dedicated", |services| {
+        liveness_dedicated::routes(services, 1)
+    }),
+    Failure::new("liveness", "dedicated-pool", |services| {
+        liveness_dedicated::routes(services, services.args.pool_threads as usize)
+    }),
     Failure::new("route-matrix", "", route_matrix::routes),
     Failure::new("disconnect", "", disconnect::routes),
     Failure::new("disconnect", "detached-pump", disconnect::routes),
@@ -66,5 +72,8 @@ const FAILURES: &[Failure] = &[
 /// # Errors
 /// If the upstream's address is not one, or a variant is asked for that does not exist.
 pub fn routes(services: &mut Services) -> anyhow::Result<Router> {
+    // These two flags are for the fixed server: here they change nothing.
+    services.args.upstream_http2 = false;
+    services.args.fallback.clear();
     services.mount(FAILURES)
 }

@@ -4,7 +4,8 @@
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use service::{Liveness, LivezQuery, PredictQuery, Prediction, Predictions, Services};
+use failures::liveness::{Liveness, LivezQuery, PredictQuery, Prediction, Predictions};
+use service::Services;
 use vitals::{BlockingPool, PoolError};
 
 #[derive(Clone)]

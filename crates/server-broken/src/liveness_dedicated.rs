@@ -1,26 +1,25 @@
-//! The cure that saves only the probe: a pool of its own for predictions, with one thread and a queue
-//! without a bound. The server is never killed, makes one prediction at a time, and has each client
-//! wait for all that came before, those who left included.
+//! The cure that saves only the probe: a pool of their own for predictions, and a queue without a bound. The
+//! server is never killed. With one thread it makes one prediction at a time; with as many as the shared pool
+//! has, it is well as long as they suffice. Then each client waits for all that came before it, and left.
 
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use service::{Liveness, LivezQuery, PredictQuery, Prediction, Predictions, Services};
+use failures::liveness::{Liveness, LivezQuery, PredictQuery, Prediction, Predictions};
+use service::Services;
 use vitals::{Bulkhead, BulkheadError};
 
 #[derive(Clone)]
 struct App {
     predictions: Predictions,
-    dedicated: Bulkhead,
+    pool: Bulkhead,
 }
 
-pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
+pub(crate) fn routes(services: &mut Services, threads: usize) -> anyhow::Result<Router> {
     let app = App {
         predictions: Predictions::default(),
-        dedicated: Bulkhead::new("predictions", 1, None),
+        pool: failures::liveness::pool_of_its_own(services, threads, None),
     };
-    let dedicated = app.dedicated.clone();
-    services.gauge("bulkhead", move || dedicated.snapshot());
     Ok(Router::new()
         .route("/predict", post(predict))
         .route("/livez", get(livez))
@@ -28,14 +27,14 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
         .with_state(app))
 }
 
-/// `POST /predict` and `GET /readyz`: a prediction, on the one thread.
+/// `POST /predict` and `GET /readyz`: a prediction, on a thread of the pool.
 async fn predict(
     State(app): State<App>,
     Query(query): Query<PredictQuery>,
 ) -> Result<Json<Prediction>, BulkheadError> {
     let job = app.predictions.job(query.work);
     // A task of its own, because many a framework lets a handler go on whose client has left.
-    let waiting = tokio::spawn(async move { app.dedicated.run(job).await });
+    let waiting = tokio::spawn(async move { app.pool.run(job).await });
     let prediction = waiting
         .await
         .expect("it is not aborted, nor does it panic")?;

@@ -1,5 +1,4 @@
-//! Seven ways to mix sync and async: what the inner work of a request holds, and what is held by the
-//! background task that it leaves behind.
+//! Seven ways to mix sync and async, by what the work of a request holds and what its background task.
 
 use std::thread;
 use std::time::Instant;
@@ -7,14 +6,15 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::Query;
 use axum::routing::get;
-use service::{Background, MatrixAnswer, MatrixQuery, Services};
+use failures::route_matrix::{Background, MatrixAnswer, MatrixQuery};
+use service::Services;
 use tokio::time::sleep;
 use vitals::{BlockingPool, PoolError};
 
 /// What a piece of work holds while it lasts.
 #[derive(Clone, Copy)]
 enum Holds {
-    /// A thread of the pool that is shared by all.
+    /// A thread of a pool.
     Pool,
     /// The event loop.
     Loop,
@@ -46,10 +46,8 @@ struct App {
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     let app = App {
         pool: services.vitals.pool().clone(),
-        account: Background::default(),
+        account: Background::open(services),
     };
-    let account = app.account.clone();
-    services.gauge("background", move || account.snapshot());
     let mut router = Router::new();
     for (path, inner, background) in ROUTES {
         let app = app.clone();
@@ -59,9 +57,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     Ok(router)
 }
 
-/// The inner work, then the background task is handed over as the last act of the handler, then the
-/// response leaves. A task on the loop begins once the loop has written the response; one on the pool
-/// does not wait for that.
+/// The inner work, then the background task is handed over, then the response leaves.
+/// A task on the loop begins once the response is written; one on the pool may begin before.
 #[expect(
     clippy::disallowed_methods,
     reason = "the failure on purpose: two of the seven block the loop"
@@ -88,6 +85,5 @@ async fn respond(
         })),
         Holds::Nothing => drop(tokio::spawn(task.run_async(sleep(time.get())))),
     }
-    let accepted = true;
-    Ok(MatrixAnswer { inner, accepted })
+    Ok(app.account.answer(inner, true))
 }

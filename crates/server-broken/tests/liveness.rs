@@ -1,11 +1,18 @@
-//! Full of predictions, in each of the three broken ways.
+//! Full of predictions, in each of the broken ways.
 
 use crate::start;
 use testkit::{MS, Request, all};
 
+const VARIANTS: [&str; 4] = [
+    "",
+    "--variant inline",
+    "--variant dedicated",
+    "--variant dedicated-pool",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_was_just_started_is_alive_in_every_variant() {
-    for flags in ["", "--variant inline", "--variant dedicated"] {
+    for flags in VARIANTS {
         let answer = start(flags).get("/livez").await;
         assert_eq!(answer.status, 200, "{flags}: {answer:?}");
         assert_eq!(answer.json()["progress_us"], serde_json::Value::Null);
@@ -73,8 +80,21 @@ async fn the_dedicated_thread_saves_the_probe_and_its_queue_grows_though_clients
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dedicated_pool_has_the_threads_of_the_flag_and_a_queue_that_refuses_nobody() {
+    let server = start("--variant dedicated-pool --pool-threads 3");
+    let _clients = server.clients(30, &Request::post("/predict?work=10s", ""));
+    let pool = server.until("bulkhead", |it| it["queued"] == 27).await;
+    assert_eq!((&pool["capacity"], &pool["busy"]), (&3.into(), &3.into()));
+    assert_eq!(pool["refused"], 0);
+    for path in ["/livez", "/debug/health-sync"] {
+        let probe = server.get(path).await;
+        assert!(probe.status == 200 && probe.took < 1000 * MS, "{probe:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn being_asked_whether_it_is_ready_makes_a_prediction() {
-    for flags in ["", "--variant inline", "--variant dedicated"] {
+    for flags in VARIANTS {
         let answer = start(flags).get("/readyz?work=400ms").await;
         assert_eq!(answer.status, 200, "{flags}: {answer:?}");
         assert!(answer.has_header("content-type: application/json"));

@@ -6,6 +6,14 @@ use std::time::Duration;
 use crate::stage::{Stage, THREADS};
 use testkit::eventually;
 
+const VARIANTS: [&str; 5] = [
+    "per-chunk",
+    "client-per-request",
+    "own-pool",
+    "dns",
+    "capped",
+];
+
 /// The plain form if `variant` is empty.
 fn start(variant: &str) -> Stage {
     match variant {
@@ -33,7 +41,7 @@ async fn served_at_once(stage: &Stage, count: usize) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_variant_relays_byte_for_byte() {
-    for variant in ["per-chunk", "client-per-request", "dns", "capped"] {
+    for variant in VARIANTS {
         let stage = start(variant);
         for query in [
             "chunks=30&interval=2ms&ttft=1ms",
@@ -106,6 +114,30 @@ async fn as_many_silent_streams_as_threads_stop_all_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_of_their_own_holds_streams_up_and_no_health_check() {
+    let stage = start("own-pool");
+    let url = format!("{}/chat/stream?ttft=0s&fault=stall@1", stage.url);
+    let mut silent = Vec::new();
+    for _ in 0..THREADS {
+        let mut stream = stage.get(&url).await;
+        stream.chunk().await.unwrap().expect("a chunk");
+        silent.push(stream);
+    }
+    let fifth = tokio::time::timeout(Duration::from_millis(500), stage.get(&url));
+    assert!(fifth.await.is_err(), "the fifth is served");
+    let bulkhead = stage.gauge("bulkhead").await;
+    assert_eq!(
+        (&bulkhead["busy"], &bulkhead["capacity"]),
+        (&THREADS.into(), &THREADS.into())
+    );
+    for path in ["/debug/health-sync", "/debug/health-async", "/health"] {
+        assert!(stage.answers(path).await, "{path}");
+    }
+    // A stream that ends gives its thread to one that waits.
+    assert_eq!(served_at_once(&start("own-pool"), 12).await, THREADS as u64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_per_request_holds_no_thread_and_uses_no_connection_twice() {
     let stage = start("client-per-request");
     assert_eq!(served_at_once(&stage, 12).await, 12);
@@ -153,7 +185,14 @@ async fn a_hang_up_frees_thread_permit_and_upstream_with_the_next_chunk() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_breaks_off_is_told_as_the_plain_form_tells_it() {
-    for variant in ["", "per-chunk", "client-per-request", "dns", "capped"] {
+    for variant in [
+        "",
+        "per-chunk",
+        "client-per-request",
+        "own-pool",
+        "dns",
+        "capped",
+    ] {
         let stage = start(variant);
         let cut = format!("{}/chat/stream?interval=1ms&fault=cut@3", stage.url);
         let text = stage.get(&cut).await.text().await.unwrap();

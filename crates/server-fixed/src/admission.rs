@@ -4,9 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use failures::large_body::BodyError;
 use serde::Serialize;
-use service::large_body::BodyError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Most large bodies that wait for a seat, and how long each of them waits.
+const WAITING: usize = 32;
+const WAIT: Duration = Duration::from_secs(10);
 
 /// Seats with a bounded queue in front. First come, first served.
 #[derive(Clone)]
@@ -15,17 +19,17 @@ pub(crate) struct Admission {
     buffers: Buffers,
     places: Arc<Semaphore>,
     refused: Arc<AtomicU64>,
-    limits: Limits,
+    limits: SeatLimits,
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Limits {
+struct SeatLimits {
     /// Most that are inside at once.
-    pub(crate) inside: usize,
+    inside: usize,
     /// Most that wait.
-    pub(crate) waiting: usize,
+    waiting: usize,
     /// How long one waits at most.
-    pub(crate) wait: Duration,
+    wait: Duration,
 }
 
 /// The right to be inside, and the memory that goes with it; both are given back when it is dropped.
@@ -42,7 +46,7 @@ type Buffers = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// Seats and queue at one instant.
 #[derive(Serialize)]
-pub(crate) struct Snapshot {
+pub(crate) struct SeatsSnapshot {
     capacity: usize,
     busy: usize,
     queued: usize,
@@ -51,7 +55,16 @@ pub(crate) struct Snapshot {
 }
 
 impl Admission {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// As many seats as may be `inside` at once.
+    pub(crate) fn new(inside: usize) -> Self {
+        Self::with(SeatLimits {
+            inside,
+            waiting: WAITING,
+            wait: WAIT,
+        })
+    }
+
+    fn with(limits: SeatLimits) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(limits.inside)),
             buffers: Buffers::default(),
@@ -77,7 +90,7 @@ impl Admission {
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, BodyError> {
-        let Limits { waiting, wait, .. } = self.limits;
+        let SeatLimits { waiting, wait, .. } = self.limits;
         let permits = Arc::clone(&self.permits);
         if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
             return Ok(permit);
@@ -93,11 +106,11 @@ impl Admission {
         }
     }
 
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        let Limits {
+    pub(crate) fn snapshot(&self) -> SeatsSnapshot {
+        let SeatLimits {
             inside, waiting, ..
         } = self.limits;
-        Snapshot {
+        SeatsSnapshot {
             capacity: inside,
             busy: inside - self.permits.available_permits(),
             queued: waiting - self.places.available_permits(),
@@ -122,7 +135,7 @@ mod tests {
     use super::*;
 
     fn admission() -> Admission {
-        Admission::new(Limits {
+        Admission::with(SeatLimits {
             inside: 1,
             waiting: 1,
             wait: Duration::from_secs(10),

@@ -3,19 +3,26 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use service::large_body::BodyError;
-use service::{EnvironmentError, ServerArgs};
+use failures::large_body::BodyError;
+use service::{EnvironmentError, Services};
 use tokio::sync::oneshot;
+
+use crate::admission::{Admission, Seat};
 
 /// A rayon pool; unless told otherwise with one thread less than there are cores, so that one is left
 /// for the event loop.
 ///
-/// Its queue has no bound of its own: whoever hands over work has been let in first.
+/// Its queue has no bound of its own: whoever hands over work has a seat.
 #[derive(Clone)]
-pub(crate) struct CpuPool(Arc<rayon::ThreadPool>);
+pub(crate) struct CpuPool {
+    threads: Arc<rayon::ThreadPool>,
+    seats: Admission,
+}
 
 impl CpuPool {
-    pub(crate) fn new(args: &ServerArgs) -> Result<Self, EnvironmentError> {
+    /// A pool of as many threads as the flags say, and the gauge of its seats.
+    pub(crate) fn open(services: &mut Services) -> Result<Self, EnvironmentError> {
+        let args = &services.args;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = args
             .cpu_threads
@@ -24,15 +31,28 @@ impl CpuPool {
             .num_threads(threads.max(1))
             .thread_name(|index| format!("cpu-{index}"))
             .build();
-        pool.map(|pool| Self(Arc::new(pool))).map_err(|error| {
+        let pool = pool.map_err(|error| {
             EnvironmentError(format!(
                 "cannot start the threads for parsing: {error}; raise `ulimit -u`, or lower --cpu-threads"
             ))
-        })
+        })?;
+        let pool = Self::of(pool);
+        let gauge = pool.seats.clone();
+        services.gauge("large_bodies", move || gauge.snapshot());
+        Ok(pool)
     }
 
-    pub(crate) fn threads(&self) -> usize {
-        self.0.current_num_threads()
+    fn of(threads: rayon::ThreadPool) -> Self {
+        Self {
+            // While all threads compute, the next body is read.
+            seats: Admission::new(threads.current_num_threads() + 1),
+            threads: Arc::new(threads),
+        }
+    }
+
+    /// Waits for a seat: the right to read a large body and to have it parsed.
+    pub(crate) async fn enter(&self) -> Result<Seat, BodyError> {
+        self.seats.enter().await
     }
 
     /// Runs `job` on a thread of the pool. If nobody waits for it any more when its turn comes, it
@@ -42,7 +62,7 @@ impl CpuPool {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, BodyError> {
         let (sender, result) = oneshot::channel();
-        self.0.spawn(move || {
+        self.threads.spawn(move || {
             if sender.is_closed() {
                 return;
             }
@@ -62,7 +82,7 @@ mod tests {
     #[tokio::test]
     async fn a_job_that_panics_is_an_error_and_the_pool_lives_on() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-        let pool = CpuPool(Arc::new(pool.unwrap()));
+        let pool = CpuPool::of(pool.unwrap());
         let panicked = pool.run(|| panic!("on purpose")).await;
         assert!(matches!(panicked, Err(BodyError::Failed)));
         assert_eq!(pool.run(|| 7).await.unwrap(), 7);

@@ -5,10 +5,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use failures::disconnect::mount;
 use relay::{Framing, Relay, RelayError};
 use service::Services;
-
-use crate::disconnect_app::mount;
 
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     mount(services, relay_to)

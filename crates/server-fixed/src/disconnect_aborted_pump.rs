@@ -5,13 +5,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use failures::disconnect::mount;
+use failures::task_is_gone;
 use futures_util::{StreamExt, stream};
 use relay::{Framing, Relay, RelayError};
 use service::Services;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
-
-use crate::disconnect_app::mount;
 
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     mount(services, relay_to)
@@ -40,9 +40,7 @@ async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Respon
             }
         }
     }));
-    let head = head.await.map_err(|gone| RelayError::Upstream {
-        source: gone.into(),
-    })??;
+    let head = head.await.map_err(task_is_gone)??;
     let bytes = stream::poll_fn(move |cx| {
         let _owned = &pump;
         chunks.poll_recv(cx)

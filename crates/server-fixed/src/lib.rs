@@ -2,13 +2,12 @@
 //! difference is the lesson.
 
 mod admission;
+mod bounds;
 mod cpu_pool;
 mod disconnect;
 mod disconnect_aborted_pump;
-mod disconnect_app;
 mod large_body;
 mod liveness;
-mod protocol;
 mod rollout;
 mod route_matrix;
 mod stream;

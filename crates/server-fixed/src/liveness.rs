@@ -2,35 +2,28 @@
 //! the probes answer on the event loop. A full server says that it is not ready, never that it is dead.
 
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use service::{Liveness, LivezQuery, PredictQuery, Prediction, Predictions, Services};
-use vitals::{Bulkhead, BulkheadError, ReadinessSnapshot, ReadinessWatch};
+use failures::liveness::{Liveness, LivezQuery, PredictQuery, Prediction, Predictions};
+use failures::liveness::{Readyz, pool_of_its_own, readiness};
+use service::Services;
+use vitals::{Bulkhead, BulkheadError, ReadinessWatch};
 
 #[derive(Clone)]
 struct App {
     predictions: Predictions,
-    bulkhead: Bulkhead,
+    pool: Bulkhead,
     readiness: ReadinessWatch,
 }
 
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
-    let (args, flags) = (&services.args, &services.args.bulkheads);
-    let threads = args.pool_threads as usize;
-    let bulkhead = Bulkhead::new("predictions", threads, Some(args.queue()));
-    let watched = bulkhead.clone();
-    let readiness = ReadinessWatch::spawn(flags.readiness_hold, move || {
-        watched.snapshot().is_backed_up()
-    });
+    let (threads, queue) = (services.args.pool_threads as usize, services.args.queue());
+    let pool = pool_of_its_own(services, threads, Some(queue));
     let app = App {
         predictions: Predictions::default(),
-        bulkhead,
-        readiness,
+        readiness: readiness(services, &pool),
+        pool,
     };
-    let (bulkhead, readiness) = (app.bulkhead.clone(), app.readiness.clone());
-    services.gauge("bulkhead", move || bulkhead.snapshot());
-    services.gauge("readiness", move || readiness.snapshot());
     Ok(Router::new()
         .route("/predict", post(predict))
         .route("/livez", get(livez))
@@ -44,7 +37,7 @@ async fn predict(
     State(app): State<App>,
     Query(query): Query<PredictQuery>,
 ) -> Result<Json<Prediction>, BulkheadError> {
-    let prediction = app.bulkhead.run(app.predictions.job(query.work)).await?;
+    let prediction = app.pool.run(app.predictions.job(query.work)).await?;
     Ok(Json(prediction))
 }
 
@@ -55,11 +48,6 @@ async fn livez(State(app): State<App>, Query(query): Query<LivezQuery>) -> Liven
 }
 
 /// `GET /readyz`: 503 while predictions have been waiting for a while. It makes none.
-async fn readyz(State(app): State<App>) -> (StatusCode, Json<ReadinessSnapshot>) {
-    let readiness = app.readiness.snapshot();
-    let status = match readiness.ready {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    (status, Json(readiness))
+async fn readyz(State(app): State<App>) -> Readyz {
+    Readyz(app.readiness.snapshot())
 }

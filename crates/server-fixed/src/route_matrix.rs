@@ -1,62 +1,54 @@
-//! Seven ways to mix sync and async, cured: what blocks does so on a bulkhead of its kind, and a
-//! background task that there is no room for is refused.
+//! Seven ways to mix sync and async, cured: a bounded pool for each kind of work, and refusals beyond it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::Query;
 use axum::routing::get;
-use service::{Background, MatrixAnswer, MatrixQuery, Services};
-use tokio::sync::Semaphore;
+use failures::route_matrix::{Background, MatrixAnswer, MatrixQuery};
+use service::Services;
 use tokio::time::sleep;
 use vitals::{Bulkhead, BulkheadError};
+
+use crate::bounds::{BoundedBackground, inner_pool};
 
 /// What a piece of work holds while it lasts.
 #[derive(Clone, Copy)]
 enum Holds {
-    /// A thread of the bulkhead for its kind.
-    Bulkhead,
+    /// A thread of a pool.
+    Pool,
     /// Nothing: it awaits.
     Nothing,
 }
 
-/// Path, inner work, background task.
+/// Path, inner work, background task. A `sync-route` runs on the pool as a whole.
 #[rustfmt::skip]
 const ROUTES: [(&str, Holds, Holds); 7] = {
-    use Holds::{Bulkhead, Nothing};
+    use Holds::{Nothing, Pool};
     [
-        ("/sync-route-sync-inner-async-bg-sync-task", Bulkhead, Bulkhead),
-        ("/sync-route-sync-inner-async-bg-async-task", Bulkhead, Nothing),
-        ("/sync-route-sync-inner-sync-bg-sync-task", Bulkhead, Bulkhead),
-        ("/async-route-sync-inner-async-bg-async-task", Bulkhead, Nothing),
+        ("/sync-route-sync-inner-async-bg-sync-task", Pool, Pool),
+        ("/sync-route-sync-inner-async-bg-async-task", Pool, Nothing),
+        ("/sync-route-sync-inner-sync-bg-sync-task", Pool, Pool),
+        ("/async-route-sync-inner-async-bg-async-task", Pool, Nothing),
         ("/async-route-async-inner-async-bg-async-task", Nothing, Nothing),
-        ("/async-route-async-inner-async-bg-sync-task", Nothing, Bulkhead),
-        ("/async-route-async-inner-sync-bg-sync-task", Nothing, Bulkhead),
+        ("/async-route-async-inner-async-bg-sync-task", Nothing, Pool),
+        ("/async-route-async-inner-sync-bg-sync-task", Nothing, Pool),
     ]
 };
 
 #[derive(Clone)]
 struct App {
-    inner: Bulkhead,
-    background: Bulkhead,
-    tasks: Arc<Semaphore>,
+    pool: Bulkhead,
+    background: BoundedBackground,
     account: Background,
 }
 
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
-    let (args, flags) = (&services.args, &services.args.bulkheads);
-    let threads = args.pool_threads as usize;
-    let background_threads = flags.background_threads as usize;
-    let background_queue = flags.background_queue as usize;
     let app = App {
-        inner: Bulkhead::new("inner", threads, Some(args.queue())),
-        background: Bulkhead::new("background", background_threads, Some(background_queue)),
-        tasks: Arc::new(Semaphore::new(flags.background_tasks as usize)),
-        account: Background::default(),
+        pool: inner_pool(&services.args),
+        background: BoundedBackground::new(&services.args.bulkheads),
+        account: Background::open(services),
     };
-    let account = app.account.clone();
-    services.gauge("background", move || account.snapshot());
     let mut router = Router::new();
     for (path, inner, background) in ROUTES {
         let app = app.clone();
@@ -66,8 +58,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     Ok(router)
 }
 
-/// The inner work, then the background task is handed over, then the response leaves, and says in
-/// `x-background` whether there was room for the task. It waits for no task.
+/// The inner work, then the background task is handed over, then the response leaves.
+/// It says in `x-background` whether there was room for the task.
 async fn respond(
     app: App,
     inner: Holds,
@@ -76,27 +68,15 @@ async fn respond(
 ) -> Result<MatrixAnswer, BulkheadError> {
     let started = Instant::now();
     match inner {
-        Holds::Bulkhead => app.inner.run(query.inner.blocking_work()).await?,
+        Holds::Pool => app.pool.run(query.inner.blocking_work()).await?,
         Holds::Nothing => sleep(query.inner.get()).await,
     }
     let inner = started.elapsed();
     let task = app.account.task();
     let time = query.background;
     let accepted = match background {
-        Holds::Bulkhead => {
-            let job = move || task.run(time.blocking_work());
-            app.background.spawn(job).is_ok()
-        }
-        Holds::Nothing => app.tasks.try_acquire_owned().is_ok_and(|permit| {
-            tokio::spawn(async move {
-                task.run_async(sleep(time.get())).await;
-                drop(permit);
-            });
-            true
-        }),
+        Holds::Pool => app.background.block(move || task.run(time.blocking_work())),
+        Holds::Nothing => app.background.spawn(task.run_async(sleep(time.get()))),
     };
-    if !accepted {
-        app.account.refuse();
-    }
-    Ok(MatrixAnswer { inner, accepted })
+    Ok(app.account.answer(inner, accepted))
 }

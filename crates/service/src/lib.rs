@@ -2,20 +2,15 @@
 //!
 //! A server's `main` parses [`ServerArgs`], hands [`run`] a function that builds the router, and turns
 //! the result into an exit code with [`exit`]. The mock upstream, which has flags of its own, uses the
-//! pieces: [`bind`], [`WriteLimit`], [`serve`], [`Drain`].
+//! pieces: [`Listener`], [`Connection`], [`Drain`].
 
 mod announce;
 mod args;
-mod background;
 mod bulkhead_args;
 mod error;
 mod failure;
-pub mod large_body;
 pub mod lifeline;
 mod log;
-mod micros;
-mod predictions;
-mod query_time;
 mod run;
 mod runtimes;
 mod serve;
@@ -25,15 +20,12 @@ mod socket;
 
 pub use announce::announce;
 pub use args::{ServerArgs, duration};
-pub use background::{Background, BackgroundSnapshot, MatrixAnswer, MatrixQuery, Task};
 pub use bulkhead_args::BulkheadArgs;
 pub use error::{EnvironmentError, exit};
 pub use failure::{Failure, UnknownVariant};
 pub use log::init as init_log;
-pub use predictions::{Liveness, LivezQuery, Pending, PredictQuery, Prediction, Predictions};
-pub use query_time::QueryTime;
 pub use run::{Services, run};
 pub use runtimes::RuntimeKind;
 pub use serve::serve;
 pub use shutdown::{Drain, on_signal};
-pub use socket::{Connection, HalfClose, Listener, Peer, WriteLimit, bind};
+pub use socket::{Connection, ConnectionObserver, HalfClose, Listener, Peer, WriteLimit};

@@ -1,25 +1,20 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use service::{EnvironmentError, bind};
-use tokio::net::TcpListener;
+use service::{Connection, EnvironmentError};
 
-use super::connection::Connection;
+use super::peer::Peer;
 
 /// A TCP listener that counts its open connections, notes how and when each peer leaves, and can
 /// give them small send buffers. [`Mock::serve`](crate::Mock::serve) serves on it.
 #[derive(Debug)]
-pub struct Listener {
-    inner: TcpListener,
-    open: Arc<AtomicUsize>,
-    write_timeout: Option<Duration>,
-}
+pub struct Listener(service::Listener<Peer>);
 
 impl Listener {
-    /// Listens on `address`: see [`service::bind`].
+    /// Listens on `address`: see [`service::Listener::bind_with`].
     ///
     /// # Errors
     /// [`EnvironmentError`] that names the address and the remedy.
@@ -28,19 +23,17 @@ impl Listener {
         flag: &str,
         send_buffer: Option<u32>,
     ) -> Result<Self, EnvironmentError> {
-        Ok(Self {
-            inner: bind(address, flag, send_buffer)?,
-            open: Arc::default(),
-            write_timeout: None,
-        })
+        service::Listener::bind_with(address, flag, send_buffer).map(Self)
     }
 
     /// Ends a connection whose peer takes nothing of what is written to it for `limit`, if there is
     /// one.
     #[must_use]
-    pub fn with_write_timeout(mut self, limit: Option<Duration>) -> Self {
-        self.write_timeout = limit;
-        self
+    pub fn with_write_timeout(self, limit: Option<Duration>) -> Self {
+        match limit {
+            Some(limit) => Self(self.0.with_write_timeout(limit)),
+            None => self,
+        }
     }
 
     /// The address it is bound to.
@@ -48,31 +41,17 @@ impl Listener {
     /// # Errors
     /// If the operating system does not tell.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
+        self.0.address()
     }
 
     /// The number of connections open now, readable while the listener serves.
     #[must_use]
     pub fn open_connections(&self) -> Arc<AtomicUsize> {
-        Arc::clone(&self.open)
+        self.0.open_connections()
     }
 
     /// The next connection.
-    pub(super) async fn accept(&self) -> Connection {
-        loop {
-            match self.inner.accept().await {
-                Ok((stream, address)) => {
-                    // Each token is a packet of its own.
-                    let _ = stream.set_nodelay(true);
-                    self.open.fetch_add(1, Ordering::Relaxed);
-                    let open = Arc::clone(&self.open);
-                    return Connection::new(stream, address, open, self.write_timeout);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection; trying again in 100 ms");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
+    pub(super) async fn accept(&mut self) -> Connection<Peer> {
+        axum::serve::Listener::accept(&mut self.0).await.0
     }
 }

@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
+use service::ConnectionObserver;
 use tokio::sync::Notify;
 
 use crate::clock::unix_us;
@@ -48,15 +49,39 @@ struct State {
     given_up: Notify,
 }
 
-impl Peer {
-    pub(super) fn new(address: SocketAddr) -> Self {
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
         Self {
             address,
             multiplexed: false,
             state: Arc::default(),
         }
     }
+}
 
+impl ConnectionObserver for Peer {
+    fn has_read_the_end(&self) {
+        self.note(HowLeft::Fin);
+    }
+
+    fn read_failed(&self, error: &io::Error) {
+        self.note_error(error);
+    }
+
+    fn write_failed(&self, error: &io::Error) {
+        self.note_error(error);
+    }
+
+    fn is_to_be_reset(&self) -> bool {
+        self.state.reset_on_close.load(Ordering::Relaxed)
+    }
+
+    fn is_closing(&self) {
+        self.note_closed();
+    }
+}
+
+impl Peer {
     /// The same peer as one stream of its connection sees it, if `multiplexed` as one of many.
     #[must_use]
     pub fn of_stream(mut self, multiplexed: bool) -> Self {
@@ -107,22 +132,18 @@ impl Peer {
         self.state.given_up.notified().await;
     }
 
-    pub(super) fn note_closed(&self) {
+    fn note_closed(&self) {
         self.state.closed.store(true, Ordering::Release);
     }
 
-    pub(super) fn is_to_be_reset(&self) -> bool {
-        self.state.reset_on_close.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn note(&self, how: HowLeft) {
+    fn note(&self, how: HowLeft) {
         self.state.how.fetch_max(how as u8, Ordering::Relaxed);
         // Only the first notice gives the time.
         let noticed_us = &self.state.noticed_us;
         let _ = noticed_us.compare_exchange(0, unix_us(), Ordering::Release, Ordering::Relaxed);
     }
 
-    pub(super) fn note_error(&self, error: &io::Error) {
+    fn note_error(&self, error: &io::Error) {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut};
         match error.kind() {
             ConnectionReset | BrokenPipe | ConnectionAborted => self.note(HowLeft::Reset),
@@ -139,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_first_notice_gives_the_time_and_a_reset_outweighs_a_fin() {
-        let peer = Peer::new("127.0.0.1:1".parse().unwrap());
+        let peer = Peer::from(SocketAddr::from(([127, 0, 0, 1], 1)));
         assert_eq!(peer.hang_up(), None);
         peer.note(HowLeft::Fin);
         let fin = peer.hang_up().unwrap();

@@ -10,10 +10,11 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use service::Connection;
 use tokio::sync::watch;
 
-use super::connection::Connection;
 use super::listener::Listener;
+use super::peer::Peer;
 
 /// How long what was written before a break may take to get into the socket. Over HTTP/2 it is another
 /// task that writes, and a reset throws away what it has not.
@@ -31,7 +32,7 @@ const PENDING_RESETS: usize = 100_000;
 /// Dropping the future closes the listener; connections already accepted go on until their runtime
 /// ends.
 pub(crate) async fn serve(
-    listener: Listener,
+    mut listener: Listener,
     router: Router,
     http2_streams: Option<u32>,
     stop: impl Future<Output = ()>,
@@ -59,7 +60,7 @@ pub(crate) async fn serve(
 }
 
 async fn serve_one(
-    connection: Connection,
+    connection: Connection<Peer>,
     builder: Arc<Builder<TokioExecutor>>,
     router: Router,
     mut stopping: watch::Receiver<()>,

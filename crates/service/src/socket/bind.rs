@@ -10,15 +10,8 @@ use crate::EnvironmentError;
 /// it at `net.core.somaxconn`, 4096 by default).
 const BACKLOG: u32 = 4096;
 
-/// Listens on `address`; port 0 picks a free port. `flag` is what the person who started the service
-/// changes the address with.
-///
-/// `send_buffer` is the `SO_SNDBUF` of every connection in bytes (Linux doubles it for its own
-/// bookkeeping); `None` leaves it to the kernel, which lets it grow to megabytes.
-///
-/// # Errors
-/// [`EnvironmentError`] that names the address and the remedy.
-pub fn bind(
+/// Listens on `address`, as [`Listener::bind_with`](super::Listener::bind_with) says.
+pub(super) fn bind(
     address: SocketAddr,
     flag: &str,
     send_buffer: Option<u32>,

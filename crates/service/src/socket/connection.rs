@@ -1,60 +1,42 @@
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::{Listener, WriteLimit};
+use super::{ConnectionObserver, WriteLimit};
 use crate::shared::Counted;
 
-/// The other end of a connection, for handlers: `ConnectInfo<Peer>`.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    /// Address of the other end.
-    pub address: SocketAddr,
-    /// See [`Peer::half_close`].
-    pub(super) unread: Arc<AtomicBool>,
-}
-
-impl Connected<IncomingStream<'_, Listener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
-        stream.io().peer.clone()
-    }
-}
-
-/// One accepted connection.
+/// One accepted connection, which tells `P` what happens to it.
 #[derive(Debug)]
-pub struct Connection {
+pub struct Connection<P: ConnectionObserver> {
     stream: TcpStream,
-    peer: Peer,
+    peer: P,
     _counted: [Counted; 2],
     write_limit: WriteLimit,
 }
 
-impl Connection {
+impl<P: ConnectionObserver> Connection<P> {
     /// The connection that `stream` is; it is in the count of its listener and of all its clones.
     pub(super) fn new(
         stream: TcpStream,
-        address: SocketAddr,
+        peer: P,
         counted: [Counted; 2],
         write_timeout: Option<Duration>,
     ) -> Self {
         Self {
             stream,
-            peer: Peer {
-                address,
-                unread: Arc::default(),
-            },
+            peer,
             _counted: counted,
             write_limit: WriteLimit::new(write_timeout),
         }
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &P {
+        &self.peer
     }
 
     fn written(
@@ -63,30 +45,46 @@ impl Connection {
         result: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         let result = self.write_limit.check(cx, result);
-        if let Poll::Ready(Err(error)) = &result
-            && error.kind() == io::ErrorKind::TimedOut
-        {
-            tracing::info!("a client took nothing; its connection is ended");
+        if let Poll::Ready(Err(error)) = &result {
+            self.peer.write_failed(error);
         }
         result
     }
 }
 
-impl AsyncRead for Connection {
+impl<P: ConnectionObserver> Drop for Connection<P> {
+    fn drop(&mut self) {
+        self.peer.is_closing();
+        if self.peer.is_to_be_reset() {
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}
+
+impl<P: ConnectionObserver> AsyncRead for Connection<P> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.peer.unread.load(Ordering::Relaxed) {
-            // Whoever serves the connection reads again by itself, once its response is out.
+        if self.peer.is_unread() {
             return Poll::Pending;
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let had_room = buf.remaining() > 0;
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        match &result {
+            Poll::Ready(Ok(())) if had_room && buf.filled().len() == before => {
+                self.peer.has_read_the_end();
+            }
+            Poll::Ready(Err(error)) => self.peer.read_failed(error),
+            _ => {}
+        }
+        result
     }
 }
 
-impl AsyncWrite for Connection {
+impl<P: ConnectionObserver> AsyncWrite for Connection<P> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -114,6 +112,10 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.peer.is_to_be_reset() {
+            // A FIN here would let the peer read a clean end before the reset arrives.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

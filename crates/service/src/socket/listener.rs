@@ -1,4 +1,5 @@
 use std::io;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -9,21 +10,23 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use super::bind::bind;
-use super::connection::Connection;
+use super::{Connection, ConnectionObserver, Peer};
 use crate::EnvironmentError;
 use crate::shared::{Counted, SharedSocket};
 
 /// A TCP listener that counts its open connections and can be shared by several runtimes.
 ///
-/// Use it with [`axum::serve()`] and `into_make_service_with_connect_info::<Peer>()`.
+/// Each connection has a `P` of its own, made of the address of its other end, which is told what happens
+/// to it. With [`Peer`], use it with [`axum::serve()`] and `into_make_service_with_connect_info::<Peer>()`.
 #[derive(Debug)]
-pub struct Listener {
+pub struct Listener<P = Peer> {
     socket: Socket,
     /// Open connections of this listener and all its clones.
     open: Arc<AtomicUsize>,
     /// Those of this one.
     held: Arc<AtomicUsize>,
     write_timeout: Option<Duration>,
+    peers: PhantomData<fn() -> P>,
 }
 
 #[derive(Debug)]
@@ -33,16 +36,34 @@ enum Socket {
 }
 
 impl Listener {
-    /// Binds to `address`; port 0 picks a free port.
+    /// Binds to `address`; port 0 picks a free port. `flag` is what the person who started the service
+    /// changes the address with.
     ///
     /// # Errors
     /// [`EnvironmentError`] that names the address and the remedy.
     pub fn bind(address: SocketAddr, flag: &str) -> Result<Self, EnvironmentError> {
+        Self::bind_with(address, flag, None)
+    }
+}
+
+impl<P> Listener<P> {
+    /// As [`bind`](Listener::bind), and every connection has a send buffer of `send_buffer` bytes (Linux
+    /// doubles it for its own bookkeeping). `None` leaves it to the kernel, which lets it grow to
+    /// megabytes.
+    ///
+    /// # Errors
+    /// [`EnvironmentError`] that names the address and the remedy.
+    pub fn bind_with(
+        address: SocketAddr,
+        flag: &str,
+        send_buffer: Option<u32>,
+    ) -> Result<Self, EnvironmentError> {
         Ok(Self {
-            socket: Socket::Own(bind(address, flag, None)?),
+            socket: Socket::Own(bind(address, flag, send_buffer)?),
             open: Arc::default(),
             held: Arc::default(),
             write_timeout: None,
+            peers: PhantomData,
         })
     }
 
@@ -71,6 +92,7 @@ impl Listener {
                 open: Arc::clone(&self.open),
                 held: Arc::default(),
                 write_timeout: self.write_timeout,
+                peers: PhantomData,
             })
         };
         runtimes.iter().map(for_one).collect()
@@ -94,11 +116,11 @@ impl Listener {
     }
 }
 
-impl axum::serve::Listener for Listener {
-    type Io = Connection;
+impl<P: ConnectionObserver + From<SocketAddr>> axum::serve::Listener for Listener<P> {
+    type Io = Connection<P>;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    async fn accept(&mut self) -> (Connection<P>, SocketAddr) {
         loop {
             let accepted = match &self.socket {
                 Socket::Own(socket) => socket.accept().await,
@@ -106,10 +128,11 @@ impl axum::serve::Listener for Listener {
             };
             match accepted {
                 Ok((stream, address)) => {
-                    // A relay's small chunks must leave at once.
+                    // A small chunk, such as a token, must leave at once.
                     let _ = stream.set_nodelay(true);
                     let counted = [&self.open, &self.held].map(Counted::in_count);
-                    let connection = Connection::new(stream, address, counted, self.write_timeout);
+                    let peer = P::from(address);
+                    let connection = Connection::new(stream, peer, counted, self.write_timeout);
                     return (connection, address);
                 }
                 Err(error) => {

@@ -4,10 +4,13 @@ mod bind;
 mod connection;
 mod half_close;
 mod listener;
+mod observer;
+mod peer;
 mod write_limit;
 
-pub use bind::bind;
-pub use connection::{Connection, Peer};
+pub use connection::Connection;
 pub use half_close::HalfClose;
 pub use listener::Listener;
+pub use observer::ConnectionObserver;
+pub use peer::Peer;
 pub use write_limit::WriteLimit;

@@ -86,10 +86,13 @@ impl<'a> Row<'a> {
                 _ => (ClaimVerdict::Disagrees, "another word".to_owned()),
             }
         });
-        let (verdict, because) = match judged {
+        let (verdict, mut because) = match judged {
             Some((verdict, because)) => (Some(verdict), because),
             None => (None, "this run has no such figure".to_owned()),
         };
+        if let Some(remark) = &self.report.remark {
+            because = format!("{because}. {remark}");
+        }
         Claim {
             metric: self.report.metric.clone(),
             reported: self.shown(&self.report.reported),

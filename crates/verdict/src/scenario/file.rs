@@ -124,6 +124,8 @@ pub(super) struct FieldReport {
     /// A class of the same requests whose one client waits for each answer, so that it can be told
     /// whether such a client is where the figure comes from.
     pub closed_loop: Option<String>,
+    /// A sentence that is said wherever the claim is judged: what else can explain the figure.
+    pub remark: Option<String>,
 }
 
 /// Something that no forecast can hold for. With `rows` these are not forecast, for the variants and

@@ -57,6 +57,8 @@ pub struct FieldReport {
     pub reported: Value,
     /// A class of the same requests, sent by a client that waits for each answer.
     pub closed_loop: Option<String>,
+    /// A sentence that is said wherever the claim is judged.
+    pub remark: Option<String>,
 }
 
 /// Something that no forecast can hold for, said before it is run.
@@ -465,6 +467,7 @@ fn resolve_variants(file: &File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid
                     metric: report.metric.clone(),
                     reported: report.reported.clone(),
                     closed_loop: report.closed_loop.clone(),
+                    remark: report.remark.clone(),
                 },
             });
         }

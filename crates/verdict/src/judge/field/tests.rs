@@ -123,6 +123,7 @@ fn report(metric: &str, reported: &str) -> FieldReport {
         metric: metric.to_owned(),
         reported: reported.parse().expect("a value"),
         closed_loop: None,
+        remark: None,
     }
 }
 
@@ -277,6 +278,19 @@ fn stalls(by_plan: u64, one_by_one: u64) -> Summary {
         .map(|(name, class)| (name.to_owned(), class))
         .into();
     summary
+}
+
+#[test]
+fn a_remark_is_said_with_the_judgement() {
+    let mut report = report("requests.users.p50", "1ms");
+    report.remark = Some("Another pool explains it.".to_owned());
+    let claim = judge(&[report], &filling_pool()).remove(0);
+    assert_eq!(claim.verdict, Some(ClaimVerdict::Disagrees));
+    let (judgement, remark) = claim.because.split_once(". ").expect("two sentences");
+    assert!(
+        judgement.ends_with("9.26 s") && remark == "Another pool explains it.",
+        "{judgement}"
+    );
 }
 
 #[test]

@@ -37,6 +37,10 @@ pub(crate) const MODELS: &[Model] = &[
     Model::new("dedicated_thread", |question| {
         of(question, liveness::dedicated_thread)
     }),
+    // A thread of a pool of its own, whose queue has no bound.
+    Model::new("dedicated_pool", |question| {
+        of(question, liveness::dedicated_pool)
+    }),
     // A thread of a pool of its own, whose queue has a bound.
     Model::new("bulkhead", |question| of(question, liveness::bulkhead)),
 ];

@@ -18,6 +18,12 @@ pub(crate) const MODELS: &[Model] = &[
             Some(streams::thread_per_stream(cell, streams))
         })
     }),
+    // A thread of a pool of the streams' own, for the whole stream.
+    Model::new("own_pool", |question| {
+        of(question, |cell, streams| {
+            Some(streams::own_pool(cell, streams))
+        })
+    }),
     // A thread of the blocking pool, for each chunk.
     Model::new("thread_per_chunk", |question| {
         of(question, |cell, streams| {

@@ -92,19 +92,40 @@ pub(crate) fn client_per_request(streams: &StreamSpec) -> Vec<Forecast> {
 /// A stream has one of the client's connections for as long as it lasts, and the others wait for one.
 /// Nothing else does.
 pub(crate) fn capped_client(cell: &Cell, streams: &StreamSpec) -> Vec<Forecast> {
-    let (n, p) = (streams.count, connections(cell));
+    let connections = connections(cell);
+    let idle = idle_server("no stream holds anything of the server");
+    beside_health(cell, streams, connections, "P connections", idle)
+}
+
+/// A stream has a thread of the streams' own pool for as long as it lasts, and the others wait for one.
+/// Health has the threads of another pool.
+pub(crate) fn own_pool(cell: &Cell, streams: &StreamSpec) -> Vec<Forecast> {
+    let threads = cell.server.pool_threads;
+    let idle = idle_server("no stream holds a thread of the pool that health has");
+    beside_health(cell, streams, threads, "P threads of their own", idle)
+}
+
+/// No more than `limit` streams are served at once, and nothing but streams waits for that.
+fn beside_health(
+    cell: &Cell,
+    streams: &StreamSpec,
+    limit: u32,
+    of_what: &str,
+    idle: [Forecast; 3],
+) -> Vec<Forecast> {
+    let n = streams.count;
     let hold_end = (streams.ramp + cell.phases.hold).as_secs_f64();
-    // As if its connections were threads; no check waits, so the load ends with the hold.
-    let run = Waves::of(streams, p, hold_end, 0.0);
+    // As if what is limited were threads; no check waits, so the load ends with the hold.
+    let run = Waves::of(streams, limit, hold_end, 0.0);
     let mut rows = vec![
-        number("served_at_once", "streams.served_peak", f64::from(n.min(p)))
-            .why(format!("min(N, P) = min({n}, {p}), of P connections")),
+        number("served_at_once", "streams.served_peak", f64::from(n.min(limit)))
+            .why(format!("min(N, P) = min({n}, {limit}), of {of_what}")),
         number("unserved", "streams.unserved", run.unserved).why(format!(
-            "streams that get no connection in the {:.1} s of the load; nobody refuses them",
+            "streams that get none of the {of_what} in the {:.1} s of the load; nobody refuses them",
             run.load_end
         )),
     ];
-    rows.extend(idle_server("no stream holds anything of the server"));
+    rows.extend(idle);
     rows.extend(run.ttft_max());
     rows
 }
@@ -269,6 +290,19 @@ mod tests {
         assert_eq!(predicted(&rows, "served_at_once"), 10.0);
         assert_eq!(predicted(&rows, "unserved"), 0.0);
         assert!((predicted(&rows, "ttft_max") - 8e6).abs() < 1e3);
+    }
+
+    #[test]
+    fn a_pool_of_their_own_serves_as_many_as_it_has_threads_and_health_knows_nothing() {
+        let stream = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/stream.toml");
+        let mut cell = scenario::load(stream, &[]).expect("valid").cells.remove(0);
+        let mut streams = cell.load.streams.take().expect("a load of streams");
+        (streams.count, streams.length) = (200, Duration::from_secs(600));
+        cell.server.pool_threads = 4;
+        let rows = own_pool(&cell, &streams);
+        assert_eq!(predicted(&rows, "served_at_once"), 4.0);
+        assert_eq!(predicted(&rows, "unserved"), 196.0);
+        assert_eq!(predicted(&rows, "health_sync_unanswered"), 0.0);
     }
 
     #[test]

@@ -148,19 +148,30 @@ pub(crate) fn on_loop(setting: &Setting<'_>) -> Vec<Forecast> {
 
 /// Predictions have one thread and a queue without a bound; the probe is answered on the loop.
 pub(crate) fn dedicated_thread(setting: &Setting<'_>) -> Vec<Forecast> {
+    dedicated(setting, 1)
+}
+
+/// Predictions have as many threads of their own as the shared pool has, and a queue without a bound; the
+/// probe is answered on the loop.
+pub(crate) fn dedicated_pool(setting: &Setting<'_>) -> Vec<Forecast> {
+    dedicated(setting, setting.threads)
+}
+
+fn dedicated(setting: &Setting<'_>, threads: u32) -> Vec<Forecast> {
     let alone = Setting {
-        threads: 1,
+        threads,
         livez_waits: false,
         ..setting.clone()
     };
-    let capacity = 1.0 / setting.service;
+    let capacity = f64::from(threads) / setting.service;
     let offered = setting.offered();
     let growth = (offered - capacity).max(0.0);
     let run = simulate(&alone);
     let mut rows = never_killed(setting);
     rows.extend([
-        per_second("predictions", "bulkhead.throughput", capacity.min(offered))
-            .why("one thread makes 1/S, whoever still waits for it"),
+        per_second("predictions", "bulkhead.throughput", capacity.min(offered)).why(format!(
+            "min(λ, c/S) with c = {threads}, whoever still waits for them"
+        )),
         setting
             .throughput(&run)
             .why("those of them whose client still waits"),
@@ -169,9 +180,9 @@ pub(crate) fn dedicated_thread(setting: &Setting<'_>) -> Vec<Forecast> {
         let longest = setting.load() * (1.0 - capacity / offered) * 1e6;
         rows.extend([
             per_second("queue_growth", "bulkhead.queue_growth", growth)
-                .why(format!("λ − 1/S = {offered:.1} − {capacity:.1}")),
+                .why(format!("λ − c/S = {offered:.1} − {capacity:.1}")),
             micros("queue_wait_max", "bulkhead.queue_wait_max", longest)
-                .why("t·(1 − 1/(λS)) at the end of the hold"),
+                .why("t·(1 − c/(λS)) at the end of the hold"),
         ]);
     }
     rows

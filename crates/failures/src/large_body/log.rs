@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use service::{EnvironmentError, ServerArgs};
 use tokio::sync::Semaphore;
 use vitals::BlockingPool;
 
 use super::{SMALL, Timings};
-use crate::{EnvironmentError, ServerArgs};
 
 /// Most lines that wait to be written beside the loop; further ones are left out.
 const LINES_WAITING: usize = 64;

@@ -1,7 +1,6 @@
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
-
-use crate::Peer;
+use service::Peer;
 
 /// Most characters of a client's name.
 const NAME_LIMIT: usize = 64;

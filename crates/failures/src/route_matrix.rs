@@ -1,5 +1,5 @@
-//! The background tasks of the `route-matrix` failure: their account, and what its routes take and
-//! answer. Nothing of the lesson: on which threads they run is.
+//! The background tasks of `route-matrix`: their account and its gauge, and what the seven routes take
+//! and answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use service::Services;
 
 use crate::QueryTime;
 use crate::micros::micros;
@@ -61,16 +62,30 @@ pub struct BackgroundSnapshot {
 }
 
 impl Background {
-    /// A task is handed over: it is pending until it ran, or is dropped.
+    /// An empty account, and its gauge.
     #[must_use]
-    pub fn task(&self) -> Task {
-        self.counts.pending.fetch_add(1, Ordering::Relaxed);
-        Task(Arc::clone(&self.counts))
+    pub fn open(services: &mut Services) -> Self {
+        let account = Self::default();
+        let gauge = account.clone();
+        services.gauge("background", move || gauge.snapshot());
+        account
     }
 
-    /// A task that was handed over found no room.
-    pub fn refuse(&self) {
-        self.counts.refused.fetch_add(1, Ordering::Relaxed);
+    /// A task is handed over: it is pending until it ran, or is dropped.
+    #[must_use]
+    pub fn task(&self) -> BackgroundTask {
+        self.counts.pending.fetch_add(1, Ordering::Relaxed);
+        BackgroundTask(Arc::clone(&self.counts))
+    }
+
+    /// The answer to a request whose inner work took `inner`. A background task that was not `accepted`
+    /// counts as refused.
+    #[must_use]
+    pub fn answer(&self, inner: Duration, accepted: bool) -> MatrixAnswer {
+        if !accepted {
+            self.counts.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        MatrixAnswer { inner, accepted }
     }
 
     /// The counts now.
@@ -88,9 +103,9 @@ impl Background {
 
 /// A background task that has not run. A drop guard, because it may never run.
 #[derive(Debug)]
-pub struct Task(Arc<Counts>);
+pub struct BackgroundTask(Arc<Counts>);
 
-impl Task {
+impl BackgroundTask {
     /// Runs it here and now.
     pub fn run(self, work: impl FnOnce()) {
         let _running = Running::new(&self);
@@ -107,7 +122,7 @@ impl Task {
     }
 }
 
-impl Drop for Task {
+impl Drop for BackgroundTask {
     fn drop(&mut self) {
         self.0.pending.fetch_sub(1, Ordering::Relaxed);
     }
@@ -116,7 +131,7 @@ impl Drop for Task {
 struct Running<'a>(&'a Counts);
 
 impl<'a> Running<'a> {
-    fn new(task: &'a Task) -> Self {
+    fn new(task: &'a BackgroundTask) -> Self {
         task.0.running.fetch_add(1, Ordering::Relaxed);
         Self(&task.0)
     }
@@ -178,7 +193,8 @@ mod tests {
         ran.run(|| assert_eq!(counts(&background), [2, 1, 0, 0]));
         assert_eq!(counts(&background), [1, 0, 1, 0]);
         drop(refused);
-        background.refuse();
+        let answer = background.answer(Duration::ZERO, false);
+        assert!(!answer.accepted);
         assert_eq!(counts(&background), [0, 0, 1, 1]);
     }
 

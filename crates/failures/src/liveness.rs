@@ -1,5 +1,5 @@
-//! The predictions of the `liveness` failure: their account, and what their routes take and answer.
-//! Nothing of the lesson: on which threads they run, and on which the probes, is.
+//! The predictions of `liveness`: their account, what their routes take and answer, and pools of their
+//! own with gauges.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,6 +8,8 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use service::Services;
+use vitals::{Bulkhead, ReadinessSnapshot, ReadinessWatch};
 
 use crate::QueryTime;
 use crate::micros::micros;
@@ -40,6 +42,25 @@ impl LivezQuery {
     }
 }
 
+/// A pool of `threads` threads for predictions alone, behind a queue of `queue` places or without a bound,
+/// and its gauge.
+pub fn pool_of_its_own(services: &mut Services, threads: usize, queue: Option<usize>) -> Bulkhead {
+    let pool = Bulkhead::new("predictions", threads, queue);
+    let gauge = pool.clone();
+    services.gauge("bulkhead", move || gauge.snapshot());
+    pool
+}
+
+/// Whether `pool` has been backed up for a while, as the flags have it, and the gauge of that.
+pub fn readiness(services: &mut Services, pool: &Bulkhead) -> ReadinessWatch {
+    let pool = pool.clone();
+    let hold = services.args.bulkheads.readiness_hold;
+    let readiness = ReadinessWatch::spawn(hold, move || pool.snapshot().is_backed_up());
+    let gauge = readiness.clone();
+    services.gauge("readiness", move || gauge.snapshot());
+    readiness
+}
+
 /// The account of all predictions. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Predictions {
@@ -70,10 +91,10 @@ pub struct Liveness {
 impl Predictions {
     /// A prediction is asked for. It is pending until it ran, or is dropped.
     #[must_use]
-    pub fn begin(&self) -> Pending {
+    pub fn begin(&self) -> PendingPrediction {
         let begun = Instant::now();
         self.lock().begin(begun);
-        Pending {
+        PendingPrediction {
             of: self.clone(),
             begun,
         }
@@ -99,12 +120,12 @@ impl Predictions {
 
 /// A prediction that has not run.
 #[derive(Debug)]
-pub struct Pending {
+pub struct PendingPrediction {
     of: Predictions,
     begun: Instant,
 }
 
-impl Pending {
+impl PendingPrediction {
     /// Runs it here and now.
     pub fn run(self, work: impl FnOnce()) -> Prediction {
         let started = Instant::now();
@@ -118,7 +139,7 @@ impl Pending {
     }
 }
 
-impl Drop for Pending {
+impl Drop for PendingPrediction {
     fn drop(&mut self) {
         self.of.lock().pending -= 1;
     }
@@ -129,6 +150,21 @@ impl IntoResponse for Liveness {
         let status = match self.alive {
             true => StatusCode::OK,
             false => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(self)).into_response()
+    }
+}
+
+/// What `GET /readyz` answers where it makes no prediction: 200 when ready, 503 when not.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Readyz(pub ReadinessSnapshot);
+
+impl IntoResponse for Readyz {
+    fn into_response(self) -> Response {
+        let status = match self.0.ready {
+            true => StatusCode::OK,
+            false => StatusCode::SERVICE_UNAVAILABLE,
         };
         (status, Json(self)).into_response()
     }

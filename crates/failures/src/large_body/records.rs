@@ -1,5 +1,7 @@
+use service::{EnvironmentError, Services};
+use vitals::BlockingPool;
+
 use super::{BodyLog, Sizes, Timings};
-use crate::{EnvironmentError, Services};
 
 /// What is recorded of every body.
 #[derive(Clone, Debug)]
@@ -10,6 +12,8 @@ pub struct Records {
     pub timings: Timings,
     /// The body itself, if `--log-bodies` asks for it.
     pub log: BodyLog,
+    /// Threads for lines of the log that nobody waits for.
+    pub log_threads: BlockingPool,
 }
 
 impl Records {
@@ -27,6 +31,7 @@ impl Records {
             sizes,
             timings,
             log,
+            log_threads: services.vitals.pool().clone(),
         })
     }
 }

@@ -46,7 +46,7 @@ impl TryFrom<String> for QueryTime {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let time = crate::duration(&text)?;
+        let time = service::duration(&text)?;
         if time > Self::MAX {
             return Err(format!("{text} is longer than {:?}", Self::MAX));
         }
