@@ -1,3 +1,4 @@
+use super::Segment;
 use super::accumulated::Accumulated;
 use super::backlog::Backlog;
 use super::bulkhead::BulkheadUsage;
@@ -19,15 +20,9 @@ pub struct GaugeUsage {
 }
 
 impl GaugeUsage {
-    /// Adds a look at `at_us` at process `pid`; `under_load` from the ramp to the tail.
-    pub fn add(
-        &mut self,
-        at_us: u64,
-        pid: u32,
-        gauges: ServerGauges,
-        in_hold: bool,
-        under_load: bool,
-    ) {
+    /// Adds a look at `at_us`, in `segment`, at process `pid`.
+    pub fn add(&mut self, at_us: u64, pid: u32, gauges: ServerGauges, segment: Segment) {
+        let in_hold = segment == Segment::Hold;
         if let Some(pool) = &gauges.pool {
             let busy_us = self.busy_us.add(pid, pool.busy_us_total);
             if in_hold {
@@ -42,12 +37,12 @@ impl GaugeUsage {
         if let Some(bulkhead) = gauges.bulkhead {
             self.bulkhead.add(at_us, pid, bulkhead, in_hold);
         }
-        if let (Some(event_loop), true) = (&gauges.event_loop, under_load) {
+        if let (Some(event_loop), true) = (&gauges.event_loop, segment.is_under_load()) {
             let lag = event_loop.last_us.max(event_loop.overdue_us);
             self.loop_lag_us_peak = Some(self.loop_lag_us_peak.unwrap_or(0).max(lag));
         }
         if let Some(background) = gauges.background {
-            self.backlog.add(at_us, background);
+            self.backlog.add(at_us, background, segment);
         }
         self.last = Some(gauges);
     }
@@ -120,7 +115,7 @@ mod tests {
                 pool: Some(pool),
                 ..ServerGauges::default()
             };
-            usage.add(at_us, pid, gauges, true, true);
+            usage.add(at_us, pid, gauges, Segment::Hold);
         }
         let pool = usage.pool().expect("seen");
         assert_eq!((pool.busy_peak, pool.queued_peak), (4, 40));

@@ -14,6 +14,12 @@ pub enum Segment {
 }
 
 impl Segment {
+    /// Whether the load is under way: from the ramp to the tail.
+    #[must_use]
+    pub fn is_under_load(self) -> bool {
+        matches!(self, Self::Ramp | Self::Hold | Self::Tail)
+    }
+
     /// As it stands in tags and tables.
     #[must_use]
     pub fn name(self) -> &'static str {
