@@ -1,9 +1,9 @@
 use super::Segment;
-use super::accumulated::Accumulated;
 use super::backlog::Backlog;
 use super::bulkhead::BulkheadUsage;
+use super::counter::{Counter, Growth};
 use super::gauges::{PoolGauges, ServerGauges};
-use super::usage::tenths;
+use super::usage::share_percent;
 use crate::summary::{Background, Bulkhead, Pool};
 
 /// What was seen of a server's gauges over a cell.
@@ -11,8 +11,10 @@ use crate::summary::{Background, Bulkhead, Pool};
 pub struct GaugeUsage {
     last: Option<ServerGauges>,
     loop_lag_us_peak: Option<u64>,
-    busy_us: Accumulated,
-    hold: Option<((u64, u64), (u64, u64))>,
+    busy_us: Counter,
+    /// Length of the hold, and thread time used in it.
+    hold_us: Growth,
+    hold_busy_us: Growth,
     /// The highest of each peak: those of a restarted server begin anew.
     pool_peak: PoolGauges,
     bulkhead: BulkheadUsage,
@@ -26,8 +28,8 @@ impl GaugeUsage {
         if let Some(pool) = &gauges.pool {
             let busy_us = self.busy_us.add(pid, pool.busy_us_total);
             if in_hold {
-                let now = (at_us, busy_us);
-                self.hold = Some((self.hold.map_or(now, |(start, _)| start), now));
+                self.hold_us.add(at_us);
+                self.hold_busy_us.add(busy_us);
             }
             let peak = &mut self.pool_peak;
             peak.busy_peak = peak.busy_peak.max(pool.busy_peak);
@@ -69,13 +71,8 @@ impl GaugeUsage {
     #[must_use]
     pub fn pool(&self) -> Option<Pool> {
         let pool = self.last.as_ref()?.pool?;
-        let busy_percent = self
-            .hold
-            .and_then(|((start, busy_start), (end, busy_end))| {
-                let possible = (end - start) as f64 * pool.capacity as f64;
-                (possible > 0.0)
-                    .then(|| tenths(100.0 * busy_end.saturating_sub(busy_start) as f64 / possible))
-            });
+        let possible_us = self.hold_us.get().map(|us| us * pool.capacity);
+        let busy_percent = share_percent(self.hold_busy_us.get(), possible_us);
         Some(Pool {
             capacity: pool.capacity,
             busy_peak: self.pool_peak.busy_peak,

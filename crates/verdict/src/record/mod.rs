@@ -1,9 +1,9 @@
 //! What was measured of a cell, put together without a clock: checks, streams, requests, processes. Events
 //! go in, with the time at which each was seen; figures come out.
 
-mod accumulated;
 mod backlog;
 mod bulkhead;
+mod counter;
 mod distribution;
 mod event;
 mod gauge_usage;
