@@ -14,7 +14,7 @@
 use super::flat;
 use super::leak::{self, Leak, leak};
 use super::outside;
-use crate::summary::{Candidate, Diagnosis, Kind, Loop, Probe, Requests, State, Summary};
+use crate::summary::{Candidate, Diagnosis, Kind, Loop, Probe, Requests, State, Streams, Summary};
 use crate::units::time;
 
 /// Above this share of the machine's cores, in percent, the CPU itself is what is short.
@@ -198,9 +198,7 @@ impl<'a> Facts<'a> {
     /// Sync health hurts and async health does not: the pool between them is what is short.
     fn pool(self) -> Diagnosis {
         let streams = &self.summary.phases.load.streams;
-        let plateau = streams
-            .served_peak
-            .filter(|&served| served < streams.open_peak);
+        let plateau = plateau(streams);
         let full = self
             .summary
             .server
@@ -214,10 +212,9 @@ impl<'a> Facts<'a> {
                 "gauges that show the pool full; these show a free thread, so what the sync check waits for is elsewhere",
             )]);
         }
-        let reason = match plateau {
-            Some(served) => format!(
-                "sync health hurts, async health does not, and no more than {served} of {} streams are served at once",
-                streams.started
+        let reason = match &plateau {
+            Some(Plateau { served, of }) => format!(
+                "sync health hurts, async health does not, and no more than {served} of {of} are served at once"
             ),
             None => "sync health hurts and async health does not".to_owned(),
         };
@@ -226,7 +223,7 @@ impl<'a> Facts<'a> {
             _ => None,
         };
         Diagnosis {
-            inferred_capacity: plateau.or(zombies),
+            inferred_capacity: plateau.map(|one| one.served).or(zombies),
             ..self.verdict(Kind::BlockingPoolExhausted, vec![reason])
         }
     }
@@ -442,6 +439,45 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// As many streams as are served at once, while others wait.
+#[derive(Debug, PartialEq, Eq)]
+struct Plateau {
+    served: u64,
+    /// Of how many, in words.
+    of: String,
+}
+
+/// Where answers name a cohort, and in some cohorts streams wait while in others none does, the others
+/// do not need what is short, and are left out. `None` if none waits, or if it cannot be told.
+fn plateau(streams: &Streams) -> Option<Plateau> {
+    let (short, free): (Vec<_>, Vec<_>) = streams
+        .cohorts
+        .iter()
+        .partition(|(_, cohort)| cohort.unserved > 0);
+    if short.is_empty() || free.is_empty() {
+        return streams
+            .served_peak
+            .filter(|&served| served < streams.open_peak)
+            .map(|served| Plateau {
+                served,
+                of: format!("{} streams", streams.started),
+            });
+    }
+    let names: Vec<_> = short.iter().map(|(name, _)| name.as_str()).collect();
+    let sum = |of: fn(&Streams) -> u64| short.iter().map(|(_, cohort)| of(cohort)).sum::<u64>();
+    // One that has ended has made room for another: then more were served than at once.
+    let have_ended = sum(|cohort| cohort.complete) > 0;
+    let served = sum(|cohort| cohort.started - cohort.unserved - cohort.refused);
+    (!have_ended && served > 0).then(|| Plateau {
+        served,
+        of: format!(
+            "{} streams of the cohort {}",
+            sum(|cohort| cohort.started),
+            names.join(" and ")
+        ),
+    })
+}
+
 /// How many requests are worked on at once: throughput times the shortest time that one takes, by
 /// Little's law. `None` if none was answered.
 fn busy_servers(class: &Requests) -> Option<u64> {
@@ -530,6 +566,40 @@ mod tests {
         let diagnosis = diagnose(&summary);
         assert_eq!(diagnosis.kind, Kind::BlockingPoolExhausted);
         assert_eq!(diagnosis.inferred_capacity, Some(7));
+    }
+
+    /// A rollout: 33 streams need one of four threads, and seven need none.
+    #[test]
+    fn streams_that_need_no_thread_are_not_counted_into_the_size_of_the_pool() {
+        let mut summary = summary();
+        let probes = &mut summary.phases.load.probes;
+        probes.insert("health_sync".into(), hurt());
+        summary.server.pool = None;
+        let cohort = |started, unserved| Streams {
+            started,
+            unserved,
+            ..Streams::default()
+        };
+        let streams = &mut summary.phases.load.streams;
+        (streams.served_peak, streams.unserved) = (Some(11), 29);
+        streams.cohorts = [
+            ("async".to_owned(), cohort(7, 0)),
+            ("blocking".to_owned(), cohort(33, 29)),
+        ]
+        .into();
+        let diagnosis = diagnose(&summary);
+        assert_eq!(
+            (diagnosis.kind, diagnosis.inferred_capacity),
+            (Kind::BlockingPoolExhausted, Some(4))
+        );
+        let reason = &diagnosis.evidence[0];
+        assert!(
+            reason.contains("4 of 33 streams of the cohort blocking"),
+            "{reason}"
+        );
+        // All of one kind: the peak is that of the pool.
+        summary.phases.load.streams.cohorts.remove("async");
+        assert_eq!(diagnose(&summary).inferred_capacity, Some(11));
     }
 
     #[test]
