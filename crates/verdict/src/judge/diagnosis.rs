@@ -14,7 +14,9 @@
 use super::flat;
 use super::leak::{self, Leak, leak};
 use super::outside;
-use crate::summary::{Candidate, Diagnosis, Kind, Loop, Probe, Requests, State, Streams, Summary};
+use crate::summary::{
+    Bulkhead, Candidate, Diagnosis, Kind, Loop, Probe, Requests, State, Streams, Summary,
+};
 use crate::units::time;
 
 /// Above this share of the machine's cores, in percent, the CPU itself is what is short.
@@ -309,7 +311,7 @@ impl<'a> Facts<'a> {
                 ..self.verdict(Kind::UpstreamLimit, vec![reason])
             },
             Some(_) => Diagnosis {
-                inferred_capacity: busy_servers(class),
+                inferred_capacity: busy_servers(self.summary.server.bulkhead.as_ref()),
                 ..self.verdict(Kind::BulkheadFull, vec![reason])
             },
         }
@@ -478,11 +480,13 @@ fn plateau(streams: &Streams) -> Option<Plateau> {
     })
 }
 
-/// How many requests are worked on at once: throughput times the shortest time that one takes, by
-/// Little's law. `None` if none was answered.
-fn busy_servers(class: &Requests) -> Option<u64> {
-    let service = class.outcomes.response_ok_us.min? as f64 / 1e6;
-    Some((class.throughput_per_second? * service).round().max(1.0) as u64)
+/// How many requests a bulkhead works on at once while others queue, as its gauges show. By Little's law
+/// it is the throughput times the mean time that one takes; but a client sees that time only together
+/// with the wait, and the shortest of all response times is that of one lucky or small request. `None`
+/// if there are no gauges, or none was seen to queue.
+fn busy_servers(bulkhead: Option<&Bulkhead>) -> Option<u64> {
+    let full = bulkhead.filter(|bulkhead| bulkhead.queued_peak > 0)?;
+    Some(full.busy_peak)
 }
 
 /// What a kubelet did. While the process is down connections are refused, which [`flat::is_hurt`]
@@ -537,7 +541,8 @@ pub(super) fn describe(name: &str, hold: &Probe, baseline: Option<&Probe>) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{fast, hurt, summary};
+    use crate::sample::{class, fast, hurt, summary};
+    use crate::summary::{Distribution, Ledger};
 
     fn candidates(diagnosis: &Diagnosis) -> Vec<Kind> {
         diagnosis
@@ -687,11 +692,46 @@ mod tests {
     #[test]
     fn streams_that_the_upstream_has_and_no_client_is_a_leak() {
         let mut summary = summary();
-        summary.upstream.ledger = Some(crate::summary::Ledger {
+        summary.upstream.ledger = Some(Ledger {
             open: 3,
             ..Default::default()
         });
         assert_eq!(diagnose(&summary).kind, Kind::ConnectionLeak);
+    }
+
+    /// Four threads; one request in ten takes a hundredth of the time that the others take.
+    #[test]
+    fn the_capacity_of_a_bulkhead_is_not_that_of_its_shortest_job() {
+        let mut summary = summary();
+        let class = Requests {
+            outcomes: Probe {
+                due: 1_000,
+                timeout: 900,
+                response_ok_us: Distribution {
+                    min: Some(1_000),
+                    mean: Some(2_000_000),
+                    ..Distribution::default()
+                },
+                ..Probe::default()
+            },
+            throughput_per_second: Some(40.0),
+            ..class("/predict", 5_000_000, 100)
+        };
+        summary.phases.load.requests = [("predict".to_owned(), class)].into();
+        summary.upstream.ledger = Some(Ledger::default());
+        let inferred = |summary: &Summary| {
+            let diagnosis = diagnose(summary);
+            assert_eq!(diagnosis.kind, Kind::BulkheadFull);
+            diagnosis.inferred_capacity
+        };
+        assert_eq!(inferred(&summary), None);
+        summary.server.bulkhead = Some(Bulkhead {
+            capacity: 8,
+            busy_peak: 4,
+            queued_peak: 30,
+            ..Bulkhead::default()
+        });
+        assert_eq!(inferred(&summary), Some(4));
     }
 
     #[test]
