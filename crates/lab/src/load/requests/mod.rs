@@ -118,13 +118,15 @@ async fn open_loop(shared: &Arc<Shared>, start: Instant, rate: f64) {
             () = tokio::time::sleep_until(due.into()) => {}
         }
         let shared = Arc::clone(shared);
-        requests.spawn(async move { request(&shared, due).await });
+        requests.spawn(async move {
+            request(&shared, due).await;
+        });
         while requests.try_join_next().is_some() {}
     }
     while requests.join_next().await.is_some() {}
 }
 
-/// Each user sends, waits, thinks, and sends again.
+/// Each user sends, waits, thinks, and sends again; not at once if it was refused.
 async fn closed_loop(shared: &Arc<Shared>, start: Instant, users: u32) {
     let mut all = JoinSet::new();
     for user in 0..users {
@@ -139,16 +141,17 @@ async fn closed_loop(shared: &Arc<Shared>, start: Instant, users: u32) {
                     _ = ended.wait_for(|ended| *ended) => return,
                     () = tokio::time::sleep_until(due.into()) => {}
                 }
-                let done = request(&shared, due).await;
-                due = done + shared.spec.think.nth(shared.seed, user, n);
+                let (done, outcome) = request(&shared, due).await;
+                let took = done.saturating_duration_since(due);
+                due = done + shared.spec.pause(shared.seed, (user, n), took, outcome);
             }
         });
     }
     while all.join_next().await.is_some() {}
 }
 
-/// One request, from when it was due to its outcome; returns when that was known.
-async fn request(shared: &Shared, due: Instant) -> Instant {
+/// One request, from when it was due to its outcome; returns when that was known, and what it is.
+async fn request(shared: &Shared, due: Instant) -> (Instant, Outcome) {
     let class = shared.class;
     let due_us = shared.segments.us(due);
     let sent = Instant::now();
@@ -180,7 +183,7 @@ async fn request(shared: &Shared, due: Instant) -> Instant {
         outcome,
         status,
     }));
-    done
+    (done, outcome)
 }
 
 async fn ask(shared: &Shared, status: &mut Option<u16>) -> Outcome {

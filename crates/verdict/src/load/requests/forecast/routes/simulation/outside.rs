@@ -1,5 +1,7 @@
 //! Users and health checks: what happens outside the server, whatever its loop does meanwhile.
 
+use std::time::Duration;
+
 use super::{Asker, Outside, Ready, Request, Simulation, State, TIMER, WAY};
 use crate::load::requests::RequestRecord;
 use crate::record::Outcome;
@@ -80,7 +82,9 @@ impl Simulation<'_> {
             }
             Asker::User { user, n } => {
                 self.record(due, now, outcome);
-                let next = now + us(self.class.think.nth(self.seed, user, n));
+                let took = Duration::from_micros(now - due);
+                let pause = self.class.pause(self.seed, (user, n), took, outcome);
+                let next = now + us(pause);
                 self.ask(Asker::User { user, n: n + 1 }, next, next + TIMER);
             }
         }
