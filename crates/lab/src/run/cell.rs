@@ -256,7 +256,7 @@ impl<'a> Experiment<'a> {
             let now = this.frame.segments.now_us();
             let recorded = this.collector.recorded();
             let is_asked = cell.load.hang_ups.is_none() || recorded.hang_ups.is_over();
-            is_asked && this.frame.is_hold_decided(&recorded, None, now)
+            is_asked && this.frame.is_load_decided(&recorded, None, now)
         })
         .await?;
         self.sources.ask(&self.collector.sender()).await;

@@ -86,7 +86,7 @@ impl Experiment<'_> {
         self.pass(&phase("tail"), tail_end, directory, name, |this| {
             let now = this.frame.segments.now_us();
             this.frame
-                .is_hold_decided(&this.collector.recorded(), step, now)
+                .is_load_decided(&this.collector.recorded(), step, now)
         })
         .await?;
         self.sources.ask(&self.collector.sender()).await;

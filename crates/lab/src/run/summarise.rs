@@ -14,6 +14,7 @@ use verdict::summary::{
     Action, Attach, ClosedLoop, Diagnosis, HangUps, Host, Kind, Kubelet, Lateness, Ledger,
     LoadPhase, Phase, Phases, Probe, Quality, Recovery, SCHEMA, State, Summary, Upstream,
 };
+use verdict::units::us;
 
 /// What was asked of the server in a load, or in one step of it.
 pub(super) struct Asked<'a> {
@@ -350,6 +351,34 @@ impl<'a> Frame<'a> {
             let decided = recorded.recorder.decided(hold, endpoint);
             decided >= self.plan.due_between(endpoint, start, end)
         })
+    }
+
+    /// Whether the load may end: every check that was due in the hold has its outcome, and so has every
+    /// request that was due in ramp or hold, and every stream that was started its first byte. What
+    /// has none as late as the last check could have one will have none: so the outcomes of all variants
+    /// are of the same age.
+    pub(super) fn is_load_decided(
+        &self,
+        recorded: &Recorded,
+        step: Option<usize>,
+        now_us: u64,
+    ) -> bool {
+        let span = |segment| self.segments.span(Part::of(step, segment), now_us);
+        let (Some((start_us, _)), Some((hold_us, end_us))) =
+            (span(Segment::Ramp), span(Segment::Hold))
+        else {
+            return false;
+        };
+        let window = Window {
+            start_us,
+            hold_us,
+            end_us,
+        };
+        let is_waited_for = now_us < end_us + us(self.task.cell.probe.timeout);
+        let mut classes = recorded.requests.iter();
+        let waits =
+            recorded.streams.waiting() > 0 || classes.any(|class| class.undecided(window) > 0);
+        self.is_hold_decided(recorded, step, now_us) && !(is_waited_for && waits)
     }
 
     fn closed_loop(&self, recorded: &Recorded) -> BTreeMap<String, ClosedLoop> {

@@ -7,7 +7,7 @@ pub enum Segment {
     Ramp,
     /// The whole load; what is judged.
     Hold,
-    /// The load goes on until every check of the hold has its outcome.
+    /// The load goes on until every check and request of it that is judged has its outcome.
     Tail,
     /// After the load.
     Recovery,

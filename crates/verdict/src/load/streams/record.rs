@@ -249,6 +249,12 @@ impl StreamRecorder {
         self.receiving
     }
 
+    /// Streams that were started and have neither received a chunk nor ended.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.waiting.len() as u64
+    }
+
     /// Whether any stream has received a chunk.
     #[must_use]
     pub fn has_served(&self) -> bool {
@@ -360,7 +366,7 @@ impl StreamRecorder {
             served_peak,
             receiving_peak: self.receiving_peak,
             open: self.open,
-            waiting: self.waiting.len() as u64,
+            waiting: self.waiting(),
             waited_us: distribution(&self.waited, Censored::Nothing),
             took_us: distribution(&self.took, Censored::Nothing),
             statuses: self

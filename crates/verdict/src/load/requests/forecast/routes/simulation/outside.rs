@@ -14,12 +14,19 @@ impl Simulation<'_> {
             match event {
                 Outside::Send(id) => self.send(id, now),
                 Outside::GiveUp(id) => self.decide(id, now, Outcome::Timeout),
-                Outside::HoldEnds => {}
+                Outside::HoldEnds | Outside::PatienceEnds => {}
             }
-            if self.load_end.is_none() && now >= self.hold.1 && self.undecided == 0 {
+            if self.load_end.is_none() && self.may_end(now) {
                 self.end_load(now);
             }
         }
+    }
+
+    /// As the run decides it: see `is_load_decided` of the lab.
+    fn may_end(&self, now: u64) -> bool {
+        let hold_end = self.hold.1;
+        let is_waited_for = self.unanswered > 0 && now < hold_end + self.timeout;
+        now >= hold_end && self.undecided == 0 && !is_waited_for
     }
 
     /// Someone asks at `at` what was due at `due`.
@@ -49,6 +56,7 @@ impl Simulation<'_> {
         let (keeps, timeout) = match asker {
             Asker::User { n, .. } => {
                 self.recorder.started(due, now - due);
+                self.unanswered += usize::from(due < self.hold.1);
                 (self.class.keep_alive && n > 0, us(self.class.timeout))
             }
             Asker::Check { in_hold, .. } => {
@@ -81,6 +89,7 @@ impl Simulation<'_> {
                 }
             }
             Asker::User { user, n } => {
+                self.unanswered -= usize::from(due < self.hold.1);
                 self.record(due, now, outcome);
                 let took = Duration::from_micros(now - due);
                 let pause = self.class.pause(self.seed, (user, n), took, outcome);
