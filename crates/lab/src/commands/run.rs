@@ -115,6 +115,15 @@ fn plan(args: Args) -> anyhow::Result<Plan> {
     } else {
         select(&scenario.cells, &args.cell, "cell", |cell| &cell.name)?
     };
+    let variants = with_a_cell(&variants, &cells);
+    if variants.is_empty() {
+        return Err(Usage(format!(
+            "no cell of scenario {} is run in variant {}; name one that is, with --cell",
+            scenario.name,
+            args.variant.join(" or ")
+        ))
+        .into());
+    }
     Ok(Plan {
         scenario,
         reach: reach_of(&cells)?,
@@ -126,6 +135,12 @@ fn plan(args: Args) -> anyhow::Result<Plan> {
         variants,
         cells,
     })
+}
+
+/// The variants in which any of these cells is run: one without leaves no folder behind.
+pub(super) fn with_a_cell(variants: &[Variant], cells: &[Cell]) -> Vec<Variant> {
+    let has_cell = |variant: &&Variant| cells.iter().any(|cell| cell.has_variant(&variant.name));
+    variants.iter().filter(has_cell).cloned().collect()
 }
 
 /// How the targets of these cells are reached, if that is allowed.
@@ -332,6 +347,17 @@ pub(super) fn code(finished: &Finished) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variant_without_a_cell_in_the_short_form_is_no_part_of_the_plan() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/stream.toml");
+        let scenario = scenario_files::load(path, &[]).expect("valid");
+        let planned = with_a_cell(&scenario.variants, &scenario.quick_cells);
+        let is_planned = |name: &str| planned.iter().any(|variant| variant.name == name);
+        assert!(is_planned("broken-dns") && is_planned("fixed"));
+        // It has one in the full form alone.
+        assert!(!is_planned("broken-capped"));
+    }
 
     #[test]
     fn a_command_line_is_saved_without_its_secrets() {

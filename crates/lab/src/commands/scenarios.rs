@@ -97,10 +97,11 @@ fn plan(name: &str, args: &Args) -> anyhow::Result<Plan> {
         ))
         .into());
     }
+    let variants = run::with_a_cell(&scenario.variants, &scenario.quick_cells);
     Ok(Plan {
         reach: run::reach_of(&scenario.quick_cells)?,
-        calibration: run::calibration(&scenario.quick_cells, &scenario.variants),
-        variants: scenario.variants.clone(),
+        calibration: run::calibration(&scenario.quick_cells, &variants),
+        variants,
         cells: scenario.quick_cells.clone(),
         repeats: 1,
         retries: args.retries,
