@@ -22,7 +22,7 @@ pub use live_pid::LivePid;
 pub use local::{is_local, is_local_io};
 pub use priority::prefer_this_thread;
 pub use probe::{Endpoint, Prober, ask};
-pub use resources::{busy_and_total, host, sample, started_ticks};
+pub use resources::{busy_and_total, descendants, host, sample, started_ticks};
 pub use sampler::Sources;
 pub use segment::Segments;
 pub use upstream_ledger::{open_streams, read_ledgers, unix_us};
