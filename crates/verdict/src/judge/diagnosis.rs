@@ -17,12 +17,12 @@ use super::outside;
 use crate::summary::{
     Bulkhead, Candidate, Diagnosis, Kind, Loop, Probe, Requests, State, Streams, Summary,
 };
-use crate::units::time;
+use crate::units::{time, time_or_bound};
 
 /// Above this share of the machine's cores, in percent, the CPU itself is what is short.
 pub(super) const CPU_SATURATED_PERCENT: f64 = 90.0;
 
-/// A server that used less than this, in percent of one core, did not want to run: one that does gets
+/// A server that used less than this, in percent of one core, did not want to run. One that wants to gets
 /// its share, however busy the machine is.
 pub(super) const IDLE_PERCENT: f64 = 3.0;
 
@@ -35,6 +35,11 @@ const WAITING_PERCENT: f64 = 25.0;
 
 /// What it may always take to start a stream, in microseconds.
 const TTFT_FLOOR_US: u64 = 200_000;
+
+/// Deciding signs that are named more than once.
+const AT_THE_LIMIT: &str = "the upstream's own count of open streams: it stays at the limit";
+const AS_THE_CLIENTS: &str = "the upstream's own count of open streams: it equals the clients'";
+const SYNC_SLOW: &str = "a sync health URL that is slow";
 
 /// What a wait must exceed to be much longer than this one, both in microseconds.
 pub(super) fn much_longer_than(us: u64) -> u64 {
@@ -135,6 +140,12 @@ impl<'a> Facts<'a> {
             evidence: more,
             inferred_capacity: None,
         }
+    }
+
+    /// The reason stands before everything else that is known.
+    fn undecided_because(mut self, reason: String, candidates: &[(Kind, &str)]) -> Diagnosis {
+        self.evidence.insert(0, reason);
+        self.undecided(candidates)
     }
 
     fn undecided(self, candidates: &[(Kind, &str)]) -> Diagnosis {
@@ -246,15 +257,8 @@ impl<'a> Facts<'a> {
         let served = streams.served_peak.unwrap_or(0);
         if served == 0 {
             let reason = format!("{refused} of {asked} streams were refused, and none was served");
-            return Diagnosis {
-                evidence: std::iter::once(reason)
-                    .chain(self.evidence.iter().cloned())
-                    .collect(),
-                ..self.undecided(&[(
-                    Kind::UpstreamLimit,
-                    "the status of the refusals: 503 or 429 is a limit, 404 a wrong path, 502 no upstream",
-                )])
-            };
+            let status = "the status of the refusals: 503 or 429 is a limit, 404 a wrong path, 502 no upstream";
+            return self.undecided_because(reason, &[(Kind::UpstreamLimit, status)]);
         }
         let reason = format!(
             "{refused} of {asked} streams were refused while no more than {served} were served at once"
@@ -285,27 +289,17 @@ impl<'a> Facts<'a> {
             "{name} waits: {} timed out and {} had no answer at the end, of {} due, while every health check is fast",
             class.outcomes.timeout, class.unanswered, class.outcomes.due
         );
-        let evidence: Vec<_> = std::iter::once(reason.clone())
-            .chain(self.evidence.iter().cloned())
-            .collect();
         match ledger {
-            None => Diagnosis {
-                evidence,
-                ..self.undecided(&[
-                    (
-                        Kind::BulkheadFull,
-                        "the upstream's own count of open streams: this class does not reach it",
-                    ),
-                    (
-                        Kind::UpstreamLimit,
-                        "the upstream's own count of open streams: it stays at the limit",
-                    ),
-                    (
-                        Kind::UpstreamSlow,
-                        "the upstream's own count of open streams: it equals the clients'",
-                    ),
-                ])
-            },
+            None => {
+                let reaches_not =
+                    "the upstream's own count of open streams: this class does not reach it";
+                let candidates = [
+                    (Kind::BulkheadFull, reaches_not),
+                    (Kind::UpstreamLimit, AT_THE_LIMIT),
+                    (Kind::UpstreamSlow, AS_THE_CLIENTS),
+                ];
+                self.undecided_because(reason, &candidates)
+            }
             Some(ledger) if ledger.started > 0 => Diagnosis {
                 inferred_capacity: self.summary.phases.load.streams.served_peak,
                 ..self.verdict(Kind::UpstreamLimit, vec![reason])
@@ -317,8 +311,8 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Nothing waits. What is refused at once is load beyond capacity that is shed, which is what a
-    /// service should do with it.
+    /// Nothing waits. Requests that are refused at once are load beyond capacity, and shedding that is
+    /// what a service should do.
     fn healthy(self) -> Diagnosis {
         let mut reasons = vec!["every health check and every stream kept its time".to_owned()];
         for (name, class) in &self.summary.phases.load.requests {
@@ -334,7 +328,7 @@ impl<'a> Facts<'a> {
     }
 
     /// No health check hurts, and clients that hung up left something, or others were not served.
-    fn hang_ups(mut self, found: Leak) -> Diagnosis {
+    fn hang_ups(self, found: Leak) -> Diagnosis {
         let (reason, candidates) = match found {
             Leak::Seen { reason, capacity } => {
                 return Diagnosis {
@@ -345,8 +339,7 @@ impl<'a> Facts<'a> {
             Leak::Suspected { reason, candidates } => (reason, candidates),
             Leak::Failing { reason, candidate } => (reason, vec![candidate]),
         };
-        self.evidence.insert(0, reason);
-        self.undecided(&candidates)
+        self.undecided_because(reason, &candidates)
     }
 
     /// No health check hurts: is anything wrong with the streams themselves?
@@ -378,15 +371,8 @@ impl<'a> Facts<'a> {
             let lost = streams.truncated + streams.error + streams.stalled;
             if lost > 0 {
                 let reason = format!("{lost} streams were served and did not end well");
-                return Diagnosis {
-                    evidence: std::iter::once(reason)
-                        .chain(self.evidence.iter().cloned())
-                        .collect(),
-                    ..self.undecided(&[(
-                        Kind::UpstreamSlow,
-                        "the upstream's ledger: how it ended these streams",
-                    )])
-                };
+                let ledger = "the upstream's ledger: how it ended these streams";
+                return self.undecided_because(reason, &[(Kind::UpstreamSlow, ledger)]);
             }
             let restless: Vec<_> = self.not_flat().collect();
             if !restless.is_empty() {
@@ -400,30 +386,18 @@ impl<'a> Facts<'a> {
         }
         let Some(served) = streams.served_peak else {
             let mut candidates = vec![
-                (
-                    Kind::UpstreamLimit,
-                    "the upstream's own count of open streams: it stays at the limit",
-                ),
-                (
-                    Kind::UpstreamSlow,
-                    "the upstream's own count of open streams: it equals the clients'",
-                ),
+                (Kind::UpstreamLimit, AT_THE_LIMIT),
+                (Kind::UpstreamSlow, AS_THE_CLIENTS),
             ];
             if !sync_seen {
-                candidates.push((
-                    Kind::BlockingPoolExhausted,
-                    "a sync health URL that is slow",
-                ));
+                candidates.push((Kind::BlockingPoolExhausted, SYNC_SLOW));
             }
             return self.undecided(&candidates);
         };
         if served < streams.open_peak {
             if !sync_seen {
                 return self.undecided(&[
-                    (
-                        Kind::BlockingPoolExhausted,
-                        "a sync health URL that is slow",
-                    ),
+                    (Kind::BlockingPoolExhausted, SYNC_SLOW),
                     (Kind::UpstreamLimit, "a sync health URL that stays fast"),
                 ]);
             }
@@ -506,10 +480,6 @@ fn restarts(summary: &Summary) -> Option<String> {
 
 fn describe_class((name, class): (&String, &Requests)) -> String {
     let outcomes = &class.outcomes;
-    let shown = |us: Option<u64>, censored: bool| {
-        let bound = if censored { "≥ " } else { "" };
-        us.map_or("n/a".to_owned(), |us| format!("{bound}{}", time(us as f64)))
-    };
     let figures = &outcomes.response_us;
     format!(
         "{name}: {} due, {} answered, {} with an error status, {} timed out, {} unanswered at the end, p50 {}, p99 {}",
@@ -518,22 +488,20 @@ fn describe_class((name, class): (&String, &Requests)) -> String {
         outcomes.bad_status,
         outcomes.timeout,
         class.unanswered,
-        shown(figures.p50, figures.p50_censored),
-        shown(figures.p99, figures.p99_censored)
+        time_or_bound(figures.p50, figures.p50_censored),
+        time_or_bound(figures.p99, figures.p99_censored)
     )
 }
 
 pub(super) fn describe(name: &str, hold: &Probe, baseline: Option<&Probe>) -> String {
-    let at_least = if hold.response_us.p99_censored {
-        "≥ "
-    } else {
-        ""
-    };
-    let shown = |us: Option<u64>| us.map_or("n/a".to_owned(), |us| time(us as f64));
+    let response = &hold.response_us;
     format!(
-        "{name}: p99 {at_least}{} (baseline {}), {:.1} % unanswered",
-        shown(hold.response_us.p99),
-        shown(baseline.and_then(|baseline| baseline.response_us.p99)),
+        "{name}: p99 {} (baseline {}), {:.1} % unanswered",
+        time_or_bound(response.p99, response.p99_censored),
+        time_or_bound(
+            baseline.and_then(|baseline| baseline.response_us.p99),
+            false
+        ),
         hold.unanswered_percent().unwrap_or(0.0)
     )
 }

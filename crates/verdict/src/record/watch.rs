@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::{Censored, Outcome, Plan, Tick, distribution, histogram, record};
 use crate::summary::Distribution;
-use crate::units::time;
+use crate::units::time_or_bound;
 
 /// How many ticks back a monitor remembers.
 const REMEMBERED: usize = 20;
@@ -47,8 +47,7 @@ impl Look {
     /// The time for people, with ≥ before a lower bound.
     #[must_use]
     pub fn shown(&self) -> String {
-        let bound = if self.is_bound() { "≥ " } else { "" };
-        format!("{bound}{}", time(self.us as f64))
+        time_or_bound(Some(self.us), self.is_bound())
     }
 }
 
