@@ -5,6 +5,7 @@
 pub mod forecast;
 pub mod judge;
 pub mod load;
+mod names;
 pub mod record;
 pub mod sample;
 pub mod scenario;

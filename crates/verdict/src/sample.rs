@@ -129,7 +129,8 @@ pub fn summary() -> Summary {
     }
 }
 
-fn class(path: &str, p99: u64, ok: u64) -> RequestFigures {
+/// 500 requests of a class, of which `ok` were answered.
+pub(crate) fn class(path: &str, p99: u64, ok: u64) -> RequestFigures {
     let response_us = Distribution {
         count: 500,
         min: Some(300),

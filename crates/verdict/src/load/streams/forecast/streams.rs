@@ -94,8 +94,8 @@ pub(crate) fn client_per_request(streams: &StreamSpec) -> Vec<Forecast> {
 pub(crate) fn capped_client(cell: &Cell, streams: &StreamSpec) -> Vec<Forecast> {
     let (n, p) = (streams.count, connections(cell));
     let hold_end = (streams.ramp + cell.phases.hold).as_secs_f64();
-    // As if its connections were threads; no check waits, so the load ends with the hold.
-    let run = Waves::of(streams, p, hold_end, 0.0);
+    // As if its connections were threads. No check waits, but the load goes on for as long as one could.
+    let run = Waves::of(streams, p, hold_end, cell.probe.timeout.as_secs_f64());
     let mut rows = vec![
         number("served_at_once", "streams.served_peak", f64::from(n.min(p)))
             .why(format!("min(N, P) = min({n}, {p}), of P connections")),
