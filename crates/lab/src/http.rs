@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::exit::Usage;
+
 /// A client as every part of the lab wants it: a fresh connection for each request unless
 /// `keep_alive`, no proxy from the environment, no redirect and no retry, all of which would change
 /// what is measured. It speaks HTTP and HTTPS. Making one costs milliseconds, mostly for the system's
@@ -52,6 +54,17 @@ pub fn bearer(name: &str) -> anyhow::Result<String> {
     let token = std::env::var(name).ok().filter(|token| !token.is_empty());
     let token = token.with_context(|| format!("the environment variable {name} holds no token"))?;
     Ok(format!("Bearer {token}"))
+}
+
+/// Name and value of a header as `--header` takes it.
+///
+/// # Errors
+/// If there is no colon.
+pub fn header(text: &str) -> Result<(String, String), Usage> {
+    let (name, value) = text
+        .split_once(':')
+        .ok_or_else(|| Usage("--header is a name, a colon and a value".to_owned()))?;
+    Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
 }
 
 /// Headers as they are sent, none of which is shown where values are.

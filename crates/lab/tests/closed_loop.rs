@@ -141,6 +141,39 @@ async fn users_of_a_target_that_is_full_wait_for_each_other() {
     assert!(little.abs() < 10.0, "{little}");
 }
 
+/// A target that answers 503 as soon as it is asked.
+async fn refusing_target() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
+                        return;
+                    }
+                }
+                let answer = b"HTTP/1.1 503 Full\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                let _ = stream.write_all(answer).await;
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_who_do_not_think_do_not_hammer_a_target_that_refuses_them() {
+    let text = "path = \"/\"\nusers = 4\ntimeout = \"10s\"";
+    let spec: RequestSpec = toml::from_str(text).expect("a class");
+    let events = load(&spec, &refusing_target().await, 1).await;
+    let is_start = |event: &&RequestEvent| matches!(event, RequestEvent::Started { .. });
+    let sent = events.iter().filter(is_start).count();
+    // Each of the four once in 100 ms, and once at the start.
+    let most = 4 * (1 + LOAD.as_millis() as usize / 100);
+    assert!((most / 2..=most).contains(&sent), "{sent} of {most}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_thinks_as_long_as_the_forecast_has_it() {
     let spec = users(1);

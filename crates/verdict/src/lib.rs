@@ -6,6 +6,7 @@ pub mod forecast;
 pub mod judge;
 pub mod load;
 pub mod metrics;
+mod names;
 pub mod record;
 pub mod sample;
 pub mod scenario;

@@ -22,6 +22,13 @@ pub fn time(us: f64) -> String {
     }
 }
 
+/// A time for people, with ≥ before one that is only a lower bound; n/a if there is none.
+#[must_use]
+pub fn time_or_bound(us: Option<u64>, is_bound: bool) -> String {
+    let bound = if is_bound { "≥ " } else { "" };
+    us.map_or("n/a".to_owned(), |us| format!("{bound}{}", time(us as f64)))
+}
+
 /// Memory for people.
 #[must_use]
 pub fn bytes(bytes: f64) -> String {

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
-
-use super::run::{check_metrics, command_line, conclude, drive};
-use super::{header, print};
+use super::command_line::command_line;
+use super::conclusion::{conclude, drive};
+use super::planning::{check_metrics, reach_of};
+use super::stdout::print;
 use crate::exit::Usage;
-use crate::reach::{reach, redacted_url};
+use crate::http::header;
+use crate::reach::redacted_url;
 use crate::run::{Calibration, Finished, Plan};
 use crate::show;
 use verdict::scenario::{self, Expectation, Method, Scenario, Target, Variant};
@@ -17,7 +18,7 @@ use verdict::summary::{Outcome, State};
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub struct AttachArgs {
     /// URL that is asked for a stream, or for a short answer, over and over
     #[arg(long, value_name = "URL")]
     stream: String,
@@ -117,14 +118,20 @@ fn method(text: &str) -> Result<Method, String> {
         .ok_or_else(|| format!("one of {}", Method::ALL.map(Method::name).join(", ")))
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &AttachArgs) -> anyhow::Result<ExitCode> {
     let (scenario, variant) = scenario(args)?;
     let cells = scenario.cells.clone();
-    let target = cells[0].target.as_ref().context("no target")?;
+    let say = |text: &str| {
+        if args.json {
+            let _ = write!(std::io::stderr(), "{text}");
+        } else {
+            print(text);
+        }
+    };
     let plan = Plan {
-        reach: reach(target)?,
+        reach: reach_of(&cells, say)?,
         variants: vec![variant],
-        cells: cells.clone(),
+        cells,
         repeats: 1,
         retries: 0,
         calibration: Calibration::default(),
@@ -132,24 +139,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         command: command_line(),
         scenario,
     };
-    let caps = caps(target);
-    if args.json {
-        let _ = write!(std::io::stderr(), "{caps}");
-    } else {
-        print(&caps);
-    }
     let finished = drive(&plan)?;
     report(finished, args.json)
-}
-
-/// What bounds the load, said before anything is sent.
-pub(super) fn caps(target: &Target) -> String {
-    format!(
-        "At most {} streams at once, {} begun a second, {} from the first to the last.\n",
-        target.max_streams,
-        target.max_rate,
-        humantime::format_duration(target.max_time)
-    )
 }
 
 fn report(finished: Finished, is_json: bool) -> anyhow::Result<ExitCode> {
@@ -158,7 +149,14 @@ fn report(finished: Finished, is_json: bool) -> anyhow::Result<ExitCode> {
             // Its keys are strings, so it always serializes.
             print(&(serde_json::to_string_pretty(summary).unwrap_or_default() + "\n"));
             for outcome in summary.expectations.iter().filter(|outcome| !outcome.held) {
-                let _ = writeln!(std::io::stderr(), "{}", broken(outcome));
+                let Outcome {
+                    name,
+                    expected,
+                    measured,
+                    ..
+                } = outcome;
+                let line = format!("FAILED {name} {expected} — measured {measured}");
+                let _ = writeln!(std::io::stderr(), "{line}");
             }
         } else {
             print(&show::attach::render(summary));
@@ -173,16 +171,8 @@ fn report(finished: Finished, is_json: bool) -> anyhow::Result<ExitCode> {
     conclude(finished)
 }
 
-/// What broke, in one line.
-fn broken(outcome: &Outcome) -> String {
-    format!(
-        "FAILED {} {} — measured {}",
-        outcome.name, outcome.expected, outcome.measured
-    )
-}
-
 /// The scenario that the flags describe; its text, which is saved, has no secret in it.
-fn scenario(args: &Args) -> anyhow::Result<(Scenario, Variant)> {
+fn scenario(args: &AttachArgs) -> anyhow::Result<(Scenario, Variant)> {
     let headers = args
         .header
         .iter()
@@ -227,7 +217,7 @@ fn scenario(args: &Args) -> anyhow::Result<(Scenario, Variant)> {
 }
 
 /// A scenario file of the flags, without headers; URLs as `shown` has them.
-fn text(args: &Args, shown: impl Fn(&str) -> String) -> String {
+fn text(args: &AttachArgs, shown: impl Fn(&str) -> String) -> String {
     let time = |time: Duration| quoted(&humantime::format_duration(time).to_string());
     let default = if args.find_capacity { 2 } else { 10 };
     let hold = args.hold.unwrap_or(Duration::from_secs(default));

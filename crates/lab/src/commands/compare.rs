@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::print;
+use super::stdout::print;
 use crate::exit::Usage;
 use crate::run::{Run, newest};
 use crate::show;
@@ -15,7 +15,7 @@ use verdict::summary::{State, Summary};
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub struct CompareArgs {
     /// Folders of runs to compare [default: the newest run of each variant]
     runs: Vec<PathBuf>,
     /// Of this scenario [default: that of the newest run]
@@ -39,7 +39,7 @@ pub struct Args {
     out: PathBuf,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     if let Some(other) = args
         .runs
         .iter()

@@ -1,16 +1,12 @@
 use std::process::ExitCode;
 
-use super::print;
-use crate::run::Calibration;
+use super::stdout::print;
+use super::{forecast_text, planning};
 use crate::scenario_files;
-use crate::show;
-use verdict::forecast::{Question, forecast};
-use verdict::scenario::{Cell, NoForecast, Scenario, Variant};
-use verdict::units::wrapped;
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub struct ForecastArgs {
     /// Path of a scenario file, name of one in scenarios/, or name of one that is built in
     scenario: String,
     /// Replace a value of the scenario, for instance server.pool_threads=40
@@ -18,55 +14,11 @@ pub struct Args {
     set: Vec<String>,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &ForecastArgs) -> anyhow::Result<ExitCode> {
     let scenario = scenario_files::load(&args.scenario, &args.set)?;
     print(&format!("{}: {}\n", scenario.name, scenario.title));
     let cells = scenario.cells.iter().map(|cell| (cell, ""));
-    let calibration = super::run::calibration(&scenario.cells, &scenario.variants);
-    print_all(&scenario, &scenario.variants, &calibration, cells);
+    let calibration = planning::calibration(&scenario.cells, &scenario.variants);
+    forecast_text::print_all(&scenario, &scenario.variants, &calibration, cells);
     Ok(ExitCode::SUCCESS)
-}
-
-/// The forecast of each cell in each variant, and what there is none for.
-pub(super) fn print_all<'a>(
-    scenario: &Scenario,
-    variants: &[Variant],
-    calibration: &Calibration,
-    cells: impl Iterator<Item = (&'a Cell, &'a str)>,
-) {
-    let cells: Vec<_> = cells.collect();
-    for &(cell, before) in &cells {
-        for variant in variants.iter().filter(|one| cell.has_variant(&one.name)) {
-            let question = Question {
-                cell,
-                seed: scenario.seed,
-                parse: calibration.parse(cell),
-            };
-            let rows = forecast(variant, question);
-            if rows.is_empty() {
-                continue;
-            }
-            print(&format!(
-                "\n{before}{} / {} / {}:\n",
-                scenario.name, cell.name, variant.name
-            ));
-            print(&show::forecast::before(&rows));
-        }
-    }
-    print_unforecast(scenario, cells.iter().map(|&(cell, _)| cell));
-}
-
-/// What a scenario says that no forecast can hold for in these cells.
-pub(super) fn print_unforecast<'a>(
-    scenario: &Scenario,
-    cells: impl Iterator<Item = &'a Cell> + Clone,
-) {
-    let concerns = |one: &&NoForecast| cells.clone().any(|cell| one.concerns(cell));
-    for NoForecast { what, because, .. } in scenario.no_forecast.iter().filter(concerns) {
-        print(&wrapped(
-            "\nNot forecast: ",
-            "  ",
-            &format!("{what}, because {because}"),
-        ));
-    }
 }

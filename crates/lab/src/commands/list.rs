@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use super::print;
+use super::stdout::print;
 use crate::exit::USAGE;
 use crate::scenario_files;
 use verdict::scenario::Scenario;

@@ -1,14 +1,20 @@
-//! What a person types, one file each.
+//! What a person types, one file each, and what these files share.
 
 mod attach;
+mod command_line;
 mod compare;
+mod conclusion;
 mod forecast;
+mod forecast_text;
 mod guard;
 mod list;
 mod metrics;
+mod planning;
 mod run;
+mod runtime;
 mod scenarios;
 mod schema;
+mod stdout;
 mod stop;
 mod up;
 mod watch;
@@ -19,23 +25,23 @@ use std::process::ExitCode;
 #[derive(clap::Subcommand, Debug)]
 pub enum Command {
     /// Run a scenario and print what was expected, measured and concluded
-    Run(run::Args),
+    Run(run::RunArgs),
     /// Drive a service that is already running, by its URLs, and name its failure
-    Attach(Box<attach::Args>),
+    Attach(Box<attach::AttachArgs>),
     /// Compare the newest run of each variant, or the runs that are named
-    Compare(compare::Args),
+    Compare(compare::CompareArgs),
     /// Print what theory predicts for a scenario, without running it
-    Forecast(forecast::Args),
+    Forecast(forecast::ForecastArgs),
     /// Run every scenario in its short form and print one table of all of them
-    Scenarios(scenarios::Args),
+    Scenarios(scenarios::ScenariosArgs),
     /// List the scenarios
     List,
     /// List the metrics: what [[expect]] and --fail-if may name, with unit and meaning
-    Metrics(metrics::Args),
+    Metrics(metrics::MetricsArgs),
     /// Print the JSON Schema of summary.json
     Schema,
     /// Start the upstream and a server in the foreground, to try by hand
-    Up(up::Args),
+    Up(up::UpArgs),
     /// Watch two health URLs of any service, and say what is wrong when it begins
     ///
     /// Both URLs are asked once in each interval, the async one half an interval after the sync one,
@@ -44,12 +50,12 @@ pub enum Command {
     ///
     /// An alert fires when two of the last three checks of a URL failed or took longer than
     /// --alert-above. Ctrl-C and --for end the watch: exit code 1 if an alert fired, else 0.
-    Watch(watch::Args),
+    Watch(watch::WatchArgs),
     /// End what a crashed run left behind
-    Stop(stop::Args),
+    Stop(stop::StopArgs),
     /// Runs a command and ends it with the lab that started it
     #[command(hide = true)]
-    Guard(guard::Args),
+    Guard(guard::GuardArgs),
 }
 
 impl Command {
@@ -73,27 +79,4 @@ impl Command {
             Self::Stop(args) => stop::run(&args),
         }
     }
-}
-
-/// The runtime of the commands that start processes. It waits more than it works.
-/// Name and value of a header as `--header` takes it.
-fn header(text: &str) -> Result<(String, String), crate::exit::Usage> {
-    let (name, value) = text
-        .split_once(':')
-        .ok_or_else(|| crate::exit::Usage("--header is a name, a colon and a value".to_owned()))?;
-    Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
-}
-
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?)
-}
-
-/// Prints to standard output. A reader that goes away early, such as `head`, is no error.
-fn print(text: &str) {
-    use std::io::Write;
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes());
-    let _ = stdout.flush();
 }

@@ -1,23 +1,22 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::command_line::command_line;
 use super::compare::Gathered;
-use super::print;
-use crate::exit::{self, Usage};
-use crate::http::Reach;
-use crate::reach::{reach, redacted_url};
-use crate::run::{Calibration, Finished, Interrupt, Plan};
+use super::conclusion::{conclude, drive};
+use super::stdout::print;
+use super::{forecast_text, planning};
+use crate::exit::Usage;
+use crate::run::Plan;
 use crate::scenario_files;
 use crate::show;
 use crate::show::comparison::Format;
-use crate::show::progress::Progress;
-use verdict::judge::known;
-use verdict::scenario::{Cell, Scenario, Variant};
+use verdict::scenario::{Scenario, Variant};
 use verdict::summary::{State, Summary};
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub struct RunArgs {
     /// Path of a scenario file, name of one in scenarios/, or name of one that is built in
     scenario: String,
     /// Run only this variant; may be given several times [default: all]
@@ -43,7 +42,7 @@ pub struct Args {
     out: PathBuf,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let plan = plan(args)?;
     print_forecasts(&plan);
     let finished = drive(&plan)?;
@@ -66,44 +65,22 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     conclude(finished)
 }
 
-/// Makes the run, to its end or to Ctrl-C.
-pub(super) fn drive(plan: &Plan) -> anyhow::Result<Finished> {
-    super::runtime()?.block_on(async {
-        let interrupt = Interrupt::listen()?;
-        anyhow::Ok(crate::run::run(plan, &Progress::default(), &interrupt).await?)
-    })
-}
-
-/// What became of it, as an exit code or as the error that ended it.
-pub(super) fn conclude(finished: Finished) -> anyhow::Result<ExitCode> {
-    let code = code(&finished);
-    match finished.error {
-        Some(error) => Err(error.into()),
-        None => Ok(ExitCode::from(code)),
-    }
-}
-
 /// Whether an expectation failed, the measurement is invalid, or the cell did not come to its end.
 fn is_remarkable(summary: &Summary) -> bool {
     let failed = summary.expectations.iter().any(|outcome| !outcome.held);
     failed || !summary.quality.valid || summary.state != State::Complete
 }
 
-fn plan(args: Args) -> anyhow::Result<Plan> {
+fn plan(args: RunArgs) -> anyhow::Result<Plan> {
     let scenario = scenario_files::load(&args.scenario, &args.set)?;
-    check_metrics(&scenario)?;
+    planning::check_metrics(&scenario)?;
     let variants = select_variants(&scenario, &args.variant)?;
     let cells = if args.cell.is_empty() {
-        let cells: Vec<Cell> = if args.quick {
-            scenario.quick_cells.clone()
-        } else {
-            scenario
-                .cells
-                .iter()
-                .filter(|cell| !cell.quick)
-                .cloned()
-                .collect()
-        };
+        let mut cells = scenario.quick_cells.clone();
+        if !args.quick {
+            cells.clone_from(&scenario.cells);
+            cells.retain(|cell| !cell.quick);
+        }
         if cells.is_empty() {
             return Err(Usage(format!(
                 "scenario {} has no cell for this; name one with --cell",
@@ -115,79 +92,26 @@ fn plan(args: Args) -> anyhow::Result<Plan> {
     } else {
         select(&scenario.cells, &args.cell, "cell", |cell| &cell.name)?
     };
+    let variants = planning::with_a_cell(&variants, &cells);
+    if variants.is_empty() {
+        return Err(Usage(format!(
+            "no cell of scenario {} is run in variant {}; name one that is, with --cell",
+            scenario.name,
+            args.variant.join(" or ")
+        ))
+        .into());
+    }
     Ok(Plan {
         scenario,
-        reach: reach_of(&cells)?,
+        reach: planning::reach_of(&cells, print)?,
         repeats: args.repeat,
         retries: args.retries,
-        calibration: calibration(&cells, &variants),
+        calibration: planning::calibration(&cells, &variants),
         out: args.out,
         command: command_line(),
         variants,
         cells,
     })
-}
-
-/// How the targets of these cells are reached, if that is allowed.
-pub(super) fn reach_of(cells: &[Cell]) -> anyhow::Result<Reach> {
-    let mut all = Reach::default();
-    for target in cells.iter().filter_map(|cell| cell.target.as_ref()) {
-        let one = reach(target)?;
-        print(&super::attach::caps(target));
-        all.addresses.extend(one.addresses);
-        all.ca_certificate = one.ca_certificate.or(all.ca_certificate);
-    }
-    Ok(all)
-}
-
-/// What the forecasts of these cells need to know of this machine.
-pub(super) fn calibration(cells: &[Cell], variants: &[Variant]) -> Calibration {
-    let models: Vec<_> = variants.iter().map(|variant| variant.model).collect();
-    Calibration::measure(cells.iter(), &models)
-}
-
-/// The command line as a reader would type it, without what may be a secret: values of headers, and
-/// of some parameters of URLs.
-pub(super) fn command_line() -> String {
-    shown_arguments(std::env::args().skip(1))
-}
-
-fn shown_arguments(arguments: impl Iterator<Item = String>) -> String {
-    let mut shown = vec!["lab".to_owned()];
-    let mut is_header = false;
-    for argument in arguments {
-        let attached = ["--header=", "-H"]
-            .iter()
-            .find(|flag| argument.starts_with(**flag) && argument.len() > flag.len());
-        shown.push(match attached {
-            _ if is_header => without_value(&argument),
-            Some(flag) => format!("{flag}{}", without_value(&argument[flag.len()..])),
-            None => match argument.find("://") {
-                Some(_) => shown_url(&argument),
-                None => argument.clone(),
-            },
-        });
-        is_header = !is_header && (argument == "--header" || argument == "-H");
-    }
-    shown.join(" ")
-}
-
-fn without_value(header: &str) -> String {
-    let name = header.split(':').next().unwrap_or_default();
-    format!("'{name}: …'")
-}
-
-/// A URL, perhaps after `--flag=`.
-fn shown_url(argument: &str) -> String {
-    match argument.split_once('=') {
-        Some((flag, url)) if flag.starts_with("--") => format!("{flag}={}", redacted_url(url)),
-        _ => redacted_url(argument),
-    }
-}
-
-/// An expectation of what does not exist would only fail after the run.
-pub(super) fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
-    known::check_scenario(scenario).map_err(Usage)
 }
 
 /// The variants that are named. Where none is called just `broken` or `fixed`, the word means all whose
@@ -243,77 +167,6 @@ fn print_forecasts(plan: &Plan) {
         plan.scenario.name, plan.scenario.title
     ));
     let cells = plan.cells.iter().map(|cell| (cell, "Before the run, "));
-    super::forecast::print_all(&plan.scenario, &plan.variants, &plan.calibration, cells);
+    forecast_text::print_all(&plan.scenario, &plan.variants, &plan.calibration, cells);
     print("\n");
-}
-
-/// The worse of two exit codes: interrupted, failed, invalid, an expectation, none.
-pub(super) fn worse(a: u8, b: u8) -> u8 {
-    const ORDER: [u8; 4] = [
-        exit::INTERRUPTED,
-        exit::ENVIRONMENT,
-        exit::INVALID,
-        exit::EXPECTATION,
-    ];
-    let rank = |code: u8| ORDER.iter().position(|&one| one == code);
-    match (rank(a), rank(b)) {
-        (Some(of_a), Some(of_b)) if of_a <= of_b => a,
-        (_, Some(_)) => b,
-        (_, None) => a,
-    }
-}
-
-/// The exit code of a run.
-pub(super) fn code(finished: &Finished) -> u8 {
-    match finished.state {
-        State::Interrupted => return exit::INTERRUPTED,
-        State::Failed => return exit::ENVIRONMENT,
-        State::Complete | State::Running => {}
-    }
-    if finished
-        .summaries
-        .iter()
-        .any(|summary| !summary.quality.valid)
-    {
-        return exit::INVALID;
-    }
-    let outcomes = || {
-        finished
-            .summaries
-            .iter()
-            .flat_map(|summary| &summary.expectations)
-    };
-    if outcomes().any(|outcome| !outcome.held) {
-        exit::EXPECTATION
-    } else {
-        0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_line_is_saved_without_its_secrets() {
-        let line = [
-            "attach",
-            "--header",
-            "Authorization: Bearer abc",
-            "-HX-Key: abc",
-            "--header=Cookie: abc",
-            "--stream",
-            "http://u:abc@127.0.0.1/x?api_key=abc",
-            "--health=http://127.0.0.1/?token=abc",
-            "--bearer-env",
-            "TOKEN",
-        ];
-        let shown = shown_arguments(line.into_iter().map(str::to_owned));
-        assert!(!shown.contains("abc"), "{shown}");
-        assert!(
-            shown.contains("--header 'Authorization: …' -H'X-Key: …'"),
-            "{shown}"
-        );
-        assert!(shown.ends_with("--bearer-env TOKEN"), "{shown}");
-    }
 }

@@ -1,7 +1,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{print, run};
+use super::command_line::command_line;
+use super::conclusion::{code, worse};
+use super::forecast_text::print_unforecast;
+use super::planning;
+use super::runtime::runtime;
+use super::stdout::print;
 use crate::exit::{self, Usage};
 use crate::run::{Interrupt, Plan};
 use crate::scenario_files;
@@ -13,7 +18,7 @@ use verdict::summary::{State, Summary};
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub struct ScenariosArgs {
     /// Only these scenarios [default: every one in scenarios/, or else every one that is built in]
     scenarios: Vec<String>,
     /// How often an invalid cell is measured again before it stands as invalid
@@ -25,7 +30,7 @@ pub struct Args {
 }
 
 /// Every scenario in its short form, and one table of all of them.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &ScenariosArgs) -> anyhow::Result<ExitCode> {
     let names = if args.scenarios.is_empty() {
         scenario_files::names()
     } else {
@@ -37,17 +42,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .map(|name| plan(name, args))
         .collect::<anyhow::Result<Vec<_>>>()?;
     for plan in &plans {
-        super::forecast::print_unforecast(&plan.scenario, plan.cells.iter());
+        print_unforecast(&plan.scenario, plan.cells.iter());
     }
-    let runtime = super::runtime()?;
+    let runtime = runtime()?;
     let mut summaries: Vec<(&Scenario, Summary)> = Vec::new();
-    let mut code = 0;
+    let mut worst = 0;
     let mut error = None;
     runtime.block_on(async {
         let interrupt = Interrupt::listen()?;
         for plan in &plans {
             let finished = crate::run::run(plan, &Progress::default(), &interrupt).await?;
-            code = run::worse(code, run::code(&finished));
+            worst = worse(worst, code(&finished));
             summaries.extend(
                 finished
                     .summaries
@@ -80,32 +85,33 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     print(&show::scenarios::render(&judged, &controls));
     if controls.iter().any(|one| one.failed_by.is_none()) {
         // An expectation that nothing can fail proves nothing.
-        code = run::worse(code, exit::EXPECTATION);
+        worst = worse(worst, exit::EXPECTATION);
     }
     match error {
         Some(error) => Err(error.into()),
-        None => Ok(ExitCode::from(code)),
+        None => Ok(ExitCode::from(worst)),
     }
 }
 
-fn plan(name: &str, args: &Args) -> anyhow::Result<Plan> {
+fn plan(name: &str, args: &ScenariosArgs) -> anyhow::Result<Plan> {
     let scenario = scenario_files::load(name, &[])?;
-    run::check_metrics(&scenario)?;
+    planning::check_metrics(&scenario)?;
     if scenario.quick_cells.is_empty() {
         return Err(Usage(format!(
             "scenario {name} has no short form: mark a cell as quick, or add [quick]"
         ))
         .into());
     }
+    let variants = planning::with_a_cell(&scenario.variants, &scenario.quick_cells);
     Ok(Plan {
-        reach: run::reach_of(&scenario.quick_cells)?,
-        calibration: run::calibration(&scenario.quick_cells, &scenario.variants),
-        variants: scenario.variants.clone(),
+        reach: planning::reach_of(&scenario.quick_cells, print)?,
+        calibration: planning::calibration(&scenario.quick_cells, &variants),
+        variants,
         cells: scenario.quick_cells.clone(),
         repeats: 1,
         retries: args.retries,
         out: args.out.clone(),
-        command: run::command_line(),
+        command: command_line(),
         scenario,
     })
 }

@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use super::print;
+use super::stdout::print;
 use verdict::summary::Summary;
 
 pub(super) fn run() -> anyhow::Result<ExitCode> {

@@ -3,18 +3,18 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::print;
+use super::stdout::print;
 use crate::stage::Records;
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub struct StopArgs {
     /// Where the folders of the runs are
     #[arg(long, value_name = "DIR", default_value = "results/runs")]
     out: PathBuf,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &StopArgs) -> anyhow::Result<ExitCode> {
     let stopped = Records::below(&args.out)
         .stop_all()
         .with_context(|| format!("cannot read the records in {}", args.out.display()))?;

@@ -2,14 +2,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::print;
+use super::runtime::runtime;
+use super::stdout::print;
 use crate::exit;
 use crate::run::Interrupt;
 use crate::stage::{Child, Records, Spec, StageError};
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub struct UpArgs {
     /// Name of the server
     #[arg(value_parser = ["broken", "fixed"])]
     server: String,
@@ -30,12 +31,12 @@ pub struct Args {
     out: PathBuf,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let runtime = super::runtime()?;
+pub(super) fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
+    let runtime = runtime()?;
     runtime.block_on(up(args))
 }
 
-async fn up(args: Args) -> anyhow::Result<ExitCode> {
+async fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     std::fs::create_dir_all(&args.out).map_err(|source| StageError::Write {
         path: args.out.clone(),
@@ -78,19 +79,10 @@ async fn up(args: Args) -> anyhow::Result<ExitCode> {
         &server.url("gauges"),
         &upstream.url("listening"),
     ));
-    let ended = loop {
-        tokio::select! {
-            () = interrupt.requested() => break None,
-            () = tokio::time::sleep(std::time::Duration::from_millis(200)) => {}
-        }
-        let mut children = [&mut server, &mut upstream].into_iter();
-        if let Some(name) = children.find_map(|child| {
-            child
-                .exited()
-                .map(|status| format!("{} ended: {status}", child.name()))
-        }) {
-            break Some(name);
-        }
+    let ended = tokio::select! {
+        () = interrupt.requested() => None,
+        status = server.wait() => Some(format!("{} ended: {status}", server.name())),
+        status = upstream.wait() => Some(format!("{} ended: {status}", upstream.name())),
     };
     server.stop().await;
     upstream.stop().await;
@@ -106,7 +98,7 @@ async fn up(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn hints(args: &Args, server: &str, gauges: &str, upstream: &str) -> String {
+fn hints(args: &UpArgs, server: &str, gauges: &str, upstream: &str) -> String {
     let more = args.pool_threads + 1;
     format!(
         "server-{name} on {server}, {threads} pool threads; upstream on {upstream}; gauges on {gauges}

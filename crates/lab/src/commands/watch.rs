@@ -8,9 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, Url};
 
-use super::header;
+use super::runtime::runtime;
 use crate::exit::{EXPECTATION, Usage};
-use crate::http::{Reach, bearer, headers, root_cause};
+use crate::http::{Reach, bearer, header, headers, root_cause};
 use crate::measure::{CellClock, Endpoint, Prober, Results};
 use crate::reach::redacted_url;
 use crate::run::Interrupt;
@@ -30,7 +30,7 @@ const IN_FLIGHT: u32 = 1_000;
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub struct WatchArgs {
     /// Health route that needs a thread, such as http://127.0.0.1:8000/debug/health-sync
     #[arg(long, value_name = "URL")]
     sync: String,
@@ -78,7 +78,7 @@ fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     let urls = [("--sync", &args.sync), ("--async", &args.asynchronous)];
     for (flag, url) in urls {
         check(flag, url)?;
@@ -106,13 +106,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         alert_above: args.alert_above,
         timeout: args.timeout,
         began: SystemTime::now(),
+        json: args.json,
     };
     let services = Reach {
         ca_certificate: args.ca_certificate.clone(),
         ..Reach::default()
     };
     let client = services.client(false)?;
-    super::runtime()?.block_on(async {
+    runtime()?.block_on(async {
         let interrupt = Interrupt::listen()?;
         for (_, url) in urls {
             tokio::select! {
@@ -152,7 +153,7 @@ async fn reach(check: RequestBuilder, timeout: Duration) -> anyhow::Result<()> {
 }
 
 async fn watch(
-    args: &Args,
+    args: &WatchArgs,
     (client, headers): (Client, HeaderMap),
     watched: Watched,
     interrupt: &Interrupt,
@@ -184,13 +185,10 @@ async fn watch(
         outcomes,
         verdict: None,
         alerts: 0,
-        screen: Screen {
-            watched: Watched {
-                began: SystemTime::now(),
-                ..watched
-            },
-            json: args.json,
-            is_live: !args.json && std::io::stdout().is_terminal(),
+        is_live: !args.json && std::io::stdout().is_terminal(),
+        watched: Watched {
+            began: SystemTime::now(),
+            ..watched
         },
     };
     let length_us = args.length.map(|length| {
@@ -199,7 +197,7 @@ async fn watch(
     });
     // Whoever reads has gone, or the watch is over: both end it in the same way.
     let watching = async {
-        monitor.screen.head()?;
+        monitor.write(&monitor.watched.head())?;
         let mut end_us = None;
         while !(end_us.is_some() && prober.is_done()) {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -243,7 +241,9 @@ struct Monitor {
     outcomes: Receiver<Event>,
     verdict: Option<Verdict>,
     alerts: u64,
-    screen: Screen,
+    watched: Watched,
+    /// Whether the last line is written again and again, as on a terminal.
+    is_live: bool,
 }
 
 impl Monitor {
@@ -255,8 +255,7 @@ impl Monitor {
             }
         }
         let recent = [0, 1].map(|endpoint| self.log.recent(endpoint, now_us));
-        let alert_above = us(self.screen.watched.alert_above);
-        let verdict = verdict(&recent[0], &recent[1], alert_above);
+        let verdict = verdict(&recent[0], &recent[1], us(self.watched.alert_above));
         let before = self.verdict.as_ref();
         let was_alert = before.is_some_and(|before| before.alert);
         let has_changed = before.map_or(verdict.alert, |before| {
@@ -268,20 +267,27 @@ impl Monitor {
             self.alerts += 1;
         }
         if has_changed {
-            self.screen.change(now_us, &verdict)?;
+            self.write(&self.watched.change(now_us, &verdict))?;
         }
         self.verdict = Some(verdict);
         self.show_pairs()?;
-        self.screen
-            .status([0, 1].map(|endpoint| self.log.in_flight(endpoint, now_us)))
+        self.show_status([0, 1].map(|endpoint| self.log.in_flight(endpoint, now_us)))
     }
 
     fn show_pairs(&mut self) -> std::io::Result<()> {
         while let (Some(verdict), Some(pair)) = (&self.verdict, self.log.next_pair()) {
-            let shown = [0, 1].map(|endpoint| self.log.given(endpoint));
-            self.screen.tick(&pair, [&shown[0], &shown[1]], verdict)?;
+            let recent = [0, 1].map(|endpoint| self.log.given(endpoint));
+            let shown = self.watched.tick(&pair, [&recent[0], &recent[1]], verdict);
+            self.write(&shown)?;
         }
         Ok(())
+    }
+
+    fn show_status(&self, in_flight: [(usize, u64); 2]) -> std::io::Result<()> {
+        if !self.is_live {
+            return Ok(());
+        }
+        self.write(&self.watched.status(in_flight))
     }
 
     /// Shows what is left and the summary. What was cut off is counted and not judged.
@@ -289,64 +295,10 @@ impl Monitor {
         self.look(now_us)?;
         self.log.close(now_us);
         self.show_pairs()?;
-        self.screen.status([(0, 0); 2])?;
+        self.show_status([(0, 0); 2])?;
         let figures = [0, 1].map(|endpoint| self.log.figures(endpoint));
-        self.screen.summary(self.log.ticks(), figures, self.alerts)
-    }
-}
-
-/// Standard output: lines, and on a terminal a last one that is written again and again.
-struct Screen {
-    watched: Watched,
-    json: bool,
-    is_live: bool,
-}
-
-impl Screen {
-    fn head(&self) -> std::io::Result<()> {
-        if self.json {
-            return Ok(());
-        }
-        self.write(&self.watched.head())
-    }
-
-    fn tick(
-        &self,
-        pair: &verdict::record::Pair,
-        recent: [&[verdict::record::Look]; 2],
-        verdict: &Verdict,
-    ) -> std::io::Result<()> {
-        if self.json {
-            self.write(&self.watched.json(pair, verdict))
-        } else {
-            self.write(&self.watched.line(pair, recent, verdict))
-        }
-    }
-
-    /// In JSON as well: a verdict may change and change back before the next tick has its line.
-    fn change(&self, at_us: u64, verdict: &Verdict) -> std::io::Result<()> {
-        if self.json {
-            self.write(&self.watched.json_change(at_us, verdict))
-        } else {
-            self.write(&self.watched.change(at_us, verdict))
-        }
-    }
-
-    fn status(&self, in_flight: [(usize, u64); 2]) -> std::io::Result<()> {
-        if !self.is_live {
-            return Ok(());
-        }
-        self.write(&self.watched.status(in_flight))
-    }
-
-    fn summary(
-        &self,
-        ticks: u64,
-        figures: [&verdict::record::Figures; 2],
-        alerts: u64,
-    ) -> std::io::Result<()> {
-        let text = self.watched.summary(ticks, figures, alerts);
-        if self.json {
+        let text = self.watched.summary(self.log.ticks(), figures, self.alerts);
+        if self.watched.json {
             return std::io::stderr().write_all(text.as_bytes());
         }
         self.write(&text)

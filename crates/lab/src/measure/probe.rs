@@ -150,43 +150,48 @@ async fn check(checks: Arc<Checks>, endpoint: usize, due_us: u64, mut cut: watch
     let sent = Instant::now();
     let due = checks.clock.origin() + Duration::from_micros(due_us);
     let asked = &checks.endpoints[endpoint];
-    let request = checks.client.get(&asked.url).headers(asked.headers.clone());
+    let mut request = checks.client.get(&asked.url).headers(asked.headers.clone());
+    if !checks.keep_alive {
+        request = request.header(CONNECTION, "close");
+    }
+    let mut status = None;
     let outcome = tokio::select! {
-        outcome = ask(request, checks.keep_alive) => outcome,
+        outcome = ask(request, &mut status) => outcome,
         () = tokio::time::sleep_until((due + checks.timeout).into()) => Outcome::Timeout,
         _ = cut.wait_for(|cut| *cut) => Outcome::Aborted,
     };
     let done = Instant::now();
-    // An answer that was there at the timeout but read after it came too late all the same.
-    let outcome = if outcome == Outcome::Ok && done > due + checks.timeout {
-        Outcome::Timeout
-    } else {
-        outcome
-    };
     let tick = Tick {
         endpoint,
         due_us,
         sent_us: checks.clock.us(sent),
         done_us: checks.clock.us(done),
-        outcome,
+        outcome: in_time(outcome, done, due + checks.timeout),
     };
     checks.results.tell(Event::Tick(tick));
 }
 
-/// Sends a check once, as a kubelet does: success is a status from 200 to 399 and a whole answer.
+/// An answer that was there at the timeout but read after it came too late all the same.
+#[must_use]
+pub fn in_time(outcome: Outcome, done: Instant, by: Instant) -> Outcome {
+    match outcome {
+        Outcome::Ok if done > by => Outcome::Timeout,
+        outcome => outcome,
+    }
+}
+
+/// Asks once and counts as a kubelet does: success is a status from 200 to 399 and a whole answer.
+/// `status` is set when the head of the answer is there.
 ///
 /// # Cancel safety
-/// Safe: dropping the future closes the connection.
-pub async fn ask(mut request: reqwest::RequestBuilder, keep_alive: bool) -> Outcome {
-    if !keep_alive {
-        request = request.header(CONNECTION, "close");
-    }
-    let answer = request.send().await;
-    match answer {
+/// Safe: dropping the future closes the connection or gives it back.
+pub async fn ask(request: reqwest::RequestBuilder, status: &mut Option<u16>) -> Outcome {
+    match request.send().await {
         Ok(answer) => {
-            let status = answer.status();
+            let code = answer.status().as_u16();
+            *status = Some(code);
             match answer.bytes().await {
-                Ok(_) if (200..400).contains(&status.as_u16()) => Outcome::Ok,
+                Ok(_) if (200..400).contains(&code) => Outcome::Ok,
                 Ok(_) => Outcome::BadStatus,
                 Err(_) => Outcome::Aborted,
             }

@@ -26,38 +26,45 @@ const MOST_PROCESSES: usize = 64;
 
 #[cfg(target_os = "linux")]
 mod platform {
-    use procfs::process::Process;
+    use procfs::process::{Process, Stat};
+    use procfs::sys::kernel::Version;
     use procfs::{Current, CurrentSI};
 
     use verdict::record::ProcessSample;
 
+    fn process(pid: u32) -> Option<Process> {
+        Process::new(pid.try_into().ok()?).ok()
+    }
+
+    fn stat(pid: u32) -> Option<Stat> {
+        process(pid)?.stat().ok()
+    }
+
+    fn us_of(ticks: u64) -> u64 {
+        ticks * (1_000_000 / procfs::ticks_per_second().max(1))
+    }
+
     /// A look at `pid`; `None` if it is gone.
     #[must_use]
     pub fn sample(pid: u32) -> Option<ProcessSample> {
-        let process = Process::new(pid.try_into().ok()?).ok()?;
+        let process = process(pid)?;
         let stat = process.stat().ok()?;
-        let us_per_tick = 1_000_000 / procfs::ticks_per_second().max(1);
         Some(ProcessSample {
             pid,
             rss_bytes: stat.rss * procfs::page_size(),
             rss_peak_bytes: None,
-            cpu_us: (stat.utime + stat.stime) * us_per_tick,
+            cpu_us: us_of(stat.utime + stat.stime),
             core_wait_us: None,
             threads: stat.num_threads.try_into().unwrap_or(0),
             fds: process.fd_count().unwrap_or(0) as u64,
         })
     }
 
-    /// CPU time of those children of `pid` that are gone: with that of those that are not, it never
-    /// falls.
+    /// CPU time of those children of `pid` that are gone.
     #[must_use]
     pub fn cpu_of_ended_children_us(pid: u32) -> u64 {
-        let stat = pid.try_into().ok().map(Process::new);
-        let stat = stat.and_then(Result::ok).map(|process| process.stat());
-        let ticks = stat
-            .and_then(Result::ok)
-            .map_or(0, |stat| stat.cutime + stat.cstime);
-        u64::try_from(ticks).unwrap_or(0) * (1_000_000 / procfs::ticks_per_second().max(1))
+        let ticks = stat(pid).map_or(0, |stat| stat.cutime + stat.cstime);
+        us_of(u64::try_from(ticks).unwrap_or(0))
     }
 
     /// Children of `pid`, and theirs; of a server with worker processes these are the workers.
@@ -68,13 +75,10 @@ mod platform {
         while let Some(parent) = next.pop()
             && found.len() < super::MOST_PROCESSES
         {
-            let process = parent.try_into().ok().map(Process::new);
-            let tasks = process.and_then(Result::ok).map(|process| process.tasks());
-            let tasks = tasks.and_then(Result::ok).into_iter().flatten().flatten();
-            let children: Vec<u32> = tasks
-                .filter_map(|task| task.children().ok())
-                .flatten()
-                .collect();
+            let tasks = process(parent).and_then(|process| process.tasks().ok());
+            let children = tasks.into_iter().flatten().flatten();
+            let children = children.filter_map(|task| task.children().ok()).flatten();
+            let children: Vec<u32> = children.collect();
             found.extend(&children);
             next.extend(children);
         }
@@ -84,14 +88,14 @@ mod platform {
     /// Most memory of `pid` that was ever resident, since it started, its start-up included.
     #[must_use]
     pub fn rss_peak_bytes(pid: u32) -> Option<u64> {
-        let status = Process::new(pid.try_into().ok()?).ok()?.status().ok()?;
-        status.vmhwm.map(|kibibytes| kibibytes * 1024)
+        let kibibytes = process(pid)?.status().ok()?.vmhwm?;
+        Some(kibibytes * 1024)
     }
 
     /// Time that the threads of `pid` wanted to run and had no core, since each started.
     #[must_use]
     pub fn core_wait_us(pid: u32) -> Option<u64> {
-        let tasks = Process::new(pid.try_into().ok()?).ok()?.tasks().ok()?;
+        let tasks = process(pid)?.tasks().ok()?;
         let waits = tasks.flatten().filter_map(|task| task.schedstat().ok());
         Some(waits.map(|wait| wait.run_delay / 1_000).sum())
     }
@@ -99,7 +103,7 @@ mod platform {
     /// When `pid` started, in the kernel's ticks since boot; `None` if it is gone or a zombie.
     #[must_use]
     pub fn started_ticks(pid: u32) -> Option<u64> {
-        let stat = Process::new(pid.try_into().ok()?).ok()?.stat().ok()?;
+        let stat = stat(pid)?;
         (stat.state != 'Z').then_some(stat.starttime)
     }
 
@@ -107,26 +111,22 @@ mod platform {
     #[must_use]
     pub fn busy_and_total() -> Option<(u64, u64)> {
         let total = procfs::KernelStats::current().ok()?.total;
-        let idle = total.idle + total.iowait.unwrap_or(0);
-        let busy = total.user
-            + total.nice
-            + total.system
-            + total.irq.unwrap_or(0)
-            + total.softirq.unwrap_or(0)
-            + total.steal.unwrap_or(0);
-        Some((busy, busy + idle))
+        let known = [total.irq, total.softirq, total.steal]
+            .into_iter()
+            .flatten();
+        let busy = total.user + total.nice + total.system + known.sum::<u64>();
+        Some((busy, busy + total.idle + total.iowait.unwrap_or(0)))
     }
 
     pub(super) fn os() -> String {
-        procfs::sys::kernel::Version::current().map_or_else(
-            |_| "Linux".to_owned(),
-            |version| {
-                format!(
-                    "Linux {}.{}.{}",
-                    version.major, version.minor, version.patch
-                )
-            },
-        )
+        Version::current().map_or("Linux".to_owned(), |version| {
+            let Version {
+                major,
+                minor,
+                patch,
+            } = version;
+            format!("Linux {major}.{minor}.{patch}")
+        })
     }
 
     pub(super) fn cpu() -> Option<String> {
@@ -140,47 +140,34 @@ mod platform {
 }
 
 #[cfg(not(target_os = "linux"))]
+#[expect(missing_docs, reason = "as on Linux; nothing of it is known here")]
 mod platform {
     use verdict::record::ProcessSample;
 
-    /// Unknown here.
-    #[must_use]
     pub fn sample(_pid: u32) -> Option<ProcessSample> {
         None
     }
 
-    /// Unknown here.
-    #[must_use]
     pub fn cpu_of_ended_children_us(_pid: u32) -> u64 {
         0
     }
 
-    /// Unknown here.
-    #[must_use]
     pub fn descendants(_pid: u32) -> Vec<u32> {
         Vec::new()
     }
 
-    /// Unknown here.
-    #[must_use]
     pub fn rss_peak_bytes(_pid: u32) -> Option<u64> {
         None
     }
 
-    /// Unknown here.
-    #[must_use]
     pub fn core_wait_us(_pid: u32) -> Option<u64> {
         None
     }
 
-    /// Unknown here.
-    #[must_use]
     pub fn started_ticks(_pid: u32) -> Option<u64> {
         None
     }
 
-    /// Unknown here.
-    #[must_use]
     pub fn busy_and_total() -> Option<(u64, u64)> {
         None
     }

@@ -245,7 +245,7 @@ impl<'a> Experiment<'a> {
         let tail_end = checks_end.max(baseline_end + cell.load.within());
         self.pass_until("tail", tail_end, |this| {
             let so_far = &this.collector.recorded();
-            so_far.load.is_over(&cell.load) && this.so_far(so_far).is_hold_decided(None)
+            so_far.load.is_over(&cell.load) && this.so_far(so_far).is_load_decided(None)
         })
         .await?;
         let load_end_us = self.end_load_at(Segment::Recovery).await;

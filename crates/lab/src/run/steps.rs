@@ -49,7 +49,7 @@ impl Experiment<'_> {
         let tail_end = hold_end + cell.probe.timeout + SPARE;
         self.pass_until(&phase("tail"), tail_end, |this| {
             let recorded = &this.collector.recorded();
-            this.so_far(recorded).is_hold_decided(Some(n))
+            this.so_far(recorded).is_load_decided(Some(n))
         })
         .await?;
         let load_end_us = self.end_load_at(part(Segment::Recovery)).await;

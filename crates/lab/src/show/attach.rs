@@ -3,8 +3,8 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use verdict::judge::capacity;
-use verdict::summary::{Distribution, Step, Summary};
-use verdict::units::{percent, time, wrapped};
+use verdict::summary::{Step, Summary};
+use verdict::units::{percent, time_or_bound, wrapped};
 
 /// The steps as a table, and the capacity.
 #[must_use]
@@ -62,10 +62,11 @@ fn row(step: &Step, names: &[&String]) -> Vec<String> {
         step.streams.unwrap_or(0).to_string(),
         step.served_at_once.to_string(),
         (streams.waiting + streams.unserved).to_string(),
-        shown(streams.ttft_us.p50, streams.ttft_us.p50_censored),
+        time_or_bound(streams.ttft_us.p50, streams.ttft_us.p50_censored),
     ];
     let probes = || names.iter().filter_map(|name| step.load.probes.get(*name));
-    row.extend(probes().map(|probe| p99(&probe.response_us)));
+    let response = probes().map(|probe| &probe.response_us);
+    row.extend(response.map(|of| time_or_bound(of.p99, of.p99_censored)));
     let (due, ok) = probes().fold((0, 0), |(due, ok), one| (due + one.due, ok + one.ok));
     row.push(if due > 0 {
         percent(100.0 * (due - ok.min(due)) as f64 / due as f64)
@@ -73,13 +74,4 @@ fn row(step: &Step, names: &[&String]) -> Vec<String> {
         "n/a".to_owned()
     });
     row
-}
-
-fn p99(figures: &Distribution) -> String {
-    shown(figures.p99, figures.p99_censored)
-}
-
-fn shown(us: Option<u64>, is_bound: bool) -> String {
-    let bound = if is_bound { "≥ " } else { "" };
-    us.map_or("n/a".to_owned(), |us| format!("{bound}{}", time(us as f64)))
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use verdict::judge::watch::Verdict;
 use verdict::record::{Figures, Look, Pair};
 use verdict::summary::Diagnosis;
-use verdict::units::{time, us, wrapped};
+use verdict::units::{time, time_or_bound, us, wrapped};
 
 /// Checks that a sparkline shows.
 const SPARKS: usize = 10;
@@ -28,12 +28,17 @@ pub struct Watched {
     pub timeout: Duration,
     /// When it began.
     pub began: SystemTime,
+    /// Whether programs read it: then each tick and each change is a line of JSON.
+    pub json: bool,
 }
 
 impl Watched {
     /// What stands above the lines.
     #[must_use]
     pub fn head(&self) -> String {
+        if self.json {
+            return String::new();
+        }
         let [sync, asynchronous] = &self.urls;
         let [every, alert, timeout] =
             [self.every, self.alert_above, self.timeout].map(|one| time(us(one) as f64));
@@ -44,10 +49,20 @@ impl Watched {
         )
     }
 
-    /// A tick for people. `recent` are the latest checks of both URLs up to this tick.
+    /// A tick. `recent` are the latest checks of both URLs up to this tick.
     #[must_use]
-    pub fn line(&self, pair: &Pair, recent: [&[Look]; 2], verdict: &Verdict) -> String {
+    pub fn tick(&self, pair: &Pair, recent: [&[Look]; 2], verdict: &Verdict) -> String {
         let [sync, asynchronous] = pair.looks;
+        if self.json {
+            return json_line(&JsonLine {
+                tick: pair.tick,
+                due: self.timestamp(sync.due_us),
+                sync: sync.into(),
+                asynchronous: asynchronous.into(),
+                verdict: &verdict.diagnosis,
+                alert: verdict.alert,
+            });
+        }
         let [sync_line, async_line] = recent.map(|looks| self.sparkline(looks));
         format!(
             "{} {:>9} {sync_line} {:>9} {async_line} {}\n",
@@ -58,41 +73,24 @@ impl Watched {
         )
     }
 
-    /// A tick for programs: one line of JSON.
-    #[must_use]
-    pub fn json(&self, pair: &Pair, verdict: &Verdict) -> String {
-        let [sync, asynchronous] = pair.looks.map(Shown::from);
-        let line = JsonLine {
-            tick: pair.tick,
-            due: self.timestamp(pair.looks[0].due_us),
-            sync,
-            asynchronous,
-            verdict: &verdict.diagnosis,
-            alert: verdict.alert,
-        };
-        json_line(&line)
-    }
-
-    /// A change of the verdict for programs: one line of JSON.
-    #[must_use]
-    pub fn json_change(&self, at_us: u64, verdict: &Verdict) -> String {
-        json_line(&JsonChange {
-            changed: self.timestamp(at_us),
-            verdict: &verdict.diagnosis,
-            alert: verdict.alert,
-        })
-    }
-
-    /// The verdict has changed.
+    /// The verdict has changed. Told in JSON as well: it may change back before the next tick has its
+    /// line.
     #[must_use]
     pub fn change(&self, at_us: u64, verdict: &Verdict) -> String {
+        if self.json {
+            return json_line(&JsonChange {
+                changed: self.timestamp(at_us),
+                verdict: &verdict.diagnosis,
+                alert: verdict.alert,
+            });
+        }
         let what = if verdict.alert { "ALERT" } else { "now" };
         let diagnosis = &verdict.diagnosis;
         let first = format!("{} {what}:", self.clock(at_us));
         let reasons = if verdict.alert { usize::MAX } else { 1 };
         let because: Vec<_> = diagnosis.evidence.iter().take(reasons).cloned().collect();
-        let told = format!("{}: {}", diagnosis.kind.name(), because.join("; "));
-        let mut text = wrapped(&first, "          ", &format!(" {told}"));
+        let told = format!(" {}: {}", diagnosis.kind.name(), because.join("; "));
+        let mut text = wrapped(&first, "          ", &told);
         for candidate in &diagnosis.candidates {
             let told = format!(
                 " {}, if so by {}",
@@ -132,10 +130,6 @@ impl Watched {
         );
         for (name, figures) in ["sync", "async"].iter().zip(figures) {
             let response = figures.response();
-            let shown = |us: Option<u64>, is_bound: bool| {
-                let bound = if is_bound { "≥ " } else { "" };
-                us.map_or("n/a".to_owned(), |us| format!("{bound}{}", time(us as f64)))
-            };
             let outcomes: Vec<_> = figures
                 .outcomes
                 .iter()
@@ -146,9 +140,9 @@ impl Watched {
                 "      ",
                 &format!(
                     "p50 {}, p99 {}, max {}: {}",
-                    shown(response.p50, response.p50_censored),
-                    shown(response.p99, response.p99_censored),
-                    shown(response.max, response.max_censored),
+                    time_or_bound(response.p50, response.p50_censored),
+                    time_or_bound(response.p99, response.p99_censored),
+                    time_or_bound(response.max, response.max_censored),
                     outcomes.join(", ")
                 ),
             );
@@ -193,9 +187,9 @@ impl Watched {
 struct JsonLine<'a> {
     tick: u64,
     due: String,
-    sync: Shown,
+    sync: JsonLook,
     #[serde(rename = "async")]
-    asynchronous: Shown,
+    asynchronous: JsonLook,
     verdict: &'a Diagnosis,
     alert: bool,
 }
@@ -214,13 +208,13 @@ fn json_line(line: &impl Serialize) -> String {
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct JsonLook {
     outcome: &'static str,
     us: u64,
     is_lower_bound: bool,
 }
 
-impl From<Look> for Shown {
+impl From<Look> for JsonLook {
     fn from(look: Look) -> Self {
         Self {
             outcome: look.outcome.map_or("in_flight", |outcome| outcome.name()),
@@ -243,6 +237,7 @@ mod tests {
             alert_above: Duration::from_millis(100),
             timeout: Duration::from_secs(5),
             began: SystemTime::UNIX_EPOCH,
+            json: false,
         }
     }
 
@@ -263,7 +258,7 @@ mod tests {
             tick: 61,
             looks: [slow[0], fast[0]],
         };
-        let line = watched().line(&pair, [&slow, &fast], &verdict);
+        let line = watched().tick(&pair, [&slow, &fast], &verdict);
         assert!(line.trim_end().chars().count() <= 80, "{line}");
         assert!(line.starts_with("00:01:01Z"), "{line}");
         assert!(line.contains("≥ 99.4 s ██████████"), "{line}");

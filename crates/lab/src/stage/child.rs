@@ -3,13 +3,14 @@ use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{ChildStdin, ChildStdout, Command};
+use rustix::process::Signal;
+use tokio::io::{BufReader, Lines};
+use tokio::process::{ChildStdout, Command};
 
+use super::process::Process;
 use super::records::GRACE;
 use super::{Records, StageError};
 
@@ -29,17 +30,12 @@ pub struct Spec {
     pub log: PathBuf,
 }
 
-/// A process that the lab has started. It ends with the lab, whatever ends the lab, because its
-/// standard input closes then; and with this value, at the latest.
+/// A process that the lab has started. It ends when this value is dropped. It also ends with the lab,
+/// whatever ends the lab.
 #[derive(Debug)]
 pub struct Child {
-    name: String,
-    pid: u32,
-    process: tokio::process::Child,
+    process: Process,
     addresses: BTreeMap<String, SocketAddr>,
-    records: Records,
-    // Held, never written to.
-    _lifeline: Option<ChildStdin>,
 }
 
 impl Child {
@@ -66,43 +62,20 @@ impl Child {
         log: std::io::Result<File>,
         records: &Records,
     ) -> Result<Self, StageError> {
-        let log = log.map_err(|source| StageError::Write {
+        let logs = log.and_then(|log| Ok((log.try_clone()?, log)));
+        let (errors, log) = logs.map_err(|source| StageError::Write {
             path: spec.log.clone(),
             source,
         })?;
-        let spawn_error = |source| StageError::Spawn {
-            name: spec.name.clone(),
-            source,
-        };
-        let errors = log.try_clone().map_err(spawn_error)?;
-        let mut process = Command::new(find(&spec.name)?)
-            .args(&spec.args)
-            .env("LAB_LIFELINE", "stdin")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(errors)
-            // Ctrl-C on the terminal reaches the lab alone, which then ends its children in order.
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(spawn_error)?;
-        let lifeline = process.stdin.take();
-        let stdout = process.stdout.take();
-        let pid = process.id().unwrap_or_default();
+        let mut command = Command::new(find(&spec.name)?);
+        command.args(&spec.args).env("LAB_LIFELINE", "stdin");
+        command.kill_on_drop(true);
         let mut child = Self {
-            name: spec.name.clone(),
-            pid,
-            process,
+            process: Process::start(&spec.name, &mut command, errors, records)?,
             addresses: BTreeMap::new(),
-            records: records.clone(),
-            _lifeline: lifeline,
         };
-        // A missing record costs only `make stop`; the lifeline does not depend on it.
-        let _ = records.add(&spec.name, pid);
-        if let Some(stdout) = stdout {
-            child
-                .wait_until_ready(BufReader::new(stdout).lines(), log, &spec)
-                .await?;
+        if let Some(lines) = child.process.lines() {
+            child.wait_until_ready(lines, log, &spec).await?;
         }
         Ok(child)
     }
@@ -129,7 +102,7 @@ impl Child {
             }
             true
         };
-        let reason = match tokio::time::timeout(READY_WITHIN, announced).await {
+        let problem = match tokio::time::timeout(READY_WITHIN, announced).await {
             Ok(true) => {
                 tokio::spawn(async move {
                     while let Ok(Some(line)) = lines.next_line().await {
@@ -141,31 +114,29 @@ impl Child {
             Ok(false) => {
                 // Its output has ended; its status follows at once.
                 let _ = tokio::time::timeout(GRACE, self.process.wait()).await;
-                format!("it ended: {}", last_words(&spec.log))
+                "it ended".to_owned()
             }
             Err(_) => format!(
-                "it did not say where it listens within {} s: {}",
-                READY_WITHIN.as_secs(),
-                last_words(&spec.log)
+                "it did not say where it listens within {} s",
+                READY_WITHIN.as_secs()
             ),
         };
-        self.records.remove(self.pid);
         Err(StageError::NotReady {
             name: spec.name.clone(),
-            reason,
+            reason: format!("{problem}: {}", last_words(&spec.log)),
         })
     }
 
     /// Its process number.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.process.pid()
     }
 
     /// Name of the binary.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.process.name()
     }
 
     /// `http://<address>` of what it announced as `what`; of port 0 if it did not, which nothing answers.
@@ -180,16 +151,15 @@ impl Child {
 
     /// How it ended, if it has.
     pub fn exited(&mut self) -> Option<ExitStatus> {
-        self.process.try_wait().ok().flatten()
+        self.process.exited()
     }
 
     /// Waits until it has ended.
     ///
     /// # Cancel safety
     /// Safe: nothing is lost.
-    pub(super) async fn wait(&mut self) -> ExitStatus {
-        // Waiting fails only for what was waited for elsewhere, which nothing does.
-        self.process.wait().await.unwrap_or_default()
+    pub async fn wait(&mut self) -> ExitStatus {
+        self.process.wait().await
     }
 
     /// Ends it: SIGTERM, then SIGKILL when `grace` is over. Returns whether SIGTERM was enough.
@@ -197,14 +167,8 @@ impl Child {
     /// # Cancel safety
     /// Safe: it can be ended again.
     pub(super) async fn terminate(&mut self, grace: Duration) -> bool {
-        self.signal(Signal::TERM);
-        let in_time = tokio::time::timeout(grace, self.process.wait())
-            .await
-            .is_ok();
-        if !in_time {
-            let _ = self.process.kill().await;
-        }
-        in_time
+        self.process.signal(Signal::TERM);
+        self.process.wait_or_kill(grace).await
     }
 
     /// Ends it for good: SIGTERM, then SIGKILL when its grace is over.
@@ -213,24 +177,6 @@ impl Child {
     /// Dropping the future kills the process at once.
     pub async fn stop(mut self) {
         self.terminate(GRACE).await;
-    }
-
-    fn signal(&self, signal: Signal) {
-        // A process that was waited for has no number any more, and another may have it.
-        let pid = self
-            .process
-            .id()
-            .and_then(|pid| i32::try_from(pid).ok())
-            .and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            let _ = kill_process(pid, signal);
-        }
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        self.records.remove(self.pid);
     }
 }
 

@@ -1,19 +1,21 @@
 use std::process::{ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::records::GRACE;
+use super::signal::send_signal;
+use crate::measure::{descendants, started_ticks};
 
-/// Runs `command` for a lab, and ends it with all that it has started, when the command ends, when
-/// the lab's end of standard input closes, which the kernel sees to whatever ends the lab, or at
-/// SIGTERM. The first line on standard output is the number of the process; the command's own output
-/// goes to standard error.
+/// Runs `command` for a lab and ends everything that it has started. It does so when the command ends,
+/// at SIGTERM, or when the lab ends: then the kernel closes the standard input of this process. The
+/// first line on standard output is the command's process number. The command's own output goes to
+/// standard error.
 ///
 /// # Errors
 /// If the command cannot be started.
@@ -45,12 +47,8 @@ pub async fn guard(command: &[String]) -> anyhow::Result<ExitCode> {
     };
     if let Some(group) = group {
         let _ = kill_process_group(group, Signal::TERM);
-        let deadline = Instant::now() + GRACE;
-        while status.is_none() && Instant::now() < deadline {
-            if child.try_wait()?.is_some() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        if status.is_none() {
+            let _ = tokio::time::timeout(GRACE, child.wait()).await;
         }
         let _ = kill_process_group(group, Signal::KILL);
     }
@@ -61,28 +59,18 @@ pub async fn guard(command: &[String]) -> anyhow::Result<ExitCode> {
         .map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-/// Ends what has left the command's process group and outlived it.
+/// Ends what has left the command's process group and outlived it. On Linux alone: elsewhere it is not
+/// known.
 async fn end_orphans() {
     for _ in 0..50 {
-        let children = own_children();
-        if children.is_empty() {
+        let mut left = descendants(std::process::id());
+        left.retain(|&pid| started_ticks(pid).is_some());
+        if left.is_empty() {
             return;
         }
-        for child in children {
-            let _ = kill_process(child, Signal::KILL);
+        for pid in left {
+            send_signal(pid, Signal::KILL);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// Children of this process that have not ended; on Linux alone.
-fn own_children() -> Vec<Pid> {
-    let me = std::process::id();
-    let path = format!("/proc/{me}/task/{me}/children");
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .filter(|&pid| crate::measure::started_ticks(pid).is_some())
-        .filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?))
-        .collect()
 }

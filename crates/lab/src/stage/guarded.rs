@@ -1,14 +1,15 @@
 use std::fs::File;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{ChildStdin, Command};
+use rustix::process::Signal;
+use tokio::process::Command;
 
 use super::child::last_words;
+use super::process::Process;
 use super::records::GRACE;
+use super::signal::send_signal;
 use super::{Records, StageError};
 
 /// A process of somebody else's program, which knows nothing of the lab. Between the two stands a
@@ -18,10 +19,8 @@ use super::{Records, StageError};
 pub struct Guarded {
     name: String,
     pid: u32,
-    guard: tokio::process::Child,
-    guard_pid: u32,
+    guard: Process,
     records: Records,
-    lifeline: Option<ChildStdin>,
 }
 
 impl Guarded {
@@ -38,37 +37,23 @@ impl Guarded {
         records: &Records,
     ) -> Result<Self, StageError> {
         let name = command.first().cloned().unwrap_or_default();
-        let spawn_error = |source| StageError::Spawn {
-            name: name.clone(),
-            source,
-        };
-        let file = File::create(log).map_err(|source| StageError::Write {
+        let errors = File::create(log).map_err(|source| StageError::Write {
             path: log.to_owned(),
             source,
         })?;
-        let lab = std::env::current_exe().map_err(spawn_error)?;
-        let mut guard = Command::new(lab)
-            .arg("guard")
-            .arg("--")
-            .args(command)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(file)
-            // Ctrl-C on the terminal reaches the lab alone.
-            .process_group(0)
-            .spawn()
-            .map_err(spawn_error)?;
-        let lifeline = guard.stdin.take();
-        let guard_pid = guard.id().unwrap_or_default();
-        // A missing record costs only `lab stop`.
-        let _ = records.add("guard", guard_pid);
-        let mut first = String::new();
-        if let Some(stdout) = guard.stdout.take() {
-            let _ = BufReader::new(stdout).read_line(&mut first).await;
-        }
-        let Ok(pid) = first.trim().parse() else {
-            let _ = guard.wait().await;
-            records.remove(guard_pid);
+        let lab = std::env::current_exe().map_err(|source| StageError::Spawn {
+            name: name.clone(),
+            source,
+        })?;
+        let mut command_of_guard = Command::new(lab);
+        command_of_guard.arg("guard").arg("--").args(command);
+        let mut guard = Process::start("guard", &mut command_of_guard, errors, records)?;
+        let first = match guard.lines() {
+            Some(mut lines) => lines.next_line().await.ok().flatten(),
+            None => None,
+        };
+        let Some(pid) = first.and_then(|line| line.trim().parse().ok()) else {
+            guard.wait().await;
             return Err(StageError::NotReady {
                 name,
                 reason: last_words(log),
@@ -79,9 +64,7 @@ impl Guarded {
             name,
             pid,
             guard,
-            guard_pid,
             records: records.clone(),
-            lifeline,
         })
     }
 
@@ -99,7 +82,7 @@ impl Guarded {
 
     /// How it ended, if it has.
     pub fn exited(&mut self) -> Option<ExitStatus> {
-        self.guard.try_wait().ok().flatten()
+        self.guard.exited()
     }
 
     /// Ends it and all that it has started: SIGTERM, then SIGKILL.
@@ -107,17 +90,10 @@ impl Guarded {
     /// # Cancel safety
     /// Safe: the guard ends it all the same.
     pub async fn stop(mut self) {
-        self.lifeline = None;
+        self.guard.cut_lifeline();
         let patience = GRACE + Duration::from_secs(3);
-        if tokio::time::timeout(patience, self.guard.wait())
-            .await
-            .is_err()
-        {
-            let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-            if let Some(pid) = pid {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-            let _ = self.guard.kill().await;
+        if !self.guard.wait_or_kill(patience).await {
+            send_signal(self.pid, Signal::KILL);
         }
     }
 }
@@ -125,6 +101,5 @@ impl Guarded {
 impl Drop for Guarded {
     fn drop(&mut self) {
         self.records.remove(self.pid);
-        self.records.remove(self.guard_pid);
     }
 }

@@ -1,80 +1,21 @@
 //! Processes: start, readiness, logs, stop. The only place that starts any.
 
 mod child;
+mod error;
 mod guard;
 mod guarded;
 mod limits;
 mod pod;
 mod port;
+mod process;
 mod records;
+mod signal;
 
 pub use child::{Child, Spec};
+pub use error::StageError;
 pub use guard::guard;
 pub use guarded::Guarded;
 pub use limits::provide_open_files;
 pub use pod::{Pod, Terminated};
 pub use port::Port;
-pub use records::{Records, Stopped};
-
-use thiserror::Error;
-
-/// The environment does not allow a run: exit code 4.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum StageError {
-    /// A server's binary is not where the lab's own is.
-    #[error("there is no {name} beside the lab in {}: build it with `make install`", folder.display())]
-    NoBinary {
-        /// Name of the binary.
-        name: String,
-        /// Where it was looked for.
-        folder: std::path::PathBuf,
-    },
-    /// A process could not be started.
-    #[error("cannot start {name}")]
-    Spawn {
-        /// Name of the binary.
-        name: String,
-        /// What the operating system says.
-        source: std::io::Error,
-    },
-    /// A process ended, or said nothing, before it was ready.
-    #[error("{name} did not get ready: {reason}")]
-    NotReady {
-        /// Name of the binary.
-        name: String,
-        /// What happened, with the last line of its log.
-        reason: String,
-    },
-    /// No port is free for a server.
-    #[error("no port on 127.0.0.1 is free for a server: end what holds them")]
-    NoPort {
-        /// What the operating system says.
-        source: std::io::Error,
-    },
-    /// A service that is to be driven is not there, or does not do what is asked of it.
-    #[error("{0}")]
-    Target(String),
-    /// The user stopped the run before a cell had begun.
-    #[error("interrupted before anything was measured")]
-    Interrupted,
-    /// The limit on open files is too low for the load.
-    #[error(
-        "{needed} open files are needed in one process and the hard limit is {limit}: \
-         raise it (`ulimit -Hn {needed}` as root, or LimitNOFILE= for a service), or ask for fewer streams"
-    )]
-    OpenFiles {
-        /// Files needed.
-        needed: u64,
-        /// The hard limit.
-        limit: u64,
-    },
-    /// A file of the run cannot be written.
-    #[error("cannot write {} (free some space, or choose another place with --out)", path.display())]
-    Write {
-        /// The file.
-        path: std::path::PathBuf,
-        /// What the operating system says.
-        source: std::io::Error,
-    },
-}
+pub use records::{Records, StoppedProcess};

@@ -5,8 +5,8 @@ use super::child::{Child, Spec};
 use super::{Port, Records, StageError};
 use crate::measure::LivePid;
 
-/// A server that can be ended and started again on the same ports; at most one process of it at a time.
-/// The process ends with this value, at the latest, and with the lab, as any [`Child`].
+/// A server that can be ended and started again on the same ports. At most one process of it runs at a
+/// time. Like any [`Child`], the process ends with this value and with the lab.
 #[derive(Debug)]
 pub struct Pod {
     spec: Spec,
@@ -48,8 +48,8 @@ impl Pod {
         })
     }
 
-    /// Starts the next process, if none runs, and waits until it is ready. Its log follows that of the
-    /// one before.
+    /// Starts the next process, if none runs, and waits until it is ready. Its output is added to the log
+    /// of the one before.
     ///
     /// # Errors
     /// As [`Child::start`].

@@ -6,10 +6,10 @@ use super::StageError;
 
 /// A free port on loopback, for a server that may have to be started on it again.
 ///
-/// On Linux it stays reserved while this value lives: a socket that is bound to it and does not listen
-/// keeps others away, those included that connect to it while nobody listens and could get it as a
-/// port of their own. The server binds it all the same, because both allow the reuse of addresses.
-/// Elsewhere that is not so, and the port is only one that was free.
+/// On Linux it stays reserved while this value lives. A socket is bound to it that does not listen and
+/// keeps others away. Without it a client could be given this port as its own while nobody listens. The
+/// server can bind the port all the same, because both sockets allow the reuse of addresses. Elsewhere
+/// nothing is reserved, and the port is only one that was free.
 #[derive(Debug)]
 pub struct Port {
     address: SocketAddr,

@@ -1,25 +1,25 @@
 use std::path::{Path, PathBuf};
-
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
+use super::signal::send_signal;
 use crate::measure::started_ticks;
 
 /// How long a process may take to end after SIGTERM.
 pub(super) const GRACE: Duration = Duration::from_secs(3);
 
-/// A folder with one file for each process that the lab has started and not yet ended, so that what
-/// a crashed run left behind can be ended: by number *and* start time, never a process that merely
-/// got the number later.
+/// A folder with one file for each process that the lab has started and not yet ended. With it, what a
+/// crashed run left behind can be ended. A process is known by its number *and* its start time, so that
+/// one that got the number later is left alone.
 #[derive(Clone, Debug)]
 pub struct Records {
     folder: PathBuf,
 }
 
 #[derive(Deserialize, Serialize)]
-struct Record {
+struct ProcessRecord {
     pid: u32,
     started_ticks: Option<u64>,
     name: String,
@@ -28,7 +28,7 @@ struct Record {
     lab_started_ticks: Option<u64>,
 }
 
-impl Record {
+impl ProcessRecord {
     /// Whether the lab that started it still looks after it.
     fn is_looked_after(&self) -> bool {
         self.lab_pid != std::process::id() && is_same(self.lab_pid, self.lab_started_ticks)
@@ -42,7 +42,7 @@ fn is_same(pid: u32, started: Option<u64>) -> bool {
 
 /// What became of a recorded process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stopped {
+pub struct StoppedProcess {
     /// Name of the binary.
     pub name: String,
     /// Its process number.
@@ -66,7 +66,7 @@ impl Records {
     /// If the file cannot be written.
     pub fn add(&self, name: &str, pid: u32) -> std::io::Result<()> {
         std::fs::create_dir_all(&self.folder)?;
-        let record = Record {
+        let record = ProcessRecord {
             pid,
             started_ticks: started_ticks(pid),
             name: name.to_owned(),
@@ -81,13 +81,12 @@ impl Records {
         let _ = std::fs::remove_file(self.path(pid));
     }
 
-    /// Ends every recorded process that is still the one that was recorded and whose lab is gone, and
-    /// forgets it.
-    /// Where start times are unknown, none is touched: its number alone proves nothing.
+    /// Ends every recorded process whose lab is gone, if it is still the one that was recorded, and
+    /// forgets it. Where start times are unknown nothing is touched: a number alone proves nothing.
     ///
     /// # Errors
     /// If the folder exists and cannot be read.
-    pub fn stop_all(&self) -> std::io::Result<Vec<Stopped>> {
+    pub fn stop_all(&self) -> std::io::Result<Vec<StoppedProcess>> {
         let entries = match std::fs::read_dir(&self.folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -98,13 +97,13 @@ impl Records {
             let path = entry?.path();
             let record = std::fs::read_to_string(&path)
                 .ok()
-                .and_then(|text| serde_json::from_str::<Record>(&text).ok());
-            if record.as_ref().is_some_and(Record::is_looked_after) {
+                .and_then(|text| serde_json::from_str::<ProcessRecord>(&text).ok());
+            if record.as_ref().is_some_and(ProcessRecord::is_looked_after) {
                 continue;
             }
             if let Some(record) = record {
                 let was_running = end(&record);
-                stopped.push(Stopped {
+                stopped.push(StoppedProcess {
                     name: record.name,
                     pid: record.pid,
                     was_running,
@@ -122,18 +121,15 @@ impl Records {
 
 /// SIGTERM, and SIGKILL if that does not end it in time. Returns whether there was anything to end.
 #[expect(clippy::disallowed_methods, reason = "a command without a runtime")]
-fn end(record: &Record) -> bool {
-    let pid = i32::try_from(record.pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .filter(|_| is_same(record.pid, record.started_ticks));
-    let Some(pid) = pid.filter(|&pid| kill_process(pid, Signal::TERM).is_ok()) else {
+fn end(record: &ProcessRecord) -> bool {
+    let is_there = || is_same(record.pid, record.started_ticks);
+    if !is_there() || !send_signal(record.pid, Signal::TERM) {
         return false;
-    };
+    }
     let deadline = Instant::now() + GRACE;
-    while is_same(record.pid, record.started_ticks) {
+    while is_there() {
         if Instant::now() >= deadline {
-            let _ = kill_process(pid, Signal::KILL);
+            send_signal(record.pid, Signal::KILL);
             break;
         }
         std::thread::sleep(Duration::from_millis(20));

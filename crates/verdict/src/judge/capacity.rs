@@ -22,8 +22,8 @@ const OWN_PACE: f64 = 1.25;
 /// Of the streams that have begun, fewer than this share go on: the others have stopped.
 const STOPPED: f64 = 0.75;
 
-/// Whether a stream gives its first byte only at its end, as a short answer does: then it is never
-/// seen to be served while others wait.
+/// True if the answer arrives all at once, at its end. Such a stream never shows that it is being
+/// served, so its capacity is counted from completions.
 #[must_use]
 pub fn is_short(summary: &Summary) -> bool {
     let Some(alone) = summary.steps.first().map(|step| &step.load.streams) else {
@@ -35,8 +35,8 @@ pub fn is_short(summary: &Summary) -> bool {
     }
 }
 
-/// Whether a step is told by how its streams ended: they are so short that each was asked for many times
-/// over, and whoever has no byte yet may just have begun.
+/// True if a step must be judged by how many of its streams have ended. They are so short that each was
+/// asked for many times over. One without a byte may have begun just now.
 #[must_use]
 pub fn is_told_by_ends(summary: &Summary, step: &Step) -> bool {
     let asked = step.streams.unwrap_or(0);
@@ -81,8 +81,8 @@ pub fn of(summary: &Summary) -> Option<Capacity> {
     })
 }
 
-/// Median time that a stream takes to its first byte, or a short answer to its end: of those that were
-/// answered.
+/// Median time to the first byte, of the streams that were answered. Of short answers it is the time to
+/// the end.
 #[must_use]
 pub fn typical_us(summary: &Summary, step: &Step) -> Option<u64> {
     let streams = &step.load.streams;
@@ -93,7 +93,8 @@ pub fn typical_us(summary: &Summary, step: &Step) -> Option<u64> {
     }
 }
 
-/// What is much longer than that of one that has the service to itself.
+/// Above this, in microseconds, a first byte takes much longer than that of a stream that has the service
+/// to itself.
 #[must_use]
 pub fn long_us(summary: &Summary) -> Option<u64> {
     typical_us(summary, summary.steps.first()?).map(much_longer_than)
@@ -107,8 +108,8 @@ pub fn turned_away(step: &Step) -> u64 {
     of("503") + of("429")
 }
 
-/// Some are served, and of those that have not got a byte most have waited much longer than one
-/// alone; or each of the others was turned away.
+/// Some streams are served. Most of the others have waited much longer than a stream alone does, or each
+/// of them was turned away.
 fn by_plateau(summary: &Summary, step: &Step) -> Option<u64> {
     let streams = &step.load.streams;
     let asked = step.streams?;
@@ -119,11 +120,11 @@ fn by_plateau(summary: &Summary, step: &Step) -> Option<u64> {
     (served > 0 && served < asked && (waits || is_turned_away)).then_some(served)
 }
 
-/// All have begun, and the chunks that arrive are those of a few, each at its own pace: the others got
-/// what a service sends before it has room for them, such as a greeting, and wait since.
+/// All streams have begun, but only a few of them go on, each at the pace of a stream alone. The others
+/// got what the service sends before it has room for them, such as a greeting, and wait since then.
 ///
-/// How many go on is, by Little's law, how often a chunk arrives times the time from one to the next of
-/// one stream alone. Streams that all became slower share something; that is another matter.
+/// By Little's law, as many go on as chunks arrive in the time between two chunks of a stream alone. If
+/// all streams became slower they share something, and this says nothing.
 fn by_flow(summary: &Summary, step: &Step) -> Option<u64> {
     let alone = &summary.steps.first()?.load.streams;
     let streams = &step.load.streams;
@@ -138,8 +139,9 @@ fn by_flow(summary: &Summary, step: &Step) -> Option<u64> {
     (is_own_pace && have_stopped).then(|| flowing.round().max(1.0) as u64)
 }
 
-/// Each takes longer than alone: what is worked on at once is throughput times the time that one takes
-/// alone, by Little's law. Where sync health is seen to starve, the capacity is not beyond that step.
+/// Each stream takes longer than one alone. By Little's law, throughput times the time that one alone
+/// takes is how many are worked on at once. If sync health starves in a step, the capacity is at most the
+/// streams of that step.
 fn by_throughput(summary: &Summary, step: &Step) -> Option<u64> {
     let alone = summary.steps.first()?.load.streams.took_us.p50?;
     let asked = step.streams?;

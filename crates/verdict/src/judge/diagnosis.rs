@@ -14,13 +14,16 @@
 use super::flat;
 use super::leak::{self, Leak, leak};
 use super::outside;
-use crate::summary::{Candidate, Diagnosis, Kind, Loop, Probe, RequestFigures, State, Summary};
-use crate::units::time;
+use crate::summary::{
+    Bulkhead, Candidate, Diagnosis, Kind, Loop, Probe, RequestFigures, State, StreamFigures,
+    Summary,
+};
+use crate::units::{time, time_or_bound};
 
 /// Above this share of the machine's cores, in percent, the CPU itself is what is short.
 pub(super) const CPU_SATURATED_PERCENT: f64 = 90.0;
 
-/// A server that used less than this, in percent of one core, did not want to run: one that does gets
+/// A server that used less than this, in percent of one core, did not want to run. One that wants to gets
 /// its share, however busy the machine is.
 pub(super) const IDLE_PERCENT: f64 = 3.0;
 
@@ -33,6 +36,11 @@ const WAITING_PERCENT: f64 = 25.0;
 
 /// What it may always take to start a stream, in microseconds.
 const TTFT_FLOOR_US: u64 = 200_000;
+
+/// Deciding signs that are named more than once.
+const AT_THE_LIMIT: &str = "the upstream's own count of open streams: it stays at the limit";
+const AS_THE_CLIENTS: &str = "the upstream's own count of open streams: it equals the clients'";
+const SYNC_SLOW: &str = "a sync health URL that is slow";
 
 /// What a wait must exceed to be much longer than this one, both in microseconds.
 pub(super) fn much_longer_than(us: u64) -> u64 {
@@ -135,6 +143,12 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// The reason stands before everything else that is known.
+    fn undecided_because(mut self, reason: String, candidates: &[(Kind, &str)]) -> Diagnosis {
+        self.evidence.insert(0, reason);
+        self.undecided(candidates)
+    }
+
     fn undecided(self, candidates: &[(Kind, &str)]) -> Diagnosis {
         let candidates = candidates
             .iter()
@@ -198,9 +212,7 @@ impl<'a> Facts<'a> {
     /// Sync health hurts and async health does not: the pool between them is what is short.
     fn pool(self) -> Diagnosis {
         let streams = &self.summary.phases.load.streams;
-        let plateau = streams
-            .served_peak
-            .filter(|&served| served < streams.open_peak);
+        let plateau = plateau(streams);
         let full = self
             .summary
             .server
@@ -214,10 +226,9 @@ impl<'a> Facts<'a> {
                 "gauges that show the pool full; these show a free thread, so what the sync check waits for is elsewhere",
             )]);
         }
-        let reason = match plateau {
-            Some(served) => format!(
-                "sync health hurts, async health does not, and no more than {served} of {} streams are served at once",
-                streams.started
+        let reason = match &plateau {
+            Some(Plateau { served, of }) => format!(
+                "sync health hurts, async health does not, and no more than {served} of {of} are served at once"
             ),
             None => "sync health hurts and async health does not".to_owned(),
         };
@@ -226,7 +237,7 @@ impl<'a> Facts<'a> {
             _ => None,
         };
         Diagnosis {
-            inferred_capacity: plateau.or(zombies),
+            inferred_capacity: plateau.map(|one| one.served).or(zombies),
             ..self.verdict(Kind::BlockingPoolExhausted, vec![reason])
         }
     }
@@ -247,15 +258,8 @@ impl<'a> Facts<'a> {
         let served = streams.served_peak.unwrap_or(0);
         if served == 0 {
             let reason = format!("{refused} of {asked} streams were refused, and none was served");
-            return Diagnosis {
-                evidence: std::iter::once(reason)
-                    .chain(self.evidence.iter().cloned())
-                    .collect(),
-                ..self.undecided(&[(
-                    Kind::UpstreamLimit,
-                    "the status of the refusals: 503 or 429 is a limit, 404 a wrong path, 502 no upstream",
-                )])
-            };
+            let status = "the status of the refusals: 503 or 429 is a limit, 404 a wrong path, 502 no upstream";
+            return self.undecided_because(reason, &[(Kind::UpstreamLimit, status)]);
         }
         let reason = format!(
             "{refused} of {asked} streams were refused while no more than {served} were served at once"
@@ -286,40 +290,30 @@ impl<'a> Facts<'a> {
             "{name} waits: {} timed out and {} had no answer at the end, of {} due, while every health check is fast",
             class.outcomes.timeout, class.unanswered, class.outcomes.due
         );
-        let evidence: Vec<_> = std::iter::once(reason.clone())
-            .chain(self.evidence.iter().cloned())
-            .collect();
         match ledger {
-            None => Diagnosis {
-                evidence,
-                ..self.undecided(&[
-                    (
-                        Kind::BulkheadFull,
-                        "the upstream's own count of open streams: this class does not reach it",
-                    ),
-                    (
-                        Kind::UpstreamLimit,
-                        "the upstream's own count of open streams: it stays at the limit",
-                    ),
-                    (
-                        Kind::UpstreamSlow,
-                        "the upstream's own count of open streams: it equals the clients'",
-                    ),
-                ])
-            },
+            None => {
+                let reaches_not =
+                    "the upstream's own count of open streams: this class does not reach it";
+                let candidates = [
+                    (Kind::BulkheadFull, reaches_not),
+                    (Kind::UpstreamLimit, AT_THE_LIMIT),
+                    (Kind::UpstreamSlow, AS_THE_CLIENTS),
+                ];
+                self.undecided_because(reason, &candidates)
+            }
             Some(ledger) if ledger.started > 0 => Diagnosis {
                 inferred_capacity: self.summary.phases.load.streams.served_peak,
                 ..self.verdict(Kind::UpstreamLimit, vec![reason])
             },
             Some(_) => Diagnosis {
-                inferred_capacity: busy_servers(class),
+                inferred_capacity: busy_servers(self.summary.server.bulkhead.as_ref()),
                 ..self.verdict(Kind::BulkheadFull, vec![reason])
             },
         }
     }
 
-    /// Nothing waits. What is refused at once is load beyond capacity that is shed, which is what a
-    /// service should do with it.
+    /// Nothing waits. Requests that are refused at once are load beyond capacity, and shedding that is
+    /// what a service should do.
     fn healthy(self) -> Diagnosis {
         let mut reasons = vec!["every health check and every stream kept its time".to_owned()];
         for (name, class) in &self.summary.phases.load.requests {
@@ -335,7 +329,7 @@ impl<'a> Facts<'a> {
     }
 
     /// No health check hurts, and clients that hung up left something, or others were not served.
-    fn hang_ups(mut self, found: Leak) -> Diagnosis {
+    fn hang_ups(self, found: Leak) -> Diagnosis {
         let (reason, candidates) = match found {
             Leak::Seen { reason, capacity } => {
                 return Diagnosis {
@@ -346,8 +340,7 @@ impl<'a> Facts<'a> {
             Leak::Suspected { reason, candidates } => (reason, candidates),
             Leak::Failing { reason, candidate } => (reason, vec![candidate]),
         };
-        self.evidence.insert(0, reason);
-        self.undecided(&candidates)
+        self.undecided_because(reason, &candidates)
     }
 
     /// No health check hurts: is anything wrong with the streams themselves?
@@ -379,15 +372,8 @@ impl<'a> Facts<'a> {
             let lost = streams.truncated + streams.error + streams.stalled;
             if lost > 0 {
                 let reason = format!("{lost} streams were served and did not end well");
-                return Diagnosis {
-                    evidence: std::iter::once(reason)
-                        .chain(self.evidence.iter().cloned())
-                        .collect(),
-                    ..self.undecided(&[(
-                        Kind::UpstreamSlow,
-                        "the upstream's ledger: how it ended these streams",
-                    )])
-                };
+                let ledger = "the upstream's ledger: how it ended these streams";
+                return self.undecided_because(reason, &[(Kind::UpstreamSlow, ledger)]);
             }
             let restless: Vec<_> = self.not_flat().collect();
             if !restless.is_empty() {
@@ -401,30 +387,18 @@ impl<'a> Facts<'a> {
         }
         let Some(served) = streams.served_peak else {
             let mut candidates = vec![
-                (
-                    Kind::UpstreamLimit,
-                    "the upstream's own count of open streams: it stays at the limit",
-                ),
-                (
-                    Kind::UpstreamSlow,
-                    "the upstream's own count of open streams: it equals the clients'",
-                ),
+                (Kind::UpstreamLimit, AT_THE_LIMIT),
+                (Kind::UpstreamSlow, AS_THE_CLIENTS),
             ];
             if !sync_seen {
-                candidates.push((
-                    Kind::BlockingPoolExhausted,
-                    "a sync health URL that is slow",
-                ));
+                candidates.push((Kind::BlockingPoolExhausted, SYNC_SLOW));
             }
             return self.undecided(&candidates);
         };
         if served < streams.open_peak {
             if !sync_seen {
                 return self.undecided(&[
-                    (
-                        Kind::BlockingPoolExhausted,
-                        "a sync health URL that is slow",
-                    ),
+                    (Kind::BlockingPoolExhausted, SYNC_SLOW),
                     (Kind::UpstreamLimit, "a sync health URL that stays fast"),
                 ]);
             }
@@ -442,11 +416,53 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// How many requests are worked on at once: throughput times the shortest time that one takes, by
-/// Little's law. `None` if none was answered.
-fn busy_servers(class: &RequestFigures) -> Option<u64> {
-    let service = class.outcomes.response_ok_us.min? as f64 / 1e6;
-    Some((class.throughput_per_second? * service).round().max(1.0) as u64)
+/// As many streams as are served at once, while others wait.
+#[derive(Debug, PartialEq, Eq)]
+struct Plateau {
+    served: u64,
+    /// Of how many, in words.
+    of: String,
+}
+
+/// Where answers name a cohort, and in some cohorts streams wait while in others none does, the others
+/// do not need what is short, and are left out. `None` if none waits, or if it cannot be told.
+fn plateau(streams: &StreamFigures) -> Option<Plateau> {
+    let (short, free): (Vec<_>, Vec<_>) = streams
+        .cohorts
+        .iter()
+        .partition(|(_, cohort)| cohort.unserved > 0);
+    if short.is_empty() || free.is_empty() {
+        return streams
+            .served_peak
+            .filter(|&served| served < streams.open_peak)
+            .map(|served| Plateau {
+                served,
+                of: format!("{} streams", streams.started),
+            });
+    }
+    let names: Vec<_> = short.iter().map(|(name, _)| name.as_str()).collect();
+    let sum =
+        |of: fn(&StreamFigures) -> u64| short.iter().map(|(_, cohort)| of(cohort)).sum::<u64>();
+    // One that has ended has made room for another: then more were served than at once.
+    let have_ended = sum(|cohort| cohort.complete) > 0;
+    let served = sum(|cohort| cohort.started - cohort.unserved - cohort.refused);
+    (!have_ended && served > 0).then(|| Plateau {
+        served,
+        of: format!(
+            "{} streams of the cohort {}",
+            sum(|cohort| cohort.started),
+            names.join(" and ")
+        ),
+    })
+}
+
+/// How many requests a bulkhead works on at once while others queue, as its gauges show. By Little's law
+/// it is the throughput times the mean time that one takes; but a client sees that time only together
+/// with the wait, and the shortest of all response times is that of one lucky or small request. `None`
+/// if there are no gauges, or none was seen to queue.
+fn busy_servers(bulkhead: Option<&Bulkhead>) -> Option<u64> {
+    let full = bulkhead.filter(|bulkhead| bulkhead.queued_peak > 0)?;
+    Some(full.busy_peak)
 }
 
 /// What a kubelet did. While the process is down connections are refused, which [`flat::is_hurt`]
@@ -466,10 +482,6 @@ fn restarts(summary: &Summary) -> Option<String> {
 
 fn describe_class((name, class): (&String, &RequestFigures)) -> String {
     let outcomes = &class.outcomes;
-    let shown = |us: Option<u64>, censored: bool| {
-        let bound = if censored { "≥ " } else { "" };
-        us.map_or("n/a".to_owned(), |us| format!("{bound}{}", time(us as f64)))
-    };
     let figures = &outcomes.response_us;
     format!(
         "{name}: {} due, {} answered, {} with an error status, {} timed out, {} unanswered at the end, p50 {}, p99 {}",
@@ -478,22 +490,20 @@ fn describe_class((name, class): (&String, &RequestFigures)) -> String {
         outcomes.bad_status,
         outcomes.timeout,
         class.unanswered,
-        shown(figures.p50, figures.p50_censored),
-        shown(figures.p99, figures.p99_censored)
+        time_or_bound(figures.p50, figures.p50_censored),
+        time_or_bound(figures.p99, figures.p99_censored)
     )
 }
 
 pub(super) fn describe(name: &str, hold: &Probe, baseline: Option<&Probe>) -> String {
-    let at_least = if hold.response_us.p99_censored {
-        "≥ "
-    } else {
-        ""
-    };
-    let shown = |us: Option<u64>| us.map_or("n/a".to_owned(), |us| time(us as f64));
+    let response = &hold.response_us;
     format!(
-        "{name}: p99 {at_least}{} (baseline {}), {:.1} % unanswered",
-        shown(hold.response_us.p99),
-        shown(baseline.and_then(|baseline| baseline.response_us.p99)),
+        "{name}: p99 {} (baseline {}), {:.1} % unanswered",
+        time_or_bound(response.p99, response.p99_censored),
+        time_or_bound(
+            baseline.and_then(|baseline| baseline.response_us.p99),
+            false
+        ),
         hold.unanswered_percent().unwrap_or(0.0)
     )
 }
@@ -501,7 +511,8 @@ pub(super) fn describe(name: &str, hold: &Probe, baseline: Option<&Probe>) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{fast, hurt, summary};
+    use crate::sample::{class, fast, hurt, summary};
+    use crate::summary::{Distribution, Ledger};
 
     fn candidates(diagnosis: &Diagnosis) -> Vec<Kind> {
         diagnosis
@@ -530,6 +541,40 @@ mod tests {
         let diagnosis = diagnose(&summary);
         assert_eq!(diagnosis.kind, Kind::BlockingPoolExhausted);
         assert_eq!(diagnosis.inferred_capacity, Some(7));
+    }
+
+    /// A rollout: 33 streams need one of four threads, and seven need none.
+    #[test]
+    fn streams_that_need_no_thread_are_not_counted_into_the_size_of_the_pool() {
+        let mut summary = summary();
+        let probes = &mut summary.phases.load.probes;
+        probes.insert("health_sync".into(), hurt());
+        summary.server.pool = None;
+        let cohort = |started, unserved| StreamFigures {
+            started,
+            unserved,
+            ..StreamFigures::default()
+        };
+        let streams = &mut summary.phases.load.streams;
+        (streams.served_peak, streams.unserved) = (Some(11), 29);
+        streams.cohorts = [
+            ("async".to_owned(), cohort(7, 0)),
+            ("blocking".to_owned(), cohort(33, 29)),
+        ]
+        .into();
+        let diagnosis = diagnose(&summary);
+        assert_eq!(
+            (diagnosis.kind, diagnosis.inferred_capacity),
+            (Kind::BlockingPoolExhausted, Some(4))
+        );
+        let reason = &diagnosis.evidence[0];
+        assert!(
+            reason.contains("4 of 33 streams of the cohort blocking"),
+            "{reason}"
+        );
+        // All of one kind: the peak is that of the pool.
+        summary.phases.load.streams.cohorts.remove("async");
+        assert_eq!(diagnose(&summary).inferred_capacity, Some(11));
     }
 
     #[test]
@@ -617,11 +662,46 @@ mod tests {
     #[test]
     fn streams_that_the_upstream_has_and_no_client_is_a_leak() {
         let mut summary = summary();
-        summary.upstream.ledger = Some(crate::summary::Ledger {
+        summary.upstream.ledger = Some(Ledger {
             open: 3,
             ..Default::default()
         });
         assert_eq!(diagnose(&summary).kind, Kind::ConnectionLeak);
+    }
+
+    /// Four threads; one request in ten takes a hundredth of the time that the others take.
+    #[test]
+    fn the_capacity_of_a_bulkhead_is_not_that_of_its_shortest_job() {
+        let mut summary = summary();
+        let class = RequestFigures {
+            outcomes: Probe {
+                due: 1_000,
+                timeout: 900,
+                response_ok_us: Distribution {
+                    min: Some(1_000),
+                    mean: Some(2_000_000),
+                    ..Distribution::default()
+                },
+                ..Probe::default()
+            },
+            throughput_per_second: Some(40.0),
+            ..class()
+        };
+        summary.phases.load.requests = [("predict".to_owned(), class)].into();
+        summary.upstream.ledger = Some(Ledger::default());
+        let inferred = |summary: &Summary| {
+            let diagnosis = diagnose(summary);
+            assert_eq!(diagnosis.kind, Kind::BulkheadFull);
+            diagnosis.inferred_capacity
+        };
+        assert_eq!(inferred(&summary), None);
+        summary.server.bulkhead = Some(Bulkhead {
+            capacity: 8,
+            busy_peak: 4,
+            queued_peak: 30,
+            ..Bulkhead::default()
+        });
+        assert_eq!(inferred(&summary), Some(4));
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub fn is_flat(baseline: &Probe, hold: &Probe) -> Option<bool> {
     Some(!hold.response_us.p99_censored && p99 <= bound_us(baseline))
 }
 
-/// Why a baseline is no measure for the hold, if it is none: what failed or was slow before the load
-/// would make the bound of "flat" as wide as the disturbance was.
+/// Why the hold cannot be compared with this baseline; `None` if it can. What was slow before the load
+/// would make the bound of "flat" as wide as that disturbance.
 #[must_use]
 pub fn disturbed(baseline: &Probe) -> Option<String> {
     let failed = baseline.due - baseline.ok;
@@ -56,11 +56,11 @@ pub fn disturbed(baseline: &Probe) -> Option<String> {
     })
 }
 
-/// Whether the hold hurts: more than one check in a hundred fails, or p99 is beyond both three times
-/// the baseline and 100 ms. Between flat and hurt lies what a diagnosis should not be built on.
+/// Whether the hold hurts: more than one check in a hundred fails, or p99 is above both three times
+/// the baseline and 100 ms. A hold can be neither flat nor hurt. No diagnosis is built on such a one.
 ///
-/// Where connections are refused the process is down, as between a kill and the restart: that says
-/// nothing of what waits inside it, so only the checks that reached it are looked at.
+/// A process that refuses connections is down, as between a kill and the restart. That says nothing of
+/// what waits inside it, so only the checks that reached it count.
 #[must_use]
 pub fn is_hurt(baseline: &Probe, hold: &Probe) -> Option<bool> {
     let bound = bound_us(baseline).max(HURT_FLOOR_US);
@@ -76,8 +76,8 @@ pub fn is_hurt(baseline: &Probe, hold: &Probe) -> Option<bool> {
     Some(unanswered > 1.0 || slow)
 }
 
-/// As [`is_hurt`], for a hold of any length: of fewer checks than [`LEAST_CHECKS`] a single one would be
-/// the p99, so that more than one in twenty must fail or be slow.
+/// As [`is_hurt`], for a hold of any length. With fewer checks than [`LEAST_CHECKS`] a single one would
+/// be the p99; then more than one in twenty must fail or be slow.
 #[must_use]
 pub fn hurts(baseline: &Probe, hold: &Probe) -> Option<bool> {
     if hold.due >= LEAST_CHECKS {
@@ -89,8 +89,8 @@ pub fn hurts(baseline: &Probe, hold: &Probe) -> Option<bool> {
     Some(unanswered > 5.0 || censored || p95 > bound)
 }
 
-/// What decides of a hold of any length, in microseconds: p99, or of fewer checks than [`LEAST_CHECKS`]
-/// p95.
+/// The response time that decides whether a hold hurts, in microseconds: p99, or p95 of fewer checks
+/// than [`LEAST_CHECKS`].
 #[must_use]
 pub fn deciding_us(hold: &Probe) -> Option<u64> {
     let response = &hold.response_us;
@@ -101,7 +101,7 @@ pub fn deciding_us(hold: &Probe) -> Option<u64> {
     }
 }
 
-/// As [`hurts`], of the check of this name; `None` too if it was not made in both.
+/// As [`hurts`], for the check of this name; `None` also if one of the two phases lacks it.
 #[must_use]
 pub fn check_hurts(
     name: &str,

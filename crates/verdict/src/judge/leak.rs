@@ -1,7 +1,7 @@
 //! Whether clients that hung up left something behind that others then waited for.
 
 use crate::summary::{HangUpFigures, Kind, Leftovers, Summary};
-use crate::units::time;
+use crate::units::time_or_bound;
 
 /// What a row of hang-ups says of the server, if it says anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub(super) fn leak(summary: &Summary, sync_seen: bool) -> Option<Leak> {
     })
 }
 
-/// What holds requests up while health is fast and nothing was seen to be left over.
+/// What may hold requests up, while health is fast and nothing was seen to be left over.
 fn suspects(row: &HangUpFigures, left: &Leftovers, sync_seen: bool) -> Vec<(Kind, &'static str)> {
     let mut suspects = Vec::new();
     if left.upstream_streams.is_none() {
@@ -125,8 +125,8 @@ fn suspects(row: &HangUpFigures, left: &Leftovers, sync_seen: bool) -> Vec<(Kind
     suspects
 }
 
-/// Whether the upstream's ledger was read and has no stream but those of requests that were served: it
-/// saw none of those that hung. A stream more, such as one of a fallback, leaves it open.
+/// True if the upstream's ledger shows that none of the requests that hung reached it: it has no more
+/// streams than requests were served. With one more, such as one of a fallback, it cannot be told.
 fn never_reached_upstream(row: &HangUpFigures) -> bool {
     let Some(unknown) = row.unknown_to_upstream else {
         return false;
@@ -140,18 +140,18 @@ fn never_reached_upstream(row: &HangUpFigures) -> bool {
 /// The row in a sentence.
 pub(super) fn describe(row: &HangUpFigures, left: Option<&Leftovers>) -> String {
     let shown = |count: Option<u64>| count.map_or("n/a".to_owned(), |count| count.to_string());
-    let release = row.release_us.as_ref().and_then(|release| {
-        let bound = if release.p99_censored { "≥ " } else { "" };
-        Some(format!("{bound}{}", time(release.p99? as f64)))
-    });
+    let release = row.release_us.as_ref();
+    let release = time_or_bound(
+        release.and_then(|release| release.p99),
+        release.is_some_and(|release| release.p99_censored),
+    );
     let hanging = row.endings.get("hanging").copied().unwrap_or(0);
     let left = left.cloned().unwrap_or_default();
     format!(
-        "hang-ups: {} sent, {} reached their stage, {hanging} hung; upstream released p99 {}; left over: {} upstream \
+        "hang-ups: {} sent, {} reached their stage, {hanging} hung; upstream released p99 {release}; left over: {} upstream \
          streams, {} permits, {} busy threads, {} tasks, {} connections, {} open files",
         row.sent,
         row.reached,
-        release.unwrap_or("n/a".to_owned()),
         shown(left.upstream_streams),
         shown(left.permits),
         shown(left.threads_busy),

@@ -159,8 +159,8 @@ impl Outside<'_> {
             .is_some_and(|(baseline, us)| us > flat::bound_us(baseline))
     }
 
-    /// Whether more than half of what sync health waits for is what async health waits for too, as both
-    /// pass the loop: a pool that is full holds up the one and not the other.
+    /// True if sync health spends most of its wait on the event loop, where async health waits too. A full
+    /// pool would hold up sync health alone.
     fn waits_for_the_loop(&self) -> bool {
         let on_loop = self.deciding("health_async");
         let on_thread = self.deciding("health_sync");
@@ -270,7 +270,7 @@ impl Outside<'_> {
             );
             return self.with_capacity(Kind::Healthy, reason);
         }
-        // Of short answers a capacity alone says no more than that they take as long as they take.
+        // A limit on short answers is no fault in itself: they may just take as long as they take.
         let waits = self.attach.capacity.is_some() && !is_short(self.summary);
         if waits || self.is_slow() {
             let mut diagnosis = self.waiting(sync_seen);
@@ -409,8 +409,8 @@ impl Outside<'_> {
         typical_us(self.summary, self.summary.steps.first()?)
     }
 
-    /// Whether a stream takes much longer than alone. With some turned away, of those that are not it is
-    /// known only that they wait.
+    /// Whether a stream takes much longer than alone. If some were turned away, it is only known how many
+    /// of the others wait.
     fn is_slow(&self) -> bool {
         let streams = &self.last.load.streams;
         if self.shed() > 0 && !is_short(self.summary) {
@@ -423,7 +423,7 @@ impl Outside<'_> {
             .is_some_and(|(typical, long)| typical > long)
     }
 
-    /// Streams that the upstream has when all clients are gone and had not before.
+    /// Streams that the upstream still has after all clients are gone, beyond those from before the load.
     fn left_at_upstream(&self) -> Option<u64> {
         let step = self.attach.after_hang_up.as_ref().unwrap_or(self.last);
         let before = self.attach.upstream_open_before?;
@@ -435,8 +435,8 @@ impl Outside<'_> {
             return Afresh::Served;
         };
         let streams = &step.load.streams;
-        // One that is cut off before it is over has not been waited for; where streams were slow before
-        // the hang-up, they are slow after it for the same reason.
+        // A step that was cut off has not been waited for. Streams that were slow before the hang-up are
+        // slow after it for the same reason.
         let was_slow = self.attach.capacity.is_none() && self.is_slow();
         if step.recovery.duration_us == 0 || was_slow {
             return Afresh::Served;
@@ -456,7 +456,7 @@ impl Outside<'_> {
         Afresh::Served
     }
 
-    /// Of short streams all that came to their end, as each makes room for another.
+    /// How many were served. Each short stream that has ended counts, since it made room for another.
     fn served_afresh(&self, step: &Step) -> u64 {
         let streams = &step.load.streams;
         if is_told_by_ends(self.summary, step) {

@@ -38,51 +38,51 @@ impl Verdict {
 /// than `alert_above_us`.
 #[must_use]
 pub fn verdict(sync: &[Look], asynchronous: &[Look], alert_above_us: u64) -> Verdict {
-    let sync = Pace::of("sync", sync, alert_above_us);
-    let asynchronous = Pace::of("async", asynchronous, alert_above_us);
+    let sync = UrlPace::of("sync", sync, alert_above_us);
+    let asynchronous = UrlPace::of("async", asynchronous, alert_above_us);
     let evidence = vec![sync.evidence.clone(), asynchronous.evidence.clone()];
     let alert = sync.is_in_trouble() || asynchronous.is_in_trouble();
     let (kind, candidates, reason) = match (sync.state, asynchronous.state) {
-        (State::NotSent, _) | (_, State::NotSent) => (
+        (UrlState::NotSent, _) | (_, UrlState::NotSent) => (
             Kind::GeneratorLimited,
             Vec::new(),
             "this machine has no port or no file left for a check",
         ),
-        (State::Unknown, _) | (_, State::Unknown) => {
+        (UrlState::Unknown, _) | (_, UrlState::Unknown) => {
             (Kind::Undecided, Vec::new(), "too few checks yet")
         }
-        (State::Fast, State::Fast) => (Kind::Healthy, Vec::new(), "both URLs answer in time"),
-        (State::Slow, State::Fast) => (
+        (UrlState::Fast, UrlState::Fast) => (Kind::Healthy, Vec::new(), "both URLs answer in time"),
+        (UrlState::Slow, UrlState::Fast) => (
             Kind::BlockingPoolExhausted,
             Vec::new(),
             "what needs a thread waits while the event loop answers; \
              something that only the sync URL asks would look the same",
         ),
-        (State::Refusing, State::Refusing) => (
+        (UrlState::Refusing, UrlState::Refusing) => (
             Kind::Undecided,
             Vec::new(),
             "both URLs answer with an error status: wrong URLs, no right to them, \
              or their own health checks say so",
         ),
-        (State::Refusing, _) => (
+        (UrlState::Refusing, _) => (
             Kind::Undecided,
             Vec::new(),
             "the sync URL answers with an error status: wrong URL, no right to it, \
              or its own health check says so",
         ),
-        (_, State::Refusing) => (
+        (_, UrlState::Refusing) => (
             Kind::Undecided,
             Vec::new(),
             "the async URL answers with an error status: wrong URL, no right to it, \
              or its own health check says so",
         ),
-        (State::Unreachable, State::Unreachable) => (
+        (UrlState::Unreachable, UrlState::Unreachable) => (
             Kind::Undecided,
             Vec::new(),
             "no connection, or none that lasts until the answer: \
              the service is down, or out of reach",
         ),
-        (State::Slow | State::Unreachable, State::Slow | State::Unreachable) => (
+        (UrlState::Slow | UrlState::Unreachable, UrlState::Slow | UrlState::Unreachable) => (
             Kind::Undecided,
             vec![
                 candidate(
@@ -96,12 +96,12 @@ pub fn verdict(sync: &[Look], asynchronous: &[Look], alert_above_us: u64) -> Ver
             ],
             "both URLs are slow: the event loop does not run",
         ),
-        (State::Fast, _) => (
+        (UrlState::Fast, _) => (
             Kind::Undecided,
             Vec::new(),
             "only the async URL is slow: it does more than answer, or is another process",
         ),
-        (State::Unreachable, State::Fast) => (
+        (UrlState::Unreachable, UrlState::Fast) => (
             Kind::Undecided,
             Vec::new(),
             "only the sync URL has no connection that lasts until the answer: it is another process",
@@ -123,7 +123,7 @@ fn candidate(kind: Kind, decided_by: &str) -> Candidate {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum UrlState {
     Unknown,
     Fast,
     /// It makes its callers wait: the only state that says anything about threads or the loop.
@@ -134,7 +134,7 @@ enum State {
     NotSent,
 }
 
-impl State {
+impl UrlState {
     /// Of a URL whose last checks have `bad` among them, the latest first: slow or failed.
     fn of(bad: &[&Look], limit_us: u64) -> Self {
         let waits = bad.iter().filter(|look| look.is_wait(limit_us)).count();
@@ -155,21 +155,21 @@ impl State {
 }
 
 /// How one URL does.
-struct Pace {
-    state: State,
+struct UrlPace {
+    state: UrlState,
     evidence: String,
 }
 
-impl Pace {
+impl UrlPace {
     fn of(name: &str, looks: &[Look], limit_us: u64) -> Self {
         let known = |look: &&Look| look.outcome.is_some() || look.us > limit_us;
         let recent: Vec<&Look> = looks.iter().rev().filter(known).take(RECENT).collect();
         let is_bad = |look: &&Look| look.is_slow(limit_us);
         let bad: Vec<&Look> = recent.iter().copied().filter(is_bad).collect();
         let state = if recent.len() < SLOW {
-            State::Unknown
+            UrlState::Unknown
         } else {
-            State::of(&bad, limit_us)
+            UrlState::of(&bad, limit_us)
         };
         let last = recent.first().map_or("n/a".to_owned(), |look| {
             let failure = look.outcome.filter(|outcome| *outcome != Outcome::Ok);
@@ -188,7 +188,7 @@ impl Pace {
     fn is_in_trouble(&self) -> bool {
         matches!(
             self.state,
-            State::Slow | State::Refusing | State::Unreachable
+            UrlState::Slow | UrlState::Refusing | UrlState::Unreachable
         )
     }
 }

@@ -36,9 +36,15 @@ impl Load {
     pub(crate) const TABLES: &str =
         "something that is asked: [load.streams], [load.hang_ups] or [load.requests.<class>]";
 
-    /// The table of each kind.
-    pub(crate) fn tables(&self) -> [&dyn Table; 3] {
-        [&self.streams, &self.hang_ups, &self.requests]
+    /// The tables that are there.
+    pub(crate) fn tables(&self) -> Vec<&dyn Table> {
+        let mut tables: Vec<&dyn Table> = Vec::new();
+        tables.extend(self.streams.iter().map(|table| table as &dyn Table));
+        tables.extend(self.hang_ups.iter().map(|table| table as &dyn Table));
+        if !self.requests.is_empty() {
+            tables.push(&self.requests);
+        }
+        tables
     }
 
     /// The load of the last of `steps`.
@@ -52,21 +58,21 @@ impl Load {
     /// Until the whole load is there.
     #[must_use]
     pub fn ramp(&self) -> Duration {
-        let ramps = self.tables().map(Table::ramp);
-        ramps.into_iter().max().unwrap_or_default()
+        let ramps = self.tables().into_iter().map(Table::ramp);
+        ramps.max().unwrap_or_default()
     }
 
     /// How long after its start what ends by itself must be over.
     #[must_use]
     pub fn within(&self) -> Duration {
-        let within = self.tables().map(Table::within);
-        within.into_iter().max().unwrap_or_default()
+        let within = self.tables().into_iter().map(Table::within);
+        within.max().unwrap_or_default()
     }
 
     /// Most connections that it can have open at once.
     #[must_use]
     pub fn at_once(&self) -> u64 {
-        self.tables().map(Table::at_once).into_iter().sum()
+        self.tables().into_iter().map(Table::at_once).sum()
     }
 }
 
@@ -133,6 +139,12 @@ impl LoadRecorder {
     #[must_use]
     pub fn is_over(&self, asked: &Load) -> bool {
         asked.hang_ups.is_none() || self.hang_ups.is_over()
+    }
+
+    /// Whether a stream waits for its first byte, or a request that is judged for its outcome.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.streams.waiting() > 0 || self.requests.waits()
     }
 
     /// From when on it can be counted what the load has left over, on the cell's clock.

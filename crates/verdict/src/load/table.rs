@@ -5,14 +5,7 @@ use crate::scenario::ranges::Range;
 use crate::units::us;
 
 /// What the table of a kind of load in a scenario file says, as far as every kind is asked for it.
-///
-/// A cell without such a table asks for nothing: whatever holds an optional table answers for it.
 pub(crate) trait Table {
-    /// Whether it asks for anything.
-    fn is_there(&self) -> bool {
-        true
-    }
-
     /// Until the whole load is there.
     fn ramp(&self) -> Duration {
         Duration::ZERO
@@ -36,38 +29,6 @@ pub(crate) trait Table {
 
     /// What its values may be: loads are bounded in count and in time, whatever a file says.
     fn ranges(&self) -> Vec<Range>;
-}
-
-impl<T: Table> Table for Option<T> {
-    fn is_there(&self) -> bool {
-        self.is_some()
-    }
-
-    fn ramp(&self) -> Duration {
-        self.as_ref().map_or(Duration::ZERO, T::ramp)
-    }
-
-    fn within(&self) -> Duration {
-        self.as_ref().map_or(Duration::ZERO, T::within)
-    }
-
-    fn at_once(&self) -> u64 {
-        self.as_ref().map_or(0, T::at_once)
-    }
-
-    fn name(&self, parameters: &mut Parameters) {
-        if let Some(table) = self {
-            table.name(parameters);
-        }
-    }
-
-    fn without_steps(&self) -> Option<&'static str> {
-        self.as_ref().and_then(T::without_steps)
-    }
-
-    fn ranges(&self) -> Vec<Range> {
-        self.as_ref().map_or(Vec::new(), T::ranges)
-    }
 }
 
 /// The parameters of a cell by name: what expectations may refer to and what the summary lists.

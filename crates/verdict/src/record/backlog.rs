@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Segment;
 use super::gauges::BackgroundGauges;
 use crate::summary::Background;
 use crate::units::us;
@@ -13,17 +14,31 @@ pub const LATER: Duration = Duration::from_secs(60);
 /// length of a task.
 pub const LEAST_WATCH: Duration = Duration::from_secs(20);
 
-/// The looks so far: when, in microseconds on the cell's clock, and how many were pending.
+/// A look: when, in microseconds on the cell's clock, and how many tasks were pending.
+type Look = (u64, u64);
+
+/// What was seen so far. Each look after the load is kept, and of those before it the last one, however
+/// long the load lasts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Backlog {
-    looks: Vec<(u64, u64)>,
+    peak: u64,
+    before: Option<Look>,
+    after: Vec<Look>,
     last: Option<BackgroundGauges>,
 }
 
 impl Backlog {
-    /// Adds a look at `at_us`.
-    pub(crate) fn add(&mut self, at_us: u64, gauges: BackgroundGauges) {
-        self.looks.push((at_us, gauges.pending));
+    /// Adds a look at `at_us`, in `segment`.
+    pub(crate) fn add(&mut self, at_us: u64, gauges: BackgroundGauges, segment: Segment) {
+        let look = (at_us, gauges.pending);
+        if segment == Segment::Recovery {
+            self.after.push(look);
+        } else {
+            self.before = Some(look);
+            // They were after the load of an earlier step.
+            self.after.clear();
+        }
+        self.peak = self.peak.max(gauges.pending);
         self.last = Some(gauges);
     }
 
@@ -31,7 +46,7 @@ impl Backlog {
     pub(crate) fn figures(&self, load_end_us: Option<u64>) -> Option<Background> {
         let last = self.last?;
         let mut figures = Background {
-            pending_peak: self.looks.iter().map(|&(_, pending)| pending).max()?,
+            pending_peak: self.peak,
             completed: last.completed,
             refused: last.refused,
             ..Background::default()
@@ -39,9 +54,8 @@ impl Backlog {
         let Some(end_us) = load_end_us else {
             return Some(figures);
         };
-        let before = |at: u64| self.looks.iter().rev().find(|&&(look, _)| look <= at);
-        figures.pending_end = before(end_us).map(|&(_, pending)| pending);
-        let after = &self.looks[self.looks.partition_point(|&(look, _)| look <= end_us)..];
+        let after = &self.after;
+        figures.pending_end = self.before.map(|(_, pending)| pending);
         let later_us = end_us + us(LATER);
         if let Some(&(look, pending)) = after.iter().rfind(|&&(look, _)| look <= later_us) {
             figures.pending_later = Some(pending);
@@ -61,7 +75,7 @@ impl Backlog {
 }
 
 /// When the line through the looks (least squares) meets zero.
-fn extrapolated(looks: &[(u64, u64)], end_us: u64) -> Option<u64> {
+fn extrapolated(looks: &[Look], end_us: u64) -> Option<u64> {
     let (first, last) = (looks.first()?.0, looks.last()?.0);
     if last - first < us(LEAST_WATCH) {
         return None;
@@ -96,7 +110,12 @@ mod tests {
                 pending: pending(at),
                 ..BackgroundGauges::default()
             };
-            backlog.add(at, gauges);
+            let segment = if at <= 10 * SECOND {
+                Segment::Hold
+            } else {
+                Segment::Recovery
+            };
+            backlog.add(at, gauges, segment);
         }
         backlog.figures(Some(10 * SECOND)).expect("looks")
     }
@@ -149,6 +168,7 @@ mod tests {
                 pending: 3,
                 ..BackgroundGauges::default()
             },
+            Segment::Hold,
         );
         let figures = backlog.figures(None).expect("a look");
         assert_eq!((figures.pending_peak, figures.pending_end), (3, None));
@@ -158,5 +178,20 @@ mod tests {
     fn nothing_pending_is_drained_at_once() {
         let figures = watched(30, |_| 0);
         assert_eq!((figures.pending_end, figures.drain_us), (Some(0), Some(0)));
+    }
+
+    #[test]
+    fn of_an_hour_under_load_one_look_is_kept_and_the_peak() {
+        let mut backlog = Backlog::default();
+        for at in 0..14_400 {
+            let gauges = BackgroundGauges {
+                pending: if at == 7_000 { 40 } else { 3 },
+                ..BackgroundGauges::default()
+            };
+            backlog.add(at, gauges, Segment::Hold);
+        }
+        let figures = backlog.figures(Some(14_400)).expect("looks");
+        assert_eq!((figures.pending_peak, figures.pending_end), (40, Some(3)));
+        assert!(backlog.after.is_empty());
     }
 }

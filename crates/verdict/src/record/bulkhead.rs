@@ -1,4 +1,4 @@
-use super::accumulated::Accumulated;
+use super::counter::Counter;
 use super::gauges::BulkheadGauges;
 use super::usage::tenths;
 use crate::summary::Bulkhead;
@@ -10,9 +10,9 @@ pub(crate) struct BulkheadUsage {
     busy_peak: u64,
     queued_peak: u64,
     oldest_wait_us_peak: u64,
-    refused: Accumulated,
+    refused: Counter,
     refused_total: u64,
-    completed: Accumulated,
+    completed: Counter,
     /// The first look in the hold and the last one.
     hold: Option<(Look, Look)>,
 }

@@ -1,8 +1,9 @@
-use super::accumulated::Accumulated;
+use super::Segment;
 use super::backlog::Backlog;
 use super::bulkhead::BulkheadUsage;
+use super::counter::{Counter, Growth};
 use super::gauges::{PoolGauges, ServerGauges};
-use super::usage::tenths;
+use super::usage::share_percent;
 use crate::summary::{Background, Bulkhead, Pool};
 
 /// What was seen of a server's gauges over a cell.
@@ -10,8 +11,10 @@ use crate::summary::{Background, Bulkhead, Pool};
 pub struct GaugeUsage {
     last: Option<ServerGauges>,
     loop_lag_us_peak: Option<u64>,
-    busy_us: Accumulated,
-    hold: Option<((u64, u64), (u64, u64))>,
+    busy_us: Counter,
+    /// Length of the hold, and thread time used in it.
+    hold_us: Growth,
+    hold_busy_us: Growth,
     /// The highest of each peak: those of a restarted server begin anew.
     pool_peak: PoolGauges,
     bulkhead: BulkheadUsage,
@@ -19,20 +22,14 @@ pub struct GaugeUsage {
 }
 
 impl GaugeUsage {
-    /// Adds a look at `at_us` at process `pid`; `under_load` from the ramp to the tail.
-    pub fn add(
-        &mut self,
-        at_us: u64,
-        pid: u32,
-        gauges: ServerGauges,
-        in_hold: bool,
-        under_load: bool,
-    ) {
+    /// Adds a look at `at_us`, in `segment`, at process `pid`.
+    pub fn add(&mut self, at_us: u64, pid: u32, gauges: ServerGauges, segment: Segment) {
+        let in_hold = segment == Segment::Hold;
         if let Some(pool) = &gauges.pool {
             let busy_us = self.busy_us.add(pid, pool.busy_us_total);
             if in_hold {
-                let now = (at_us, busy_us);
-                self.hold = Some((self.hold.map_or(now, |(start, _)| start), now));
+                self.hold_us.add(at_us);
+                self.hold_busy_us.add(busy_us);
             }
             let peak = &mut self.pool_peak;
             peak.busy_peak = peak.busy_peak.max(pool.busy_peak);
@@ -42,12 +39,12 @@ impl GaugeUsage {
         if let Some(bulkhead) = gauges.bulkhead {
             self.bulkhead.add(at_us, pid, bulkhead, in_hold);
         }
-        if let (Some(event_loop), true) = (&gauges.event_loop, under_load) {
+        if let (Some(event_loop), true) = (&gauges.event_loop, segment.is_under_load()) {
             let lag = event_loop.last_us.max(event_loop.overdue_us);
             self.loop_lag_us_peak = Some(self.loop_lag_us_peak.unwrap_or(0).max(lag));
         }
         if let Some(background) = gauges.background {
-            self.backlog.add(at_us, background);
+            self.backlog.add(at_us, background, segment);
         }
         self.last = Some(gauges);
     }
@@ -74,13 +71,8 @@ impl GaugeUsage {
     #[must_use]
     pub fn pool(&self) -> Option<Pool> {
         let pool = self.last.as_ref()?.pool?;
-        let busy_percent = self
-            .hold
-            .and_then(|((start, busy_start), (end, busy_end))| {
-                let possible = (end - start) as f64 * pool.capacity as f64;
-                (possible > 0.0)
-                    .then(|| tenths(100.0 * busy_end.saturating_sub(busy_start) as f64 / possible))
-            });
+        let possible_us = self.hold_us.get().map(|us| us * pool.capacity);
+        let busy_percent = share_percent(self.hold_busy_us.get(), possible_us);
         Some(Pool {
             capacity: pool.capacity,
             busy_peak: self.pool_peak.busy_peak,
@@ -120,7 +112,7 @@ mod tests {
                 pool: Some(pool),
                 ..ServerGauges::default()
             };
-            usage.add(at_us, pid, gauges, true, true);
+            usage.add(at_us, pid, gauges, Segment::Hold);
         }
         let pool = usage.pool().expect("seen");
         assert_eq!((pool.busy_peak, pool.queued_peak), (4, 40));

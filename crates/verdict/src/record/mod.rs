@@ -1,11 +1,11 @@
 //! What was measured of a cell, put together without a clock: checks, load, processes. Events go in, with
 //! the time at which each was seen; figures come out.
 
-mod accumulated;
 mod backlog;
 mod bulkhead;
 mod closed_loop;
 mod columns;
+mod counter;
 mod distribution;
 mod event;
 mod gauge_usage;

@@ -112,7 +112,6 @@ impl Recorded {
     pub fn record(&mut self, event: Event, when: When) {
         let When { part, now_us, .. } = when;
         let in_hold = part.segment == Segment::Hold;
-        let under_load = (Segment::Ramp..Segment::Recovery).contains(&part.segment);
         match event {
             Event::Tick(tick) => {
                 self.recorder.record(&tick, part);
@@ -139,13 +138,13 @@ impl Recorded {
                 self.host_cpu.add(resources.host, in_hold);
             }
             Event::Gauges { pid, at_us, gauges } => {
-                self.gauges.add(at_us, pid, gauges, in_hold, under_load);
+                self.gauges.add(at_us, pid, gauges, part.segment);
             }
             Event::Upstream { stats, .. } => {
                 if part.segment < Segment::Recovery {
                     self.served_peak = Some(stats.open_peak);
                 }
-                if under_load {
+                if part.segment.is_under_load() {
                     self.upstream_open_peak = self.upstream_open_peak.max(Some(stats.open));
                 }
                 self.upstream_stats = Some(stats);

@@ -1,3 +1,5 @@
+use crate::names::names;
+
 /// A part of a cell's time to which checks are attributed, by when they were due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Segment {
@@ -7,23 +9,25 @@ pub enum Segment {
     Ramp,
     /// The whole load; what is judged.
     Hold,
-    /// The load goes on until every check of the hold has its outcome.
+    /// The load goes on until every check and request of it that is judged has its outcome.
     Tail,
     /// After the load.
     Recovery,
 }
 
+names!(Segment {
+    Baseline = "baseline",
+    Ramp = "ramp",
+    Hold = "hold",
+    Tail = "tail",
+    Recovery = "recovery",
+});
+
 impl Segment {
-    /// As it stands in tags and tables.
+    /// Whether the load is under way: from the ramp to the tail.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Baseline => "baseline",
-            Self::Ramp => "ramp",
-            Self::Hold => "hold",
-            Self::Tail => "tail",
-            Self::Recovery => "recovery",
-        }
+    pub fn is_under_load(self) -> bool {
+        matches!(self, Self::Ramp | Self::Hold | Self::Tail)
     }
 }
 

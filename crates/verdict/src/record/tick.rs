@@ -1,3 +1,5 @@
+use crate::names::names;
+
 /// What became of one check. Every check that was due ends as exactly one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -17,32 +19,15 @@ pub enum Outcome {
     Unanswered,
 }
 
-impl Outcome {
-    /// All of them, in the order in which they are reported.
-    pub const ALL: [Self; 7] = [
-        Self::Ok,
-        Self::BadStatus,
-        Self::Timeout,
-        Self::ConnectFailure,
-        Self::Aborted,
-        Self::NotSent,
-        Self::Unanswered,
-    ];
-
-    /// As it stands in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::BadStatus => "bad_status",
-            Self::Timeout => "timeout",
-            Self::ConnectFailure => "connect_failure",
-            Self::Aborted => "aborted",
-            Self::NotSent => "not_sent",
-            Self::Unanswered => "unanswered",
-        }
-    }
-}
+names!(Outcome {
+    Ok = "ok",
+    BadStatus = "bad_status",
+    Timeout = "timeout",
+    ConnectFailure = "connect_failure",
+    Aborted = "aborted",
+    NotSent = "not_sent",
+    Unanswered = "unanswered",
+});
 
 /// One check of one endpoint. Instants are microseconds on the cell's clock.
 #[derive(Clone, Copy, Debug)]

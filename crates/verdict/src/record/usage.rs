@@ -1,6 +1,6 @@
 //! What processes and the machine used over a cell, from looks at them.
 
-use super::accumulated::Accumulated;
+use super::counter::{Counter, Growth};
 use crate::summary::Process;
 
 /// A look at one process.
@@ -29,11 +29,17 @@ pub struct ProcessUsage {
     pid: Option<u32>,
     last: Option<ProcessSample>,
     peak: ProcessSample,
-    cpu_us: Accumulated,
-    /// CPU time at the first look and at the last.
-    cpu: Option<(u64, u64)>,
-    hold: Option<((u64, u64), (u64, u64))>,
-    core_wait: Option<(u64, u64)>,
+    cpu_us: Counter,
+    used_us: Growth,
+    hold: HoldUsage,
+}
+
+/// What was seen in a hold.
+#[derive(Clone, Debug, Default)]
+struct HoldUsage {
+    length_us: Growth,
+    cpu_us: Growth,
+    core_wait_us: Growth,
 }
 
 impl ProcessUsage {
@@ -56,13 +62,12 @@ impl ProcessUsage {
         self.peak.threads = self.peak.threads.max(sample.threads);
         self.peak.fds = self.peak.fds.max(sample.fds);
         let cpu_us = self.cpu_us.add(sample.pid, sample.cpu_us);
-        self.cpu = Some((self.cpu.map_or(cpu_us, |(first, _)| first), cpu_us));
+        self.used_us.add(cpu_us);
         if in_hold {
-            let now = (at_us, cpu_us);
-            self.hold = Some((self.hold.map_or(now, |(start, _)| start), now));
-            if let Some(wait) = sample.core_wait_us {
-                let first = self.core_wait.map_or(wait, |(first, _)| first);
-                self.core_wait = Some((first, wait));
+            self.hold.length_us.add(at_us);
+            self.hold.cpu_us.add(cpu_us);
+            if let Some(wait_us) = sample.core_wait_us {
+                self.hold.core_wait_us.add(wait_us);
             }
         }
     }
@@ -71,17 +76,14 @@ impl ProcessUsage {
     /// percent. Threads that have ended are left out.
     #[must_use]
     pub fn core_wait_percent(&self) -> Option<f64> {
-        let (first, last) = self.core_wait?;
-        let ((_, cpu_first), (_, cpu_last)) = self.hold?;
-        let waited = last.saturating_sub(first) as f64;
-        let wanted = waited + (cpu_last - cpu_first) as f64;
-        (wanted > 0.0).then(|| tenths(100.0 * waited / wanted))
+        let waited_us = self.hold.core_wait_us.get()?;
+        let wanted_us = waited_us + self.hold.cpu_us.get()?;
+        share_percent(Some(waited_us), Some(wanted_us))
     }
 
     /// A hold of its own begins: what the one before used is not counted with it.
     pub(crate) fn begin_hold(&mut self) {
-        self.hold = None;
-        self.core_wait = None;
+        self.hold = HoldUsage::default();
     }
 
     /// The last look.
@@ -98,11 +100,8 @@ impl ProcessUsage {
             pid: self.pid,
             rss_peak_bytes: seen.map(|_| self.peak.rss_bytes),
             rss_end_bytes: self.last.map(|last| last.rss_bytes),
-            cpu_us: self.cpu.map(|(first, last)| last - first),
-            cpu_percent: self.hold.and_then(|((start, cpu_start), (end, cpu_end))| {
-                (end > start)
-                    .then(|| tenths(100.0 * (cpu_end - cpu_start) as f64 / (end - start) as f64))
-            }),
+            cpu_us: self.used_us.get(),
+            cpu_percent: share_percent(self.hold.cpu_us.get(), self.hold.length_us.get()),
             threads_peak: seen.map(|_| self.peak.threads),
             fds_peak: seen.map(|_| self.peak.fds),
             ..Process::default()
@@ -115,27 +114,37 @@ pub(crate) fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-/// CPU of the whole machine between two looks.
+/// A part of a whole in percent; `None` if either is unknown, or nothing is the whole.
+pub(crate) fn share_percent(part: Option<u64>, whole: Option<u64>) -> Option<f64> {
+    let whole = whole.filter(|&whole| whole > 0)?;
+    Some(tenths(100.0 * part? as f64 / whole as f64))
+}
+
+/// Stands for the machine, where a [`Counter`] wants a process number.
+const MACHINE: u32 = 0;
+
+/// CPU of the whole machine in a hold.
 #[derive(Clone, Debug, Default)]
 pub struct HostCpu {
-    hold: Option<((u64, u64), (u64, u64))>,
+    busy: Counter,
+    total: Counter,
+    hold_busy: Growth,
+    hold_total: Growth,
 }
 
 impl HostCpu {
     /// Adds a look, if it is one in the hold.
     pub fn add(&mut self, busy_and_total: Option<(u64, u64)>, in_hold: bool) {
-        if let (Some(now), true) = (busy_and_total, in_hold) {
-            self.hold = Some((self.hold.map_or(now, |(start, _)| start), now));
+        if let (Some((busy, total)), true) = (busy_and_total, in_hold) {
+            self.hold_busy.add(self.busy.add(MACHINE, busy));
+            self.hold_total.add(self.total.add(MACHINE, total));
         }
     }
 
     /// Percent of all cores in the hold.
     #[must_use]
     pub fn percent(&self) -> Option<f64> {
-        let ((busy_start, total_start), (busy_end, total_end)) = self.hold?;
-        (total_end > total_start).then(|| {
-            tenths(100.0 * (busy_end - busy_start) as f64 / (total_end - total_start) as f64)
-        })
+        share_percent(self.hold_busy.get(), self.hold_total.get())
     }
 }
 
@@ -185,6 +194,42 @@ mod tests {
         // 300 ms in the 3 s of the hold.
         assert_eq!(figures.cpu_percent, Some(10.0));
         assert_eq!(usage.core_wait_percent(), None);
+    }
+
+    /// A child of the process that is seen at one look has ended at the next, and its time with it.
+    #[test]
+    fn cpu_time_of_a_tree_that_loses_a_child_does_not_fall() {
+        let mut usage = ProcessUsage::new(Some(7));
+        for (at_us, cpu_us) in [(0, 500_000), (1_000_000, 200_000), (2_000_000, 900_000)] {
+            let sample = ProcessSample {
+                pid: 7,
+                cpu_us,
+                ..ProcessSample::default()
+            };
+            usage.add(at_us, sample, true);
+        }
+        let figures = usage.figures();
+        assert_eq!(figures.cpu_us, Some(400_000));
+        assert_eq!(figures.cpu_percent, Some(20.0));
+        let mut lost = ProcessUsage::new(Some(7));
+        for (at_us, cpu_us) in [(0, 500_000), (1_000_000, 200_000)] {
+            let sample = ProcessSample {
+                pid: 7,
+                cpu_us,
+                ..ProcessSample::default()
+            };
+            lost.add(at_us, sample, true);
+        }
+        assert_eq!(lost.figures().cpu_percent, Some(0.0));
+    }
+
+    #[test]
+    fn stolen_time_that_the_kernel_takes_back_does_not_end_the_lab() {
+        let mut host = HostCpu::default();
+        for looked in [(1_000, 9_000), (990, 8_990), (1_100, 9_400)] {
+            host.add(Some(looked), true);
+        }
+        assert_eq!(host.percent(), Some(25.0));
     }
 
     #[test]

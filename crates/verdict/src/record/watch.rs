@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{Censored, Outcome, Plan, Tick, Times};
 use crate::summary::Distribution;
-use crate::units::time;
+use crate::units::time_or_bound;
 
 /// How many ticks back a monitor remembers.
 const REMEMBERED: usize = 20;
@@ -45,8 +45,7 @@ impl Look {
     /// The time for people, with ≥ before a lower bound.
     #[must_use]
     pub fn shown(&self) -> String {
-        let bound = if self.is_bound() { "≥ " } else { "" };
-        format!("{bound}{}", time(self.us as f64))
+        time_or_bound(Some(self.us), self.is_bound())
     }
 }
 

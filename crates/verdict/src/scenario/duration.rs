@@ -38,3 +38,18 @@ impl Serialize for Time {
 pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     Time::deserialize(deserializer).map(|time| time.0)
 }
+
+/// The default of a time that a file need not give.
+pub(crate) fn seconds<const N: u64>() -> Duration {
+    Duration::from_secs(N)
+}
+
+/// The default of a number that a file need not give.
+pub(crate) fn count<const N: u32>() -> u32 {
+    N
+}
+
+/// The default of what a file may switch off.
+pub(crate) fn yes() -> bool {
+    true
+}

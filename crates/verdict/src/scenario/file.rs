@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use toml::Table;
 
+use super::duration::yes;
 use super::{Expectation, Form, Value};
 
 /// A scenario file, as written.
@@ -74,10 +75,6 @@ pub(super) struct Variant {
     /// and nobody changes anything.
     #[serde(default = "yes")]
     pub actions: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// One name, or several.

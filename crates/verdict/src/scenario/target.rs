@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::duration::time;
+use super::duration::{count, seconds, time, yes};
 use super::ranges::{HOUR, Range, Ranges, ms};
 use super::{Method, Step};
 
@@ -41,7 +41,7 @@ pub struct Target {
     /// Command line that starts the service; it is ended with the cell.
     pub command: Option<Vec<String>>,
     /// How long it may take until its first health URL answers.
-    #[serde(default = "ready_within", deserialize_with = "time")]
+    #[serde(default = "seconds::<15>", deserialize_with = "time")]
     pub ready_within: Duration,
     /// Whether an address that is not private may be asked: only the owner of a service may say so.
     #[serde(default)]
@@ -53,41 +53,17 @@ pub struct Target {
     #[serde(default = "yes")]
     pub hang_up: bool,
     /// How long what clients leave behind may take to be gone.
-    #[serde(default = "settle", deserialize_with = "time")]
+    #[serde(default = "seconds::<10>", deserialize_with = "time")]
     pub settle: Duration,
     /// Streams at once, at most.
-    #[serde(default = "max_streams")]
+    #[serde(default = "count::<256>")]
     pub max_streams: u32,
     /// Streams begun a second, at most.
-    #[serde(default = "max_rate")]
+    #[serde(default = "count::<200>")]
     pub max_rate: u32,
     /// From the first stream to the end of the last one, at most.
-    #[serde(default = "max_time", deserialize_with = "time")]
+    #[serde(default = "seconds::<900>", deserialize_with = "time")]
     pub max_time: Duration,
-}
-
-fn ready_within() -> Duration {
-    Duration::from_secs(15)
-}
-
-fn settle() -> Duration {
-    Duration::from_secs(10)
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn max_streams() -> u32 {
-    256
-}
-
-fn max_rate() -> u32 {
-    200
-}
-
-fn max_time() -> Duration {
-    Duration::from_secs(15 * 60)
 }
 
 /// Header names whose values may be saved: none of them is a secret.

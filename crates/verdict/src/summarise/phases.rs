@@ -5,6 +5,7 @@ use crate::judge::{flat, recovery};
 use crate::load::LoadRecorder;
 use crate::record::{Part, Segment, StepRecord, Tick};
 use crate::summary::{LoadPhase, Phase, Phases, Probe, Recovery};
+use crate::units::us;
 
 /// What was recorded of a load, and what the upstream counted in it.
 #[derive(Clone, Copy)]
@@ -152,6 +153,18 @@ impl SoFar<'_> {
         let last = self.recorded.gauges.last();
         let background = last.and_then(|last| last.background);
         background.is_none_or(|background| background.pending == 0)
+    }
+
+    /// Whether the load may end, of the cell or of a step: every check that was due in the hold has its
+    /// outcome, and so has every request that was due in ramp or hold, and every stream that was started
+    /// its first byte. What has none as late as the last check could have one will have none: so the
+    /// outcomes of all variants are of the same age.
+    #[must_use]
+    pub fn is_load_decided(&self, step: Option<usize>) -> bool {
+        let timeout_us = us(self.frame.cell.probe.timeout);
+        let hold = self.times.span(Part::of(step, Segment::Hold), self.end_us);
+        let is_waited_for = hold.is_none_or(|(_, end_us)| self.end_us < end_us + timeout_us);
+        self.is_hold_decided(step) && !(is_waited_for && self.recorded.load.waits())
     }
 
     /// Whether every check that was due in the hold, of the cell or of a step, has its outcome.

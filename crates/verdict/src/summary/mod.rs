@@ -11,6 +11,8 @@ mod step;
 
 use std::collections::BTreeMap;
 
+use crate::names::names;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -248,38 +250,18 @@ pub enum Kind {
     Undecided,
 }
 
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Healthy,
-        Self::BlockingPoolExhausted,
-        Self::EventLoopBlocked,
-        Self::CpuSaturated,
-        Self::BulkheadFull,
-        Self::UpstreamLimit,
-        Self::ConnectionLeak,
-        Self::UpstreamSlow,
-        Self::GeneratorLimited,
-        Self::Undecided,
-    ];
-
-    /// As it stands in JSON and in scenario files.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::BlockingPoolExhausted => "blocking_pool_exhausted",
-            Self::EventLoopBlocked => "event_loop_blocked",
-            Self::CpuSaturated => "cpu_saturated",
-            Self::BulkheadFull => "bulkhead_full",
-            Self::UpstreamLimit => "upstream_limit",
-            Self::ConnectionLeak => "connection_leak",
-            Self::UpstreamSlow => "upstream_slow",
-            Self::GeneratorLimited => "generator_limited",
-            Self::Undecided => "undecided",
-        }
-    }
-}
+names!(Kind {
+    Healthy = "healthy",
+    BlockingPoolExhausted = "blocking_pool_exhausted",
+    EventLoopBlocked = "event_loop_blocked",
+    CpuSaturated = "cpu_saturated",
+    BulkheadFull = "bulkhead_full",
+    UpstreamLimit = "upstream_limit",
+    ConnectionLeak = "connection_leak",
+    UpstreamSlow = "upstream_slow",
+    GeneratorLimited = "generator_limited",
+    Undecided = "undecided",
+});
 
 /// An expectation after the run.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -327,18 +309,12 @@ pub enum ClaimVerdict {
     Disagrees,
 }
 
-impl ClaimVerdict {
-    /// As it stands in JSON and in tables.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Agrees => "agrees",
-            Self::Transient => "transient",
-            Self::Censored => "censored",
-            Self::Disagrees => "disagrees",
-        }
-    }
-}
+names!(ClaimVerdict {
+    Agrees = "agrees",
+    Transient = "transient",
+    Censored = "censored",
+    Disagrees = "disagrees",
+});
 
 /// The shape of `index.json`: a run and its cells.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]

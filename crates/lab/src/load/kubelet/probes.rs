@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use reqwest::header::CONNECTION;
 use tokio::sync::{mpsc, watch};
 
 use crate::measure::{CellClock, Results, ask, prefer_this_thread};
@@ -52,7 +53,7 @@ impl KubeletProber {
             let running = *self.containers.borrow();
             if let Some(container) = running.filter(|_| worker.tick(running, due)) {
                 let sent = Instant::now();
-                let asked = tokio::time::timeout(rules.timeout, ask(self.client.get(&url), false));
+                let asked = tokio::time::timeout(rules.timeout, self.ask(&url));
                 let outcome = self.until_end(asked).await?.unwrap_or(Outcome::Timeout);
                 self.tell(KubeletEvent::Probe {
                     kind,
@@ -68,6 +69,12 @@ impl KubeletProber {
             }
             due = ticker.next(origin.elapsed());
         }
+    }
+
+    /// Sends a probe, on a connection of its own.
+    async fn ask(&self, url: &str) -> Outcome {
+        let request = self.client.get(url).header(CONNECTION, "close");
+        ask(request, &mut None).await
     }
 
     fn follow(&self, decision: Option<Decision>, container: Container) {

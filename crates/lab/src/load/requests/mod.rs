@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::Start;
 use super::load_thread::LoadThread;
-use crate::measure::{CellClock, Results, is_local};
+use crate::measure::{CellClock, Results, ask, in_time};
 pub use body::json_body;
 use verdict::load::LoadEvent;
 use verdict::load::requests::{Arrivals, RequestEvent, RequestRecord, RequestSpec};
@@ -105,13 +105,15 @@ async fn open_loop(tasks: &Arc<RequestTasks>, start: Instant, rate: f64) {
             () = tokio::time::sleep_until(due.into()) => {}
         }
         let tasks = Arc::clone(tasks);
-        requests.spawn(async move { request(&tasks, due).await });
+        requests.spawn(async move {
+            request(&tasks, due).await;
+        });
         while requests.try_join_next().is_some() {}
     }
     while requests.join_next().await.is_some() {}
 }
 
-/// Each user sends, waits, thinks, and sends again.
+/// Each user sends, waits, thinks, and sends again; not at once if it was refused.
 async fn closed_loop(tasks: &Arc<RequestTasks>, start: Instant, users: u32) {
     let mut all = JoinSet::new();
     for user in 0..users {
@@ -126,16 +128,17 @@ async fn closed_loop(tasks: &Arc<RequestTasks>, start: Instant, users: u32) {
                     _ = ended.wait_for(|ended| *ended) => return,
                     () = tokio::time::sleep_until(due.into()) => {}
                 }
-                let done = request(&tasks, due).await;
-                due = done + tasks.spec.think.nth(tasks.seed, user, n);
+                let (done, outcome) = request(&tasks, due).await;
+                let took = done.saturating_duration_since(due);
+                due = done + tasks.spec.pause(tasks.seed, (user, n), took, outcome);
             }
         });
     }
     while all.join_next().await.is_some() {}
 }
 
-/// One request, from when it was due to its outcome; returns when that was known.
-async fn request(tasks: &RequestTasks, due: Instant) -> Instant {
+/// One request, from when it was due to its outcome; returns when that was known, and what it is.
+async fn request(tasks: &RequestTasks, due: Instant) -> (Instant, Outcome) {
     let class = tasks.class;
     let due_us = tasks.clock.us(due);
     let sent = Instant::now();
@@ -147,17 +150,12 @@ async fn request(tasks: &RequestTasks, due: Instant) -> Instant {
     let mut ended = tasks.ended.clone();
     let mut status = None;
     let outcome = tokio::select! {
-        outcome = ask(tasks, &mut status) => outcome,
+        outcome = ask_once(tasks, &mut status) => outcome,
         () = tokio::time::sleep_until((due + tasks.spec.timeout).into()) => Outcome::Timeout,
         _ = ended.wait_for(|ended| *ended) => Outcome::Unanswered,
     };
     let done = Instant::now();
-    // An answer that was there at the timeout but read after it came too late all the same.
-    let outcome = if outcome == Outcome::Ok && done > due + tasks.spec.timeout {
-        Outcome::Timeout
-    } else {
-        outcome
-    };
+    let outcome = in_time(outcome, done, due + tasks.spec.timeout);
     tasks.tell(RequestEvent::Ended(RequestRecord {
         class,
         due_us,
@@ -166,10 +164,10 @@ async fn request(tasks: &RequestTasks, due: Instant) -> Instant {
         outcome,
         status,
     }));
-    done
+    (done, outcome)
 }
 
-async fn ask(tasks: &RequestTasks, status: &mut Option<u16>) -> Outcome {
+async fn ask_once(tasks: &RequestTasks, status: &mut Option<u16>) -> Outcome {
     let request = tasks
         .client
         .request(tasks.method.clone(), tasks.url.clone());
@@ -177,18 +175,5 @@ async fn ask(tasks: &RequestTasks, status: &mut Option<u16>) -> Outcome {
     if let Some(body) = &tasks.body {
         request = request.body(body.clone());
     }
-    match request.send().await {
-        Ok(answer) => {
-            let code = answer.status().as_u16();
-            *status = Some(code);
-            match answer.bytes().await {
-                Ok(_) if (200..400).contains(&code) => Outcome::Ok,
-                Ok(_) => Outcome::BadStatus,
-                Err(_) => Outcome::Aborted,
-            }
-        }
-        Err(error) if is_local(&error) => Outcome::NotSent,
-        Err(error) if error.is_connect() => Outcome::ConnectFailure,
-        Err(_) => Outcome::Aborted,
-    }
+    ask(request, status).await
 }

@@ -3,8 +3,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::load::table::{Parameters, Table};
+use crate::names::names;
 use crate::scenario::Method;
-use crate::scenario::duration::time;
+use crate::scenario::duration::{count, seconds, time};
 use crate::scenario::ranges::{HOUR, Range, Ranges, ms};
 use crate::units::us;
 
@@ -29,7 +30,7 @@ pub struct HangUpSpec {
     /// How many requests.
     pub count: u32,
     /// How many at once; 1 is one after the other.
-    #[serde(default = "one")]
+    #[serde(default = "count::<1>")]
     pub concurrency: u32,
     /// Where clients leave, in turn.
     pub stages: Vec<HangUpStage>,
@@ -48,11 +49,11 @@ pub struct HangUpSpec {
     #[serde(deserialize_with = "time")]
     pub interval: Duration,
     /// How long the upstream pauses where a client leaves before the head or before the first chunk.
-    #[serde(deserialize_with = "time", default = "pause")]
+    #[serde(deserialize_with = "time", default = "seconds::<1>")]
     pub pause: Duration,
     /// Chunks after which a client leaves in mid-stream, and all chunks of a stream whose client stays
     /// for the last one.
-    #[serde(default = "tokens")]
+    #[serde(default = "count::<2>")]
     pub tokens: u32,
     /// How long a stream that its client leaves earlier would go on.
     #[serde(deserialize_with = "time")]
@@ -71,10 +72,10 @@ pub struct HangUpSpec {
     #[serde(default)]
     pub warm_up: u32,
     /// The row must be over this long after its start.
-    #[serde(deserialize_with = "time", default = "within")]
+    #[serde(deserialize_with = "time", default = "seconds::<120>")]
     pub within: Duration,
     /// From the last hang-up until what is left over is counted.
-    #[serde(deserialize_with = "time", default = "settle")]
+    #[serde(deserialize_with = "time", default = "seconds::<5>")]
     pub settle: Duration,
 }
 
@@ -94,28 +95,13 @@ pub enum HangUpStage {
     Complete,
 }
 
-impl HangUpStage {
-    /// All of them, in the order in which a stream passes them.
-    pub const ALL: [Self; 5] = [
-        Self::BeforeHeaders,
-        Self::BeforeFirstToken,
-        Self::MidStream,
-        Self::AfterLastContent,
-        Self::Complete,
-    ];
-
-    /// As it stands in files.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::BeforeHeaders => "before_headers",
-            Self::BeforeFirstToken => "before_first_token",
-            Self::MidStream => "mid_stream",
-            Self::AfterLastContent => "after_last_content",
-            Self::Complete => "complete",
-        }
-    }
-}
+names!(HangUpStage {
+    BeforeHeaders = "before_headers",
+    BeforeFirstToken = "before_first_token",
+    MidStream = "mid_stream",
+    AfterLastContent = "after_last_content",
+    Complete = "complete",
+});
 
 /// How a client leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -129,26 +115,6 @@ pub enum Leave {
     /// It is there no more and nobody is told, as when its network fails: the socket stays open and
     /// nothing is read from it.
     Vanish,
-}
-
-fn one() -> u32 {
-    1
-}
-
-fn tokens() -> u32 {
-    2
-}
-
-fn pause() -> Duration {
-    Duration::from_secs(1)
-}
-
-fn within() -> Duration {
-    Duration::from_secs(120)
-}
-
-fn settle() -> Duration {
-    Duration::from_secs(5)
 }
 
 impl HangUpSpec {

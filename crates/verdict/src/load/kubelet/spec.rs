@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::load::table::{Parameters, Table};
+use crate::scenario::duration::count;
 use crate::scenario::ranges::{Range, Ranges};
 
 /// What looks after the server: probes it, and kills and restarts its process, as a node's kubelet
@@ -16,7 +17,7 @@ pub struct KubeletSpec {
     /// other to send the traffic to, so none is held back.
     pub readiness_probe: Option<KubeletProbe>,
     /// From SIGTERM to SIGKILL.
-    #[serde(default = "grace_period")]
+    #[serde(default = "count::<30>")]
     pub termination_grace_period_seconds: u32,
     /// Multiplies all of these times, and the back-off: 0.1 for a run of a tenth of the length. 1 if
     /// absent.
@@ -31,16 +32,16 @@ pub struct KubeletProbe {
     /// What is asked, with its query.
     pub path: String,
     /// Between two probes.
-    #[serde(default = "period")]
+    #[serde(default = "count::<10>")]
     pub period_seconds: u32,
     /// A probe that is not answered in this time after it was sent has failed.
-    #[serde(default = "once")]
+    #[serde(default = "count::<1>")]
     pub timeout_seconds: u32,
     /// Failures in a row that make a failure.
-    #[serde(default = "thrice")]
+    #[serde(default = "count::<3>")]
     pub failure_threshold: u32,
     /// Successes in a row that make a success after a failure; of a liveness probe, 1.
-    #[serde(default = "once")]
+    #[serde(default = "count::<1>")]
     pub success_threshold: u32,
     /// From the start of the container to the first probe.
     #[serde(default)]
@@ -64,24 +65,8 @@ const LEAST_GRACE_SECONDS: u32 = 2;
 /// The first back-off of a container that ends again, and the longest.
 const BACK_OFF_SECONDS: (u32, u32) = (10, 300);
 
-fn grace_period() -> u32 {
-    30
-}
-
 fn unscaled() -> f64 {
     1.0
-}
-
-fn period() -> u32 {
-    10
-}
-
-fn once() -> u32 {
-    1
-}
-
-fn thrice() -> u32 {
-    3
 }
 
 impl KubeletSpec {

@@ -120,6 +120,12 @@ impl RequestRecorder {
             .collect()
     }
 
+    /// Whether a request that was due in the window has no outcome.
+    pub(crate) fn waits(&self) -> bool {
+        let mut classes = self.classes.iter().map(|class| &class.in_window);
+        classes.any(|part| part.due > part.series.total())
+    }
+
     /// What a person sees of it while it is under way.
     pub(crate) fn now(&self) -> Vec<String> {
         let now = |class: &ClassRecorder| {

@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::load::table::{Parameters, Table};
+use crate::record::Outcome;
 use crate::scenario::Method;
 use crate::scenario::Time;
 use crate::scenario::duration::time;
@@ -40,7 +41,8 @@ pub struct RequestSpec {
     pub users: Option<u32>,
     /// New users a second until all are there; all at once if absent.
     pub users_per_second: Option<f64>,
-    /// What a user waits between an answer and its next request; nothing if absent.
+    /// What a user waits between an answer and its next request; nothing if absent. After a request that
+    /// failed the next one comes no sooner than [`RequestSpec::FAILED_APART`] after it was due.
     #[serde(default)]
     pub think: Think,
     /// A request that is not answered in this time after it was due has failed.
@@ -106,6 +108,27 @@ fn unit(key: u64) -> f64 {
 }
 
 impl RequestSpec {
+    /// Least time from when a request of a user was due that failed to when the next one is: a server
+    /// that refuses at once is not asked as fast as it can refuse.
+    pub const FAILED_APART: Duration = Duration::from_millis(100);
+
+    /// How long `user` pauses after its request number `n`, whose outcome came `took` after it was due.
+    #[must_use]
+    pub fn pause(
+        &self,
+        seed: u64,
+        (user, n): (u32, u64),
+        took: Duration,
+        outcome: Outcome,
+    ) -> Duration {
+        let think = self.think.nth(seed, user, n);
+        if outcome == Outcome::Ok {
+            think
+        } else {
+            think.max(Self::FAILED_APART.saturating_sub(took))
+        }
+    }
+
     /// What is asked for: the path with all its parameters.
     #[must_use]
     pub fn target(&self) -> String {
@@ -149,10 +172,6 @@ impl RequestSpec {
 
 /// The classes by name.
 impl Table for BTreeMap<String, RequestSpec> {
-    fn is_there(&self) -> bool {
-        !self.is_empty()
-    }
-
     fn ramp(&self) -> Duration {
         self.values()
             .map(RequestSpec::ramp)
@@ -270,6 +289,27 @@ mod tests {
         );
         assert_eq!(inline.query_time("work"), None);
         assert_eq!(class("path = \"/x\"").target(), "/x");
+    }
+
+    #[test]
+    fn a_user_who_was_refused_pauses_though_it_does_not_think() {
+        let hasty: RequestSpec =
+            toml::from_str("path = \"/\"\nusers = 1\ntimeout = \"1s\"").expect("a class");
+        let ms = Duration::from_millis;
+        let pause = |took, outcome| hasty.pause(1, (0, 0), took, outcome);
+        assert_eq!(pause(ms(1), Outcome::Ok), Duration::ZERO);
+        assert_eq!(pause(ms(1), Outcome::BadStatus), ms(99));
+        assert_eq!(pause(ms(30), Outcome::ConnectFailure), ms(70));
+        // It has waited long enough.
+        assert_eq!(pause(ms(1_000), Outcome::Timeout), Duration::ZERO);
+        let thinks = RequestSpec {
+            think: Think {
+                min: Time(ms(500)),
+                max: Time(ms(500)),
+            },
+            ..hasty.clone()
+        };
+        assert_eq!(thinks.pause(1, (0, 0), ms(1), Outcome::BadStatus), ms(500));
     }
 
     #[test]

@@ -234,6 +234,12 @@ impl StreamRecorder {
         self.receiving.now()
     }
 
+    /// Streams that were started and have neither received a chunk nor ended.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.waiting.len() as u64
+    }
+
     /// Whether any stream has received a chunk.
     #[must_use]
     pub fn has_served(&self) -> bool {
@@ -322,7 +328,7 @@ impl StreamRecorder {
             served_peak,
             receiving_peak: self.receiving.peak(),
             open: self.open,
-            waiting: self.waiting.len() as u64,
+            waiting: self.waiting(),
             waited_us: self.waited.figures(),
             took_us: self.took.figures(),
             statuses: self

@@ -1,4 +1,5 @@
 use crate::load::hang_ups::HangUpStage;
+use crate::names::names;
 
 /// What becomes of a request whose client is to hang up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,23 +24,17 @@ pub enum HangUpEnding {
     Cut,
 }
 
-impl HangUpEnding {
-    /// As it stands in files.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::HungUp => "hung_up",
-            Self::Completed => "completed",
-            Self::Broken => "broken",
-            Self::Hanging => "hanging",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-            Self::Missed => "missed",
-            Self::NotSent => "not_sent",
-            Self::Cut => "cut",
-        }
-    }
-}
+names!(HangUpEnding {
+    HungUp = "hung_up",
+    Completed = "completed",
+    Broken = "broken",
+    Hanging = "hanging",
+    Refused = "refused",
+    Failed = "failed",
+    Missed = "missed",
+    NotSent = "not_sent",
+    Cut = "cut",
+});
 
 /// What one request of the row leaves behind. Instants are microseconds on the cell's clock.
 #[derive(Clone, Debug)]

@@ -115,8 +115,8 @@ fn beside_health(
 ) -> Vec<Forecast> {
     let n = streams.count;
     let hold_end = (streams.ramp + cell.phases.hold).as_secs_f64();
-    // As if what is limited were threads; no check waits, so the load ends with the hold.
-    let run = Waves::of(streams, limit, hold_end, 0.0);
+    // As if what is limited were threads. No check waits, but the load goes on for as long as one could.
+    let run = Waves::of(streams, limit, hold_end, cell.probe.timeout.as_secs_f64());
     let mut rows = vec![
         number("served_at_once", "streams.served_peak", f64::from(n.min(limit)))
             .why(format!("min(N, P) = min({n}, {limit}), of {of_what}")),

@@ -43,7 +43,8 @@ pub(crate) struct Outlook {
     pub requests: RequestFigures,
     /// By name of the endpoint: what each check of the hold waits; `None` if beyond the timeout.
     pub checks: Vec<(String, Vec<Option<u64>>)>,
-    /// When the load ends: at the end of the hold, or when its last check is decided.
+    /// When the load ends: at the end of the hold, or when the last check and the last request of it are
+    /// decided. A request is waited for no longer than a check.
     pub load_end: u64,
     /// The background tasks.
     pub backlog: Backlog,
@@ -88,6 +89,8 @@ enum Outside {
     GiveUp(usize),
     /// The hold ends.
     HoldEnds,
+    /// No request of the hold is waited for any more.
+    PatienceEnds,
 }
 
 /// Something that the loop notices when it looks, in the order in which it queues what it noticed.
@@ -130,7 +133,10 @@ struct Server<'a> {
     offset: u64,
     hold: (u64, u64),
     next_check: u64,
+    /// Checks of the hold that have no outcome.
     undecided: usize,
+    /// Requests that were due by the end of the hold and have no outcome.
+    unanswered: usize,
     load_end: Option<u64>,
 
     now: u64,
@@ -192,6 +198,7 @@ pub(crate) fn simulate(
         next_check: (0_u64..).find(|&n| plan.due_us(n) >= offset)?,
         plan,
         undecided: 0,
+        unanswered: 0,
         load_end: None,
         now: 0,
         outside: Agenda::new(),
@@ -214,6 +221,8 @@ pub(crate) fn simulate(
     simulation.ask_next_check();
     let hold_end = simulation.hold.1;
     simulation.outside.add(hold_end, Outside::HoldEnds);
+    let patience_end = hold_end + simulation.timeout;
+    simulation.outside.add(patience_end, Outside::PatienceEnds);
     simulation.run()
 }
 

@@ -1,5 +1,7 @@
 //! Users and health checks: what happens outside the server, whatever its loop does meanwhile.
 
+use std::time::Duration;
+
 use super::{Asker, Outside, Progress, Ready, Request, Server, TIMER, WAY};
 use crate::load::requests::{RequestEvent, RequestRecord};
 use crate::record::Outcome;
@@ -12,12 +14,19 @@ impl Server<'_> {
             match event {
                 Outside::Send(id) => self.send(id, now),
                 Outside::GiveUp(id) => self.decide(id, now, Outcome::Timeout),
-                Outside::HoldEnds => {}
+                Outside::HoldEnds | Outside::PatienceEnds => {}
             }
-            if self.load_end.is_none() && now >= self.hold.1 && self.undecided == 0 {
+            if self.load_end.is_none() && self.may_end(now) {
                 self.end_load(now);
             }
         }
+    }
+
+    /// As the run decides it: see `is_load_decided` of the lab.
+    fn may_end(&self, now: u64) -> bool {
+        let hold_end = self.hold.1;
+        let is_waited_for = self.unanswered > 0 && now < hold_end + self.timeout;
+        now >= hold_end && self.undecided == 0 && !is_waited_for
     }
 
     /// Someone asks at `at` what was due at `due`.
@@ -53,6 +62,7 @@ impl Server<'_> {
                 };
                 let window = self.window();
                 self.recorder.add(&started, window);
+                self.unanswered += usize::from(due < self.hold.1);
                 (self.class.keep_alive && n > 0, us(self.class.timeout))
             }
             Asker::Check { in_hold, .. } => {
@@ -85,8 +95,11 @@ impl Server<'_> {
                 }
             }
             Asker::User { user, n } => {
+                self.unanswered -= usize::from(due < self.hold.1);
                 self.record(due, now, outcome);
-                let next = now + us(self.class.think.nth(self.seed, user, n));
+                let took = Duration::from_micros(now - due);
+                let pause = self.class.pause(self.seed, (user, n), took, outcome);
+                let next = now + us(pause);
                 self.ask(Asker::User { user, n: n + 1 }, next, next + TIMER);
             }
         }

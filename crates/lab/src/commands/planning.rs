@@ -1,0 +1,63 @@
+//! What must be known before a run: whom it asks, what it measures, and what a forecast needs.
+
+use crate::exit::Usage;
+use crate::http::Reach;
+use crate::reach::reach;
+use crate::run::Calibration;
+use verdict::judge::known;
+use verdict::scenario::{Cell, Scenario, Target, Variant};
+
+/// The variants in which any of these cells is run: one without leaves no folder behind.
+pub(super) fn with_a_cell(variants: &[Variant], cells: &[Cell]) -> Vec<Variant> {
+    let has_cell = |variant: &&Variant| cells.iter().any(|cell| cell.has_variant(&variant.name));
+    variants.iter().filter(has_cell).cloned().collect()
+}
+
+/// How the targets of these cells are reached, if that is allowed; what bounds the load is said first.
+pub(super) fn reach_of(cells: &[Cell], say: impl Fn(&str)) -> anyhow::Result<Reach> {
+    let mut all = Reach::default();
+    for target in cells.iter().filter_map(|cell| cell.target.as_ref()) {
+        let one = reach(target)?;
+        say(&caps(target));
+        all.addresses.extend(one.addresses);
+        all.ca_certificate = one.ca_certificate.or(all.ca_certificate);
+    }
+    Ok(all)
+}
+
+fn caps(target: &Target) -> String {
+    format!(
+        "At most {} streams at once, {} begun a second, {} from the first to the last.\n",
+        target.max_streams,
+        target.max_rate,
+        humantime::format_duration(target.max_time)
+    )
+}
+
+/// What the forecasts of these cells need to know of this machine.
+pub(super) fn calibration(cells: &[Cell], variants: &[Variant]) -> Calibration {
+    let models: Vec<_> = variants.iter().map(|variant| variant.model).collect();
+    Calibration::measure(cells.iter(), &models)
+}
+
+/// An expectation of what does not exist would only fail after the run.
+pub(super) fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
+    known::check_scenario(scenario).map_err(Usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario_files;
+
+    #[test]
+    fn a_variant_without_a_cell_in_the_short_form_is_no_part_of_the_plan() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/stream.toml");
+        let scenario = scenario_files::load(path, &[]).expect("valid");
+        let planned = with_a_cell(&scenario.variants, &scenario.quick_cells);
+        let is_planned = |name: &str| planned.iter().any(|variant| variant.name == name);
+        assert!(is_planned("broken-dns") && is_planned("fixed"));
+        // It has one in the full form alone.
+        assert!(!is_planned("broken-capped"));
+    }
+}
