@@ -1,10 +1,12 @@
 //! The comparison as aligned text, as Markdown and as JSON.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use std::ops::Range;
 
 use super::claims;
-use verdict::judge::comparison::{Comparison, Figure, Provenance, Row, RowUnit, Spread};
-use verdict::units::{WIDTH, bytes, count, per_second, percent, time, wrapped};
+use super::grid::Grid;
+use verdict::judge::comparison::{Comparison, ComparisonRow, Figure, Provenance, Spread};
+use verdict::metrics::MetricUnit;
+use verdict::units::{bytes, wrapped};
 
 /// How a comparison is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -40,12 +42,20 @@ const HEADER: usize = 14;
 
 fn text(comparison: &Comparison) -> String {
     let count = comparison.variants.len();
-    let parts: Vec<_> = (0..count)
-        .step_by(COLUMNS)
-        .map(|start| columns_of(comparison, start..count.min(start + COLUMNS)))
-        .collect();
-    let tables: Vec<_> = parts.iter().map(text_of_columns).collect();
-    let mut text = tables.join("\n");
+    let tables = (0..count).step_by(COLUMNS).map(|start| {
+        let part = start..count.min(start + COLUMNS);
+        // The range of a ratio would not fit; Markdown and JSON have it.
+        let ratio = |ratio: Spread| times(ratio.median);
+        let mut grid = grid(comparison, part, ratio);
+        for heading in &mut grid.header[1..] {
+            *heading = broken_at_hyphens(heading);
+        }
+        for (_, cells) in &mut grid.rows {
+            cells[0].insert_str(0, "  ");
+        }
+        grid.text(" ", "  ")
+    });
+    let mut text = tables.collect::<Vec<_>>().join("\n");
     for line in footer(comparison)
         .into_iter()
         .chain(claims::sentences(&comparison.claims))
@@ -53,17 +63,6 @@ fn text(comparison: &Comparison) -> String {
         text.push_str(&wrapped("", "  ", &line));
     }
     text
-}
-
-/// The part of a comparison that is about some of its variants.
-fn columns_of(comparison: &Comparison, range: std::ops::Range<usize>) -> Comparison {
-    let mut part = comparison.clone();
-    part.variants = comparison.variants[range.clone()].to_vec();
-    part.repeats = comparison.repeats[range.clone()].to_vec();
-    for row in &mut part.rows {
-        row.values = row.values[range.clone()].to_vec();
-    }
-    part
 }
 
 /// A name in lines of at most [`HEADER`] characters where its hyphens allow it.
@@ -81,94 +80,48 @@ fn broken_at_hyphens(name: &str) -> String {
     lines.join("\n")
 }
 
-fn text_of_columns(comparison: &Comparison) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    let ratio = has_ratio(comparison);
-    let mut header = vec![Cell::new(title(comparison))];
-    header.extend(columns(comparison).map(|name| right(broken_at_hyphens(&name))));
-    if ratio {
-        header.push(right("ratio"));
-    }
-    table.set_header(header);
-    for row in &comparison.rows {
-        let mut cells = vec![Cell::new(format!("  {}", row.label))];
-        cells.extend(
-            row.values
-                .iter()
-                .map(|figure| right(value(figure, row.unit))),
-        );
-        if ratio {
-            // The range would not fit into 80 columns; Markdown and JSON have it.
-            cells.push(right(ratio_of(row, |ratio| times(ratio.median))));
+/// Some of the variants, with the ratio of two as `show` has it.
+fn grid(comparison: &Comparison, part: Range<usize>, show: impl Fn(Spread) -> String) -> Grid {
+    let has_ratio = has_ratio(comparison);
+    let mut header = vec![format!("{} / {}", comparison.scenario, comparison.cell)];
+    header.extend(part.clone().map(|n| {
+        let mark = if comparison.repeats[n].is_invalid {
+            " (INVALID)"
+        } else {
+            ""
+        };
+        format!("{}{mark}", comparison.variants[n])
+    }));
+    header.extend(has_ratio.then(|| "ratio".to_owned()));
+    let row = |row: &ComparisonRow| {
+        let mut cells = vec![row.label.clone()];
+        let figures = row.values[part.clone()].iter();
+        cells.extend(figures.map(|figure| value(figure, row.unit)));
+        if has_ratio {
+            // One of percentages or of counts would say nothing.
+            let ratio = row.ratio.filter(|_| row.unit == MetricUnit::Us);
+            cells.push(ratio.map(&show).unwrap_or_default());
         }
-        table.add_row(cells);
+        (row.group.to_owned(), cells)
+    };
+    Grid {
+        header,
+        rows: comparison.rows.iter().map(row).collect(),
+        left: None,
     }
-    with_groups(&table.to_string(), comparison)
-}
-
-/// Puts a heading above each group; inside the table it would widen its first column.
-fn with_groups(table: &str, comparison: &Comparison) -> String {
-    let mut text = String::new();
-    let mut group = "";
-    // Every row takes one line, and the header what is left.
-    let header = table.lines().count().saturating_sub(comparison.rows.len());
-    for (n, line) in table.lines().enumerate() {
-        let row = n.checked_sub(header).and_then(|n| comparison.rows.get(n));
-        if let Some(row) = row.filter(|row| row.group != group) {
-            group = row.group;
-            let rule = WIDTH.saturating_sub(group.chars().count() + 4);
-            text.push_str(&format!("── {group} {}\n", "─".repeat(rule)));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 fn markdown(comparison: &Comparison) -> String {
-    let ratio = has_ratio(comparison);
-    let mut text = format!("| {} |", title(comparison));
-    for column in columns(comparison) {
-        text.push_str(&format!(" {column} |"));
-    }
-    text.push_str(if ratio { " ratio |\n|---|" } else { "\n|---|" });
-    text.push_str(&"---:|".repeat(comparison.variants.len() + usize::from(ratio)));
-    text.push('\n');
-    let mut group = "";
-    for row in &comparison.rows {
-        if row.group != group {
-            group = row.group;
-            let empty = " |".repeat(comparison.variants.len() + usize::from(ratio));
-            text.push_str(&format!("| **{group}** |{empty}\n"));
-        }
-        text.push_str(&format!("| {} |", row.label));
-        for figure in &row.values {
-            text.push_str(&format!(" {} |", value(figure, row.unit)));
-        }
-        if ratio {
-            text.push_str(&format!(
-                " {} |",
-                ratio_of(row, |ratio| spread(ratio, times))
-            ));
-        }
-        text.push('\n');
-    }
-    text.push('\n');
-    for line in footer(comparison)
-        .into_iter()
-        .chain([claims::markdown(&comparison.claims)])
-    {
-        text.push_str(line.trim_end());
-        text.push_str("\n\n");
-    }
-    for made in &comparison.made_by {
-        text.push_str(&provenance(made));
-        text.push_str("\n\n");
-    }
-    text.trim_end().to_owned() + "\n"
+    let all = 0..comparison.variants.len();
+    let table = grid(comparison, all, |ratio| spread(ratio, times)).markdown();
+    let mut lines = footer(comparison);
+    lines.push(claims::markdown(&comparison.claims));
+    lines.extend(comparison.made_by.iter().map(provenance));
+    let lines: String = lines
+        .iter()
+        .map(|line| format!("{}\n\n", line.trim_end()))
+        .collect();
+    format!("{table}\n{lines}").trim_end().to_owned() + "\n"
 }
 
 pub(super) fn provenance(made: &Provenance) -> String {
@@ -182,45 +135,15 @@ pub(super) fn provenance(made: &Provenance) -> String {
     )
 }
 
-fn columns(comparison: &Comparison) -> impl Iterator<Item = String> {
-    let marked = comparison.variants.iter().zip(&comparison.repeats);
-    marked.map(|(variant, repeats)| {
-        let mark = if repeats.is_invalid { " (INVALID)" } else { "" };
-        format!("{variant}{mark}")
-    })
-}
-
-fn title(comparison: &Comparison) -> String {
-    format!("{} / {}", comparison.scenario, comparison.cell)
-}
-
-fn right(text: impl ToString) -> Cell {
-    Cell::new(text).set_alignment(CellAlignment::Right)
-}
-
 fn has_ratio(comparison: &Comparison) -> bool {
     comparison.rows.iter().any(|row| row.ratio.is_some())
 }
 
-/// The ratio of a row of times; one of percentages or of counts would say nothing.
-fn ratio_of(row: &Row, show: impl Fn(Spread) -> String) -> String {
-    row.ratio
-        .filter(|_| row.unit == RowUnit::Us)
-        .map(show)
-        .unwrap_or_default()
-}
-
-pub(super) fn value(figure: &Figure, unit: RowUnit) -> String {
+pub(super) fn value(figure: &Figure, unit: MetricUnit) -> String {
     match figure {
         Figure::Missing => "n/a".to_owned(),
         Figure::Text(text) => text.clone(),
-        Figure::Number(numbers) => spread(*numbers, |number| match unit {
-            RowUnit::Us => time(number),
-            RowUnit::Bytes => bytes(number),
-            RowUnit::Percent => percent(number),
-            RowUnit::PerSecond => per_second(number),
-            RowUnit::Count | RowUnit::Text => count(number),
-        }),
+        Figure::Number(numbers) => spread(*numbers, |number| unit.shown(number)),
     }
 }
 
@@ -295,6 +218,7 @@ fn footer(comparison: &Comparison) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use verdict::units::time;
 
     #[test]
     fn a_range_repeats_the_unit_only_where_it_differs() {

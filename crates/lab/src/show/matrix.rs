@@ -2,34 +2,10 @@
 
 use super::claims;
 use super::comparison::{provenance, value};
-use verdict::judge::comparison::{Entry, Figure, Mark, Matrix, MatrixRow, MatrixVariant, RowUnit};
-use verdict::units::{WIDTH, count, per_second, time, wrapped};
-
-/// Columns of the first table: what users see.
-const REQUESTS: [&str; 9] = [
-    "req/s",
-    "forecast",
-    "error",
-    "median",
-    "mean",
-    "p95",
-    "unanswered",
-    "failed",
-    "Little",
-];
-
-/// Columns of the second: what it costs, and what is left behind.
-const SERVER: [&str; 9] = [
-    "sync p99",
-    "async p99",
-    "CPU",
-    "RSS",
-    "threads",
-    "pending",
-    "later",
-    "refused",
-    "drain",
-];
+use super::grid::Grid;
+use verdict::judge::comparison::{Entry, Figure, Mark, Matrix, MatrixRow, MatrixVariant, Part};
+use verdict::metrics::MetricUnit;
+use verdict::units::wrapped;
 
 /// The legend, as sentences.
 const LEGEND: [&str; 4] = [
@@ -47,9 +23,10 @@ pub fn text(matrix: &Matrix) -> String {
     let mut text = String::new();
     for variant in &matrix.variants {
         let title = format!("{} / {}", matrix.scenario, variant.name);
-        text.push_str(&table(&format!("{title}: requests"), variant, &REQUESTS));
-        text.push('\n');
-        text.push_str(&table(&format!("{title}: server"), variant, &SERVER));
+        let requests = part(variant, Part::Requests);
+        text.push_str(&format!("{title}: requests\n{requests}\n"));
+        let server = part(variant, Part::Server);
+        text.push_str(&format!("{title}: server\n{server}"));
         if variant.expectations > 0 {
             text.push_str(&format!(
                 "Expectations: {} of {} held.\n",
@@ -138,87 +115,40 @@ impl RowNotes {
     }
 }
 
-/// One table: a heading for each route, with its diagnosis if all its cells share one.
-fn table(title: &str, variant: &MatrixVariant, columns: &[&str]) -> String {
-    let mut lines = vec![
-        std::iter::once("cell")
-            .chain(columns.iter().map(|&label| short(label)))
-            .map(str::to_owned)
-            .collect::<Vec<_>>(),
-    ];
-    for row in &variant.rows {
-        let mark = if row.is_invalid { "*" } else { "" };
-        let figures = columns.iter().map(|&label| {
-            let entry = row.entries.iter().find(|entry| entry.label == label);
-            entry.map_or(String::new(), compact)
-        });
-        lines.push(
-            std::iter::once(format!("{}{mark}", row.cell))
-                .chain(figures)
-                .collect(),
-        );
-    }
-    let mut text = format!("{title}\n");
-    let aligned = aligned(&lines);
-    let mut path = "";
-    for (n, line) in aligned.iter().enumerate() {
-        let row = n.checked_sub(1).and_then(|n| variant.rows.get(n));
-        if let Some(row) = row.filter(|row| row.path != path) {
-            path = &row.path;
-            text.push_str(&heading(path, &variant.rows));
-        }
-        text.push_str(line);
-        text.push('\n');
-    }
-    text
-}
-
-fn heading(path: &str, rows: &[MatrixRow]) -> String {
-    let mut diagnoses: Vec<_> = rows
-        .iter()
-        .filter(|row| row.path == path)
-        .map(|row| row.diagnosis.as_str())
-        .collect();
-    diagnoses.dedup();
-    let heading = format!("── {path}: {} ", diagnoses.join(", "));
-    let rule = WIDTH.saturating_sub(heading.chars().count());
-    format!("{heading}{}\n", "─".repeat(rule))
-}
-
-/// The first column to the left, the others to the right, one space between them.
-pub(super) fn aligned(lines: &[Vec<String>]) -> Vec<String> {
-    let width = |column: usize| {
-        let cells = lines.iter().filter_map(|line| line.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+/// One of the tables for a terminal.
+fn part(variant: &MatrixVariant, part: Part) -> String {
+    let entries = |row: &MatrixRow| {
+        let place = |entry: &Entry| entry.column.place.filter(|(of, _)| *of == part);
+        let entries = row.entries.iter().filter(|entry| place(entry).is_some());
+        let mut entries: Vec<_> = entries.cloned().collect();
+        entries.sort_by_key(|entry| place(entry).map(|(_, n)| n));
+        entries
     };
-    let widths: Vec<_> = (0..lines.first().map_or(0, Vec::len)).map(width).collect();
-    lines
-        .iter()
-        .map(|line| {
-            let cells = line
-                .iter()
-                .zip(&widths)
-                .enumerate()
-                .map(|(n, (cell, width))| {
-                    if n == 0 {
-                        format!("{cell:<width$}")
-                    } else {
-                        format!("{cell:>width$}")
-                    }
-                });
-            cells.collect::<Vec<_>>().join(" ").trim_end().to_owned()
-        })
-        .collect()
+    let columns = variant.rows.first().map_or(Vec::new(), entries);
+    let short = columns.iter().map(|entry| entry.column.short.to_owned());
+    let row = |row: &MatrixRow| {
+        let mark = if row.is_invalid { "*" } else { "" };
+        let mut cells = vec![format!("{}{mark}", row.cell)];
+        cells.extend(entries(row).iter().map(compact));
+        (heading(&row.path, &variant.rows), cells)
+    };
+    let grid = Grid {
+        header: std::iter::once("cell".to_owned()).chain(short).collect(),
+        rows: variant.rows.iter().map(row).collect(),
+        left: None,
+    };
+    grid.text("", " ")
 }
 
-/// A header that is no wider than its figures.
-fn short(label: &str) -> &str {
-    match label {
-        "unanswered" => "unansw.",
-        "sync p99" => "sync",
-        "async p99" => "async",
-        other => other,
+/// A route, with what its cells are diagnosed.
+fn heading(path: &str, rows: &[MatrixRow]) -> String {
+    if path.is_empty() {
+        return String::new();
     }
+    let of_path = rows.iter().filter(|row| row.path == path);
+    let mut diagnoses: Vec<_> = of_path.map(|row| row.diagnosis.as_str()).collect();
+    diagnoses.dedup();
+    format!("{path}: {}", diagnoses.join(", "))
 }
 
 /// A median in as few characters as it takes.
@@ -228,14 +158,13 @@ pub(super) fn compact(entry: &Entry) -> String {
     };
     let value = spread.median;
     let bound = if spread.censored { "≥" } else { "" };
-    let figure = match (entry.unit, entry.label) {
-        (RowUnit::Percent, "error" | "Little") => format!("{value:+.0} %"),
-        (RowUnit::Percent, _) if value > 0.0 && value < 9.95 => format!("{value:.1} %"),
-        (RowUnit::Percent, _) => format!("{value:.0} %"),
-        (RowUnit::PerSecond, _) => per_second(value).trim_end_matches(" /s").to_owned(),
-        (RowUnit::Us, _) => time(value),
-        (RowUnit::Bytes, _) => format!("{:.0} MiB", value / 1_048_576.0),
-        (RowUnit::Count | RowUnit::Text, _) => count(value),
+    let figure = match entry.unit {
+        MetricUnit::Percent if entry.column.is_signed => format!("{value:+.0} %"),
+        MetricUnit::Percent if value > 0.0 && value < 9.95 => format!("{value:.1} %"),
+        MetricUnit::Percent => format!("{value:.0} %"),
+        MetricUnit::PerSecond => entry.unit.shown(value).trim_end_matches(" /s").to_owned(),
+        MetricUnit::Bytes => format!("{:.0} MiB", value / 1_048_576.0),
+        unit => unit.shown(value),
     };
     match entry.mark {
         Some(Mark::Extrapolated) => format!("~{figure}"),
@@ -245,114 +174,92 @@ pub(super) fn compact(entry: &Entry) -> String {
 }
 
 fn markdown_of(scenario: &str, variant: &MatrixVariant) -> String {
-    let labels: Vec<_> = variant.rows.first().map_or(Vec::new(), |row| {
-        row.entries.iter().map(|entry| entry.label).collect()
-    });
-    let mut text = format!(
-        "| {scenario} / {} | {} | diagnosis | expectations |\n|---|{}---|---:|\n",
-        variant.name,
-        labels.join(" | "),
-        "---:|".repeat(labels.len())
-    );
-    let mut path = "";
-    for row in &variant.rows {
-        if row.path != path {
-            path = &row.path;
-            let empty = " |".repeat(labels.len() + 2);
-            text.push_str(&format!("| **{path}** |{empty}\n"));
-        }
+    let columns = variant.rows.first().map_or(&[][..], |row| &row.entries);
+    let mut header = vec![format!("{scenario} / {}", variant.name)];
+    header.extend(columns.iter().map(|entry| entry.label.to_owned()));
+    header.extend(["diagnosis", "expectations"].map(str::to_owned));
+    let row = |row: &MatrixRow| {
         let mark = if row.is_invalid { " (INVALID)" } else { "" };
-        text.push_str(&format!("| {}{mark} |", row.cell));
-        for entry in &row.entries {
+        let mut cells = vec![format!("{}{mark}", row.cell)];
+        cells.extend(row.entries.iter().map(|entry| {
             let figure = value(&entry.figure, entry.unit);
-            let figure = match entry.mark {
+            match entry.mark {
                 Some(Mark::Extrapolated) => format!("~ {figure}"),
                 Some(Mark::TransientOrCensored) => format!("{figure} (transient or censored)"),
                 None => figure,
-            };
-            text.push_str(&format!(" {figure} |"));
-        }
-        text.push_str(&format!(
-            " {} | {} of {} |\n",
-            row.diagnosis, row.held, row.expectations
-        ));
-    }
-    text
+            }
+        }));
+        cells.push(row.diagnosis.clone());
+        cells.push(format!("{} of {}", row.held, row.expectations));
+        (row.path.clone(), cells)
+    };
+    let grid = Grid {
+        rows: variant.rows.iter().map(row).collect(),
+        left: Some(header.len() - 2),
+        header,
+    };
+    grid.markdown()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use verdict::judge::comparison::Spread;
-
-    fn entry(label: &'static str, unit: RowUnit, median: f64, mark: Option<Mark>) -> Entry {
-        let spread = Spread {
-            median,
-            min: median,
-            max: median,
-            censored: unit == RowUnit::Us,
-        };
-        Entry {
-            label,
-            unit,
-            figure: Figure::Number(spread),
-            mark,
-        }
-    }
+    use verdict::judge::comparison::{CellRuns, Spread, matrix};
+    use verdict::sample::summary;
+    use verdict::units::WIDTH;
 
     /// Figures as wide as they get.
     fn widest() -> Matrix {
-        use RowUnit::{Bytes, Count, PerSecond, Percent, Us};
-        let entries = [
-            ("req/s", PerSecond, 1_234.0),
-            ("forecast", PerSecond, 1_234.0),
-            ("error", Percent, -100.0),
-            ("median", Us, 123_000.0),
-            ("mean", Us, 11_800_000.0),
-            ("p95", Us, 20_200_000.0),
-            ("unanswered", Percent, 100.0),
-            ("failed", Percent, 100.0),
-            ("Little", Percent, -100.0),
-            ("sync p99", Us, 123_000.0),
-            ("async p99", Us, 123_000.0),
-            ("CPU", Percent, 100.0),
-            ("RSS", Bytes, 1e8),
-            ("threads", Count, 85.0),
-            ("pending", Count, 5_761.0),
-            ("later", Count, 5_521.0),
-            ("refused", Count, 5_103.0),
-            ("drain", Us, 1_448e6),
-        ]
-        .map(|(label, unit, median)| {
-            let mark = match label {
+        const WIDEST: [(&str, f64); 18] = [
+            ("req/s", 1_234.0),
+            ("forecast", 1_234.0),
+            ("error", -100.0),
+            ("median", 123_000.0),
+            ("mean", 11_800_000.0),
+            ("p95", 20_200_000.0),
+            ("unanswered", 100.0),
+            ("failed", 100.0),
+            ("Little", -100.0),
+            ("sync p99", 123_000.0),
+            ("async p99", 123_000.0),
+            ("CPU", 100.0),
+            ("RSS", 1e8),
+            ("threads", 85.0),
+            ("pending", 5_761.0),
+            ("later", 5_521.0),
+            ("refused", 5_103.0),
+            ("drain", 1_448e6),
+        ];
+        let mut matrix = matrix(&[CellRuns {
+            scenario: "route-matrix".to_owned(),
+            cell: "route1-100".to_owned(),
+            runs: vec![("broken".to_owned(), vec![summary()])],
+        }]);
+        let variant = &mut matrix.variants[0];
+        (variant.held, variant.expectations) = (4, 5);
+        let row = &mut variant.rows[0];
+        "/async-route-async-inner-async-bg-async-task".clone_into(&mut row.path);
+        "blocking_pool_exhausted".clone_into(&mut row.diagnosis);
+        row.is_invalid = true;
+        for entry in &mut row.entries {
+            let widest = WIDEST.iter().find(|(label, _)| *label == entry.label);
+            let Some(&(label, median)) = widest else {
+                continue;
+            };
+            entry.figure = Figure::Number(Spread {
+                median,
+                min: median,
+                max: median,
+                censored: entry.unit == MetricUnit::Us,
+            });
+            entry.mark = match label {
                 "drain" => Some(Mark::Extrapolated),
                 "Little" => Some(Mark::TransientOrCensored),
                 _ => None,
             };
-            entry(label, unit, median, mark)
-        });
-        let row = MatrixRow {
-            cell: "route1-100".to_owned(),
-            path: "/async-route-async-inner-async-bg-async-task".to_owned(),
-            runs: 3,
-            is_invalid: true,
-            diagnosis: "blocking_pool_exhausted".to_owned(),
-            held: 4,
-            expectations: 5,
-            entries: entries.to_vec(),
-        };
-        Matrix {
-            scenario: "route-matrix".to_owned(),
-            variants: vec![MatrixVariant {
-                name: "broken".to_owned(),
-                rows: vec![row],
-                held: 4,
-                expectations: 5,
-            }],
-            claims: Vec::new(),
-            remarks: Vec::new(),
-            made_by: Vec::new(),
         }
+        matrix.remarks.clear();
+        matrix
     }
 
     #[test]

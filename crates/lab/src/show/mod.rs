@@ -4,6 +4,7 @@ pub mod attach;
 mod claims;
 pub mod comparison;
 pub mod forecast;
+mod grid;
 pub mod matrix;
 pub mod metrics;
 pub mod overview;

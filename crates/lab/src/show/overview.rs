@@ -2,9 +2,10 @@
 //! Markdown.
 
 use super::comparison::{provenance, value};
-use super::matrix::{RowNotes, aligned, compact};
-use verdict::judge::comparison::{Overview, OverviewRow, OverviewVariant, Topic};
-use verdict::units::{WIDTH, wrapped};
+use super::grid::Grid;
+use super::matrix::{RowNotes, compact};
+use verdict::judge::comparison::{Entry, Overview, OverviewVariant, Topic};
+use verdict::units::wrapped;
 
 /// For a terminal.
 #[must_use]
@@ -17,7 +18,7 @@ pub fn text(overview: &Overview) -> String {
             variant.name,
             topic(overview)
         ));
-        text.push_str(&table(variant));
+        text.push_str(&grid(variant, String::new(), compact).text("", " "));
         text.push('\n');
     }
     for line in std::iter::once(legend(overview).to_owned()).chain(notes(overview)) {
@@ -31,7 +32,14 @@ pub fn text(overview: &Overview) -> String {
 pub fn markdown(overview: &Overview) -> String {
     let mut text = String::new();
     for variant in &overview.variants {
-        text.push_str(&markdown_of(overview, variant));
+        let corner = format!(
+            "{} / {}: {}",
+            overview.scenario,
+            variant.name,
+            topic(overview)
+        );
+        let figure = |entry: &Entry| value(&entry.figure, entry.unit);
+        text.push_str(&grid(variant, corner, figure).markdown());
         text.push('\n');
     }
     let lines: Vec<_> = std::iter::once(legend(overview).to_owned())
@@ -65,62 +73,27 @@ fn notes(overview: &Overview) -> Vec<String> {
         .sentences(&overview.remarks)
 }
 
-fn name(row: &OverviewRow) -> String {
-    let mark = if row.is_invalid { "*" } else { "" };
-    format!("{}{mark}", row.name)
-}
-
-fn labels(variant: &OverviewVariant) -> Vec<&'static str> {
-    let rows = variant.groups.iter().flat_map(|group| &group.rows);
-    rows.take(1)
-        .flat_map(|row| row.entries.iter().map(|entry| entry.label))
-        .collect()
-}
-
-fn table(variant: &OverviewVariant) -> String {
-    let header =
-        std::iter::once(String::new()).chain(labels(variant).into_iter().map(str::to_owned));
-    let mut lines: Vec<Vec<String>> = vec![header.collect()];
-    for row in variant.groups.iter().flat_map(|group| &group.rows) {
-        let figures = row.entries.iter().map(compact);
-        lines.push(std::iter::once(name(row)).chain(figures).collect());
+/// Its rows under the headings of their groups, with figures as `show` has them.
+fn grid(variant: &OverviewVariant, corner: String, show: impl Fn(&Entry) -> String) -> Grid {
+    let groups = &variant.groups;
+    let first = groups.iter().flat_map(|group| &group.rows).next();
+    let labels = first.into_iter().flat_map(|row| &row.entries);
+    let labels = labels.map(|entry| entry.label.to_owned());
+    let rows = groups.iter().flat_map(|group| {
+        group.rows.iter().map(|row| {
+            let mark = if row.is_invalid { "*" } else { "" };
+            let name = std::iter::once(format!("{}{mark}", row.name));
+            (
+                group.heading.clone(),
+                name.chain(row.entries.iter().map(&show)).collect(),
+            )
+        })
+    });
+    Grid {
+        header: std::iter::once(corner).chain(labels).collect(),
+        rows: rows.collect(),
+        left: None,
     }
-    let mut lines = aligned(&lines).into_iter();
-    let mut text = lines.next().unwrap_or_default() + "\n";
-    for group in &variant.groups {
-        let heading = format!("── {} ", group.heading);
-        let rule = WIDTH.saturating_sub(heading.chars().count());
-        text.push_str(&format!("{heading}{}\n", "─".repeat(rule)));
-        for line in lines.by_ref().take(group.rows.len()) {
-            text.push_str(&line);
-            text.push('\n');
-        }
-    }
-    text
-}
-
-fn markdown_of(overview: &Overview, variant: &OverviewVariant) -> String {
-    let labels = labels(variant);
-    let mut text = format!(
-        "| {} / {}: {} | {} |\n|---|{}\n",
-        overview.scenario,
-        variant.name,
-        topic(overview),
-        labels.join(" | "),
-        "---:|".repeat(labels.len())
-    );
-    for group in &variant.groups {
-        let empty = " |".repeat(labels.len());
-        text.push_str(&format!("| **{}** |{empty}\n", group.heading));
-        for row in &group.rows {
-            text.push_str(&format!("| {} |", name(row)));
-            for entry in &row.entries {
-                text.push_str(&format!(" {} |", value(&entry.figure, entry.unit)));
-            }
-            text.push('\n');
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -128,6 +101,7 @@ mod tests {
     use super::*;
     use verdict::judge::comparison::overview::overview;
     use verdict::sample::cells;
+    use verdict::units::WIDTH;
 
     #[test]
     fn text_fits_a_terminal_and_markdown_has_every_column() {

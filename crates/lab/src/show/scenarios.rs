@@ -216,26 +216,25 @@ fn failures(judged: &[Judged<'_>]) -> String {
 
 /// How many expectations a run of another variant fails, by how near it is, and by name all others.
 fn positive_control(controls: &[Control]) -> String {
-    let (mut same_cell, mut other_cell, mut other_scenario) = (0, 0, Vec::new());
-    let (mut by_forecast, mut spoiled, mut by_nothing) = (Vec::new(), Vec::new(), Vec::new());
-    for control in controls {
-        match control.failed_by {
-            Some(FailedBy::SameCell(_)) => same_cell += 1,
-            Some(FailedBy::OtherCell(_)) => other_cell += 1,
-            Some(FailedBy::OtherScenario(_)) => other_scenario.push(control),
-            Some(FailedBy::Forecast(_)) => by_forecast.push(control),
-            Some(FailedBy::Spoiled) => spoiled.push(control),
-            None => by_nothing.push(control),
-        }
-    }
+    let by = |is: fn(&Option<FailedBy>) -> bool| -> Vec<&Control> {
+        controls.iter().filter(|one| is(&one.failed_by)).collect()
+    };
+    let same_cell = by(|one| matches!(one, Some(FailedBy::SameCell(_))));
+    let other_cell = by(|one| matches!(one, Some(FailedBy::OtherCell(_))));
+    let other_scenario = by(|one| matches!(one, Some(FailedBy::OtherScenario(_))));
+    let by_forecast = by(|one| matches!(one, Some(FailedBy::Forecast(_))));
+    let spoiled = by(|one| matches!(one, Some(FailedBy::Spoiled)));
+    let by_nothing = by(Option::is_none);
     let mut text = wrapped(
         "",
         "",
         &format!(
-            "Positive control: of {} expectations {same_cell} fail on another variant's run of the same cell, \
-             {other_cell} only on one of another cell, {} only on one of another scenario, {} only with another \
+            "Positive control: of {} expectations {} fail on another variant's run of the same cell, \
+             {} only on one of another cell, {} only on one of another scenario, {} only with another \
              forecast, {} only on their own run with its load spoiled, {} nowhere.",
             controls.len(),
+            same_cell.len(),
+            other_cell.len(),
             other_scenario.len(),
             by_forecast.len(),
             spoiled.len(),
@@ -252,8 +251,11 @@ fn positive_control(controls: &[Control]) -> String {
         (by_nothing, "nowhere, and prove nothing"),
     ] {
         if !which.is_empty() {
-            text.push_str(&format!("{} fail {what}:\n", which.len()));
-            text.push_str(&by_name(&which));
+            text.push_str(&format!(
+                "{} fail {what}:\n{}",
+                which.len(),
+                by_name(&which)
+            ));
         }
     }
     text

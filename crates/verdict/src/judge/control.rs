@@ -29,6 +29,18 @@ pub struct Control {
     pub failed_by: Option<FailedBy>,
 }
 
+impl Control {
+    fn is_of_the_same(&self, other: &Self) -> bool {
+        (&self.scenario, &self.cell, &self.variant, &self.expectation)
+            == (
+                &other.scenario,
+                &other.cell,
+                &other.variant,
+                &other.expectation,
+            )
+    }
+}
+
 /// What fails an expectation, the strongest evidence that it can fail first. A run is named as
 /// `scenario / cell / variant`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,9 +75,7 @@ pub fn control(judged: &[Judged<'_>]) -> Vec<Control> {
                 expectation: expectation.to_string(),
                 failed_by: failed_by(expectation, own.summary, judged),
             };
-            let same = |one: &&mut Control| {
-                one.expectation == control.expectation && is_same_cell(one, &control)
-            };
+            let same = |one: &&mut Control| one.is_of_the_same(&control);
             match controls.iter_mut().find(same) {
                 // Of repeats the one with the strongest evidence.
                 Some(known) => {
@@ -77,10 +87,6 @@ pub fn control(judged: &[Judged<'_>]) -> Vec<Control> {
         }
     }
     controls
-}
-
-fn is_same_cell(a: &Control, b: &Control) -> bool {
-    (&a.scenario, &a.cell, &a.variant) == (&b.scenario, &b.cell, &b.variant)
 }
 
 fn failed_by(expectation: &Expectation, own: &Summary, judged: &[Judged<'_>]) -> Option<FailedBy> {
@@ -96,14 +102,11 @@ fn failed_by(expectation: &Expectation, own: &Summary, judged: &[Judged<'_>]) ->
             (false, _) => FailedBy::OtherScenario(place),
         }
     };
-    others
-        .into_iter()
-        .find(|other| expectations::is_failed_by(expectation, other))
-        .map(of_run)
+    let fails = |run: &Summary| expectations::is_failed_by(expectation, run);
+    let by_run = others.into_iter().find(|other| fails(other)).map(of_run);
+    by_run
         .or_else(|| foreign_forecast(expectation, own, judged))
-        .or_else(|| {
-            expectations::is_failed_by(expectation, &spoiled(own)).then_some(FailedBy::Spoiled)
-        })
+        .or_else(|| fails(&spoiled(own)).then_some(FailedBy::Spoiled))
 }
 
 /// All runs, those first that differ from `own` in the server alone, and those last that have nothing
@@ -179,47 +182,39 @@ fn spoil(load: &mut LoadPhase) {
         let outcomes = &mut class.outcomes;
         (outcomes.ok, outcomes.timeout, class.unanswered) = (0, outcomes.due, 0);
         (class.completed, class.throughput_per_second) = (0, Some(0.0));
-        outcomes.response_us = never(&outcomes.response_us);
+        outcomes.response_us = all_of(&outcomes.response_us, u64::MAX, false);
     }
     load.streams.truncated = load.streams.started;
     load.streams.unserved = load.streams.started;
     for cohort in load.streams.cohorts.values_mut() {
         cohort.truncated = cohort.started;
-        cohort.ttft_us = Distribution {
-            p50: Some(u64::MAX),
-            p99: Some(u64::MAX),
-            max: Some(u64::MAX),
-            ..cohort.ttft_us.clone()
-        };
+        cohort.ttft_us = all_of(&cohort.ttft_us, u64::MAX, false);
     }
     for probe in load.probes.values_mut() {
         (probe.ok, probe.timeout) = (0, probe.due);
-        let timeout = Some(probe.timeout_us);
-        probe.response_us = Distribution {
-            p50: timeout,
-            p99: timeout,
-            max: timeout,
-            p50_censored: true,
-            p99_censored: true,
-            max_censored: true,
-            ..probe.response_us.clone()
-        };
+        probe.response_us = all_of(&probe.response_us, probe.timeout_us, true);
     }
 }
 
-/// The same figures, had no answer ever come.
-fn never(figures: &Distribution) -> Distribution {
-    let worst = |figure: Option<u64>| figure.map(|_| u64::MAX);
+/// The same figures, had every answer taken so long, or at least so long.
+fn all_of(figures: &Distribution, us: u64, is_bound: bool) -> Distribution {
+    let so_long = |figure: Option<u64>| figure.map(|_| us);
     Distribution {
-        min: worst(figures.min),
-        mean: worst(figures.mean),
-        p50: worst(figures.p50),
-        p90: worst(figures.p90),
-        p95: worst(figures.p95),
-        p99: worst(figures.p99),
-        p999: worst(figures.p999),
-        max: worst(figures.max),
-        ..figures.clone()
+        count: figures.count,
+        min: so_long(figures.min),
+        mean: so_long(figures.mean),
+        p50: so_long(figures.p50),
+        p90: so_long(figures.p90),
+        p95: so_long(figures.p95),
+        p99: so_long(figures.p99),
+        p999: so_long(figures.p999),
+        max: so_long(figures.max),
+        p50_censored: is_bound,
+        p90_censored: is_bound,
+        p95_censored: is_bound,
+        p99_censored: is_bound,
+        p999_censored: is_bound,
+        max_censored: is_bound,
     }
 }
 

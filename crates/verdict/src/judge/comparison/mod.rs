@@ -1,19 +1,25 @@
 //! Runs side by side. The run is the sample: repeats enter as their own figures, never pooled.
 
+mod across;
 mod claims;
+mod columns;
+mod figures;
 mod matrix;
 pub mod overview;
 mod rows;
-mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::metrics::MetricUnit;
 use crate::summary::{State, Summary};
 
+pub use across::CellRuns;
+use across::{Across, LEAST_CELLS};
 pub use claims::Reported;
-pub use matrix::{CellRuns, Entry, Mark, Matrix, MatrixRow, MatrixVariant, is_matrix, matrix};
+pub use columns::{Column, Entry, Mark, Part};
+pub use matrix::{Matrix, MatrixRow, MatrixVariant, is_matrix, matrix};
 pub use overview::{Overview, OverviewGroup, OverviewRow, OverviewVariant, Topic};
 
 /// One cell of the scenario in every variant.
@@ -28,7 +34,7 @@ pub struct Comparison {
     /// How many repeats stand behind each column, and how many of them were left out as invalid.
     pub repeats: Vec<Repeats>,
     /// What is compared.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ComparisonRow>,
     /// What others reported, judged by these runs.
     pub claims: Vec<Reported>,
     /// What a reader must know, for instance that a run was interrupted.
@@ -91,35 +97,17 @@ pub struct Repeats {
 
 /// One figure.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub struct ComparisonRow {
     /// What it is.
     pub label: String,
     /// Rows of one group belong together.
     pub group: &'static str,
     /// Unit of the values.
-    pub unit: RowUnit,
+    pub unit: MetricUnit,
     /// One for each variant.
     pub values: Vec<Figure>,
     /// First variant over the second, run by run, where both are exact numbers.
     pub ratio: Option<Spread>,
-}
-
-/// How the values of a row are to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RowUnit {
-    /// Microseconds.
-    Us,
-    /// Bytes.
-    Bytes,
-    /// Percent.
-    Percent,
-    /// A count.
-    Count,
-    /// A rate.
-    PerSecond,
-    /// Words.
-    Text,
 }
 
 /// The figure of one variant.

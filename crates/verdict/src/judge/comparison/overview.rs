@@ -3,12 +3,9 @@
 
 use serde::Serialize;
 
-use super::{CellRuns, Chosen, Entry, Figure, Provenance, RowUnit, Spread, choose, made_by};
-use crate::metrics::number;
-use crate::summary::Summary;
-
-/// Fewer cells than this are better read one by one.
-const LEAST_CELLS: usize = 6;
+use super::columns::{Entry, OF_CLASSES, OF_PHASES, entries};
+use super::{Across, CellRuns, LEAST_CELLS, Provenance};
+use crate::summary::{RequestFigures, Summary};
 
 /// Phases in the order in which a body goes through them; others follow by name.
 const PHASES: [&str; 7] = [
@@ -80,62 +77,39 @@ pub struct OverviewRow {
 /// Whether these cells are worth an overview: there are many, and some have several classes.
 #[must_use]
 pub fn is_overview(cells: &[CellRuns]) -> bool {
-    let mut runs = cells.iter().flat_map(runs_of);
+    let mut runs = cells.iter().flat_map(CellRuns::summaries);
     cells.len() >= LEAST_CELLS && runs.any(|run| run.phases.load.requests.len() > 1)
-}
-
-fn runs_of(cell: &CellRuns) -> impl Iterator<Item = &Summary> {
-    cell.runs.iter().flat_map(|(_, runs)| runs)
 }
 
 /// The cells of one scenario, in order.
 #[must_use]
 pub fn overview(cells: &[CellRuns], topic: Topic) -> Overview {
-    let chosen: Vec<_> = cells
-        .iter()
-        .map(|cell| (cell, choose(&cell.runs)))
-        .collect();
-    let mut names: Vec<&str> = Vec::new();
-    for (name, _) in cells.iter().flat_map(|cell| &cell.runs) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
-    let variants = names.into_iter().map(|name| OverviewVariant {
+    let across = Across::of(cells);
+    let variants = across.variants().into_iter().map(|name| OverviewVariant {
         name: name.to_owned(),
-        groups: groups(name, &chosen, topic),
+        groups: groups(&across, name, topic),
     });
-    let remarks = chosen.iter().flat_map(|(cell, chosen)| {
-        let named = |remark: &String| format!("{}: {remark}", cell.cell);
-        chosen.remarks.iter().map(named)
-    });
-    let used = chosen.iter().flat_map(|(_, chosen)| chosen.used.iter());
     Overview {
-        scenario: cells
-            .first()
-            .map_or(String::new(), |cell| cell.scenario.clone()),
+        scenario: across.scenario(),
         topic,
         variants: variants.filter(|one| !one.groups.is_empty()).collect(),
-        remarks: remarks.collect(),
-        made_by: made_by(used.flatten().copied()),
+        remarks: across.remarks(),
+        made_by: across.made_by(),
     }
 }
 
-fn groups(variant: &str, cells: &[(&CellRuns, Chosen<'_>)], topic: Topic) -> Vec<OverviewGroup> {
+fn groups(across: &Across<'_>, variant: &str, topic: Topic) -> Vec<OverviewGroup> {
     let mut groups: Vec<OverviewGroup> = Vec::new();
-    for (cell, chosen) in cells {
-        let Some(at) = cell.runs.iter().position(|(name, _)| name == variant) else {
-            continue;
-        };
+    for (cell, runs, is_invalid) in across.of_variant(variant) {
         let rows = match topic {
-            Topic::Classes => classes(&cell.cell, &chosen.used[at]),
-            Topic::Phases => phases(&cell.cell, &chosen.used[at]),
+            Topic::Classes => classes(cell, runs),
+            Topic::Phases => phases(cell, runs),
         };
         for (heading, name, entries) in rows {
             let row = OverviewRow {
                 name,
-                runs: chosen.used[at].len(),
-                is_invalid: chosen.repeats[at].is_invalid,
+                runs: runs.len(),
+                is_invalid,
                 entries,
             };
             match groups.iter_mut().find(|group| group.heading == heading) {
@@ -162,88 +136,40 @@ fn class_of(heading: &str) -> &str {
 type NamedRow = (String, String, Vec<Entry>);
 
 fn classes(cell: &str, runs: &[&Summary]) -> Vec<NamedRow> {
-    let Some(last) = runs.last() else {
-        return Vec::new();
-    };
-    let of_class = |(class, figures): (&String, &crate::summary::RequestFigures)| {
-        let mut entries = vec![entry("count", RowUnit::Count, runs, &|run| {
-            number(&format!("requests.{class}.due"), run)
-        })];
-        entries.push(entry("min", RowUnit::Us, runs, &|run| {
-            let outcomes = &run.phases.load.requests.get(class)?.outcomes;
-            Some((outcomes.response_us.min? as f64, outcomes.ok == 0))
-        }));
-        let others = [
-            ("median", "p50"),
-            ("mean", "mean"),
-            ("p90", "p90"),
-            ("p95", "p95"),
-            ("p99", "p99"),
-            ("max", "max"),
-        ];
-        entries.extend(others.map(|(label, field)| {
-            entry(label, RowUnit::Us, runs, &|run| {
-                number(&format!("requests.{class}.{field}"), run)
-            })
-        }));
+    let classes = runs
+        .last()
+        .into_iter()
+        .flat_map(|run| &run.phases.load.requests);
+    let row = |(class, figures): (&String, &RequestFigures)| {
+        let entries = entries(&OF_CLASSES, ("<class>", class), runs);
         (
             format!("{class}, {}", figures.path),
             cell.to_owned(),
             entries,
         )
     };
-    last.phases.load.requests.iter().map(of_class).collect()
+    classes.map(row).collect()
 }
 
 fn phases(cell: &str, runs: &[&Summary]) -> Vec<NamedRow> {
-    let Some(last) = runs.last() else {
-        return Vec::new();
-    };
-    let timings = last.server.timings.iter();
+    let timings = runs.last().into_iter().flat_map(|run| &run.server.timings);
     let timed = timings.filter(|(_, timing)| timing.count > 0);
     let mut names: Vec<_> = timed.map(|(name, _)| name.as_str()).collect();
     names.sort_by_key(|name| {
-        PHASES
-            .iter()
-            .position(|phase| phase == name)
-            .unwrap_or(PHASES.len())
+        let known = PHASES.iter().position(|phase| phase == name);
+        known.unwrap_or(PHASES.len())
     });
-    let of_phase = |name: &str| {
-        let columns = [
-            ("count", "count", RowUnit::Count),
-            ("median", "p50", RowUnit::Us),
-            ("mean", "mean", RowUnit::Us),
-            ("p99", "p99", RowUnit::Us),
-            ("max", "max", RowUnit::Us),
-        ];
-        let entries = columns.map(|(label, field, unit)| {
-            entry(label, unit, runs, &|run| {
-                number(&format!("timings.{name}.{field}"), run)
-            })
-        });
-        (cell.to_owned(), name.to_owned(), entries.into())
+    let row = |name: &str| {
+        let entries = entries(&OF_PHASES, ("<part>", name), runs);
+        (cell.to_owned(), name.to_owned(), entries)
     };
-    names.into_iter().map(of_phase).collect()
-}
-
-fn entry(
-    label: &'static str,
-    unit: RowUnit,
-    runs: &[&Summary],
-    read: &dyn Fn(&Summary) -> Option<(f64, bool)>,
-) -> Entry {
-    let values: Vec<_> = runs.iter().filter_map(|run| read(run)).collect();
-    Entry {
-        label,
-        unit,
-        figure: Spread::of(&values).map_or(Figure::Missing, Figure::Number),
-        mark: None,
-    }
+    names.into_iter().map(row).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judge::comparison::Figure;
     use crate::sample::cells;
 
     fn median(row: &OverviewRow, label: &str) -> (f64, bool) {

@@ -1,424 +1,421 @@
+//! The rows of the table of one cell: a new one is a line here.
+
 use std::collections::BTreeSet;
 
-use super::table::Table;
-use super::{Row, RowUnit};
-use crate::summary::{
-    Distribution, Forecast, Kind, Little, Probe, State, Summary, Verdict, probe_rank,
-};
+use super::figures::Source::{self, Metric, Number, Words};
+use super::{ComparisonRow, Figure};
+use crate::metrics::MetricUnit::{Count, Percent, Us};
+use crate::summary::{Forecast, Kind, State, Summary, Verdict, probe_rank};
 use crate::units::time;
 
-/// Every row that the runs have figures for.
-pub(super) fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<Row> {
-    let endpoints = names_of(columns, |summary| summary.phases.load.probes.keys());
-    let endpoints_have_sync = endpoints.contains("health_sync");
-    let mut table = Table {
-        columns,
-        has_invalid,
-        group: "",
-        rows: Vec::new(),
-    };
-    let mut names: Vec<_> = endpoints.into_iter().collect();
+/// Rows under one heading.
+struct Section {
+    heading: &'static str,
+    /// What there is a row for each of: classes, parts and so on.
+    places: fn(&[&Summary]) -> Vec<Place>,
+    lines: &'static [Line],
+}
+
+struct Line {
+    label: &'static str,
+    source: Source,
+    /// Whether it stands there even if no run has the figure.
+    is_kept: bool,
+}
+
+const fn line(label: &'static str, source: Source) -> Line {
+    let is_kept = false;
+    Line {
+        label,
+        source,
+        is_kept,
+    }
+}
+
+const fn kept(label: &'static str, source: Source) -> Line {
+    let is_kept = true;
+    Line {
+        label,
+        source,
+        is_kept,
+    }
+}
+
+/// What stands in the names of metrics for each `<…>`, and before the labels of their rows.
+#[derive(Default)]
+struct Place {
+    label: String,
+    names: Vec<(&'static str, String)>,
+}
+
+impl Place {
+    fn of(names: &[(&'static str, &str)]) -> Self {
+        let words: Vec<_> = names.iter().map(|&(_, name)| name).collect();
+        let names = names.iter().map(|&(what, name)| (what, name.to_owned()));
+        Self {
+            label: words.join(" "),
+            names: names.collect(),
+        }
+    }
+
+    /// The name of the metric here; `None` if it is about more than this place, or about less.
+    fn name(&self, source: &Source) -> Option<String> {
+        let Metric(pattern) = source else {
+            return Some(String::new());
+        };
+        let is_about_all = self.names.iter().all(|(what, _)| pattern.contains(what));
+        let mut name = (*pattern).to_owned();
+        for (what, word) in &self.names {
+            name = name.replace(what, word);
+        }
+        (is_about_all && !name.contains('<')).then_some(name)
+    }
+}
+
+#[rustfmt::skip]
+const SECTIONS: [Section; 14] = [
+    Section { heading: "health in the hold, from when a check was due", places: endpoints, lines: &[
+        kept("p50", Metric("<endpoint>.p50")),
+        kept("p99", Metric("<endpoint>.p99")),
+        kept("max", Metric("<endpoint>.max")),
+        kept("unanswered", Metric("<endpoint>.unanswered")),
+    ] },
+    Section { heading: "health in the hold of each step, from when a check was due", places: endpoints_of_steps, lines: &[
+        line("p50", Metric("steps.<step>.<endpoint>.p50")),
+        line("p99", Metric("steps.<step>.<endpoint>.p99")),
+        line("max", Metric("steps.<step>.<endpoint>.max")),
+        line("unanswered", Metric("steps.<step>.<endpoint>.unanswered")),
+        kept("diagnosis", Metric("steps.<step>.diagnosis")),
+    ] },
+    Section { heading: "streams of each step, by cohort where their answers name one", places: cohorts_of_steps, lines: &[
+        line("asked for", Metric("steps.<step>.streams.started")),
+        line("unserved", Metric("steps.<step>.streams.unserved")),
+        line("lost or refused", Metric("steps.<step>.streams.lost")),
+        line("TTFT p50", Metric("steps.<step>.ttft.p50")),
+        line("TTFT p99", Metric("steps.<step>.ttft.p99")),
+        line("served", Metric("steps.<step>.cohort.<cohort>.served")),
+        line("unserved", Metric("steps.<step>.cohort.<cohort>.unserved")),
+        line("TTFT p50", Metric("steps.<step>.cohort.<cohort>.ttft_p50")),
+        line("TTFT p99", Metric("steps.<step>.cohort.<cohort>.ttft_p99")),
+    ] },
+    // Both over the same time, so that the difference is the way of measuring and nothing else.
+    Section { heading: "health_sync, baseline to recovery: closed-loop probe, and the truth", places: closed_loop, lines: &[
+        kept("closed loop p50", Metric("closed_loop.health_sync.p50")),
+        kept("closed loop p99", Metric("closed_loop.health_sync.p99")),
+        kept("closed loop: checks", Metric("closed_loop.health_sync.sent")),
+        kept("closed loop: dropped", Metric("closed_loop.health_sync.dropped")),
+        kept("open loop p50", Metric("closed_loop.health_sync.open_p50")),
+        kept("open loop p99", Metric("closed_loop.health_sync.open_p99")),
+        kept("open loop unanswered", Metric("closed_loop.health_sync.open_unanswered")),
+    ] },
+    Section { heading: "streams", places: streams, lines: &[
+        line("asked for", Metric("streams.started")),
+        line("served at once", Metric("streams.served_peak")),
+        line("unserved", Metric("streams.unserved")),
+        line("lost or refused", Metric("streams.lost")),
+        line("TTFT p50", Metric("ttft.p50")),
+        line("TTFT p99", Metric("ttft.p99")),
+        line("largest gap", Metric("max_gap.max")),
+    ] },
+    Section { heading: "requests of ramp and hold, from when each was due", places: classes, lines: &[
+        line("requests", Metric("requests.<class>.due")),
+        line("answered, per s", Metric("requests.<class>.throughput")),
+        line("p50", Metric("requests.<class>.p50")),
+        line("mean", Metric("requests.<class>.mean")),
+        line("p90", Metric("requests.<class>.p90")),
+        line("p95", Metric("requests.<class>.p95")),
+        line("p99", Metric("requests.<class>.p99")),
+        line("max", Metric("requests.<class>.max")),
+        line("p99 of the answered", Metric("requests.<class>.ok_p99")),
+        line("failed", Metric("requests.<class>.failed")),
+        line("unanswered", Metric("requests.<class>.unanswered")),
+        line("timed out", Metric("requests.<class>.timeout")),
+        line("cut off", Metric("requests.<class>.cut_off")),
+        line("misses Little's law by", Metric("requests.<class>.little_error")),
+        line("Little's law", Metric("requests.<class>.little")),
+    ] },
+    Section { heading: "background tasks", places: background, lines: &[
+        line("pending at the end", Metric("background.pending_end")),
+        line("pending later", Metric("background.pending_later")),
+        line("pending at most", Metric("background.pending_peak")),
+        line("completed", Metric("background.completed")),
+        line("refused", Metric("background.refused")),
+        line("until drained", Metric("background.drain")),
+        line("looked at again after", Words(|run| Some(time(run.server.background.as_ref()?.later_us? as f64)))),
+        line("drain", Words(drain)),
+    ] },
+    Section { heading: "clients that hang up, and what they leave behind", places: once, lines: &[
+        line("requests", Metric("hang_ups.count")),
+        line("reached their stage", Metric("hang_ups.reached")),
+        line("hanging", Metric("hang_ups.hanging")),
+        line("first to hang", Metric("hang_ups.first_hanging")),
+        line("served after it", Metric("hang_ups.served_after")),
+        line("release p50", Metric("hang_ups.release_p50")),
+        line("release p99", Metric("hang_ups.release_p99")),
+        line("release max", Metric("hang_ups.release_max")),
+        line("left: upstream streams", Metric("leftover.upstream")),
+        line("left: permits", Metric("leftover.permits")),
+        line("left: busy threads", Metric("leftover.threads")),
+        line("left: tasks", Metric("leftover.tasks")),
+        line("left: connections", Metric("leftover.connections")),
+        line("left: open files", Metric("leftover.fds")),
+    ] },
+    Section { heading: "parts of a request, by the server's own clock", places: parts, lines: &[
+        line("p50", Metric("timings.<part>.p50")),
+        line("p99", Metric("timings.<part>.p99")),
+        line("max", Metric("timings.<part>.max")),
+    ] },
+    Section { heading: "sizes of request bodies, by client", places: sizes, lines: &[
+        line("", Metric("sizes.<client>.<bucket>")),
+    ] },
+    Section { heading: "bulkhead, by the server's own count", places: once, lines: &[
+        line("jobs, per s", Metric("bulkhead.throughput")),
+        line("jobs refused", Metric("bulkhead.refused")),
+        line("most queued", Metric("bulkhead.queued_peak")),
+        line("longest wait", Metric("bulkhead.queue_wait_max")),
+    ] },
+    Section { heading: "kubelet", places: once, lines: &[
+        line("restarts", Metric("kubelet.restarts")),
+        line("first kill after", Metric("kubelet.first_kill")),
+        line("down, in all", Metric("kubelet.down")),
+        line("liveness failed", Metric("kubelet.liveness_failed")),
+        line("readiness failed", Metric("kubelet.readiness_failed")),
+        line("not ready", Metric("kubelet.unready")),
+    ] },
+    Section { heading: "server", places: once, lines: &[
+        kept("pool busy", Metric("pool.busy_percent")),
+        kept("longest queue wait", Metric("pool.queue_wait_max")),
+        kept("threads", Metric("server.threads_peak")),
+        kept("RSS", Metric("server.rss_peak_bytes")),
+        line("RSS at the end", Metric("server.rss_end_bytes")),
+        kept("CPU, of one core", Metric("server.cpu_percent")),
+        kept("time to recover", Number(Us, time_to_recover)),
+    ] },
+    Section { heading: "verdict", places: once, lines: &[
+        kept("largest forecast error", Number(Percent, largest_error)),
+        kept("forecasts refuted", Number(Count, refuted)),
+        kept("diagnosis", Metric("diagnosis")),
+        kept("inferred capacity", Words(capacity)),
+        kept("expectations", Words(expectations)),
+    ] },
+];
+
+/// Every row that the runs have figures for; `columns` are the runs of each variant.
+pub(super) fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<ComparisonRow> {
+    let all: Vec<_> = columns.iter().copied().flatten().copied().collect();
+    let mut rows = Vec::new();
+    for section in &SECTIONS {
+        for place in (section.places)(&all) {
+            for line in section.lines {
+                let Some(name) = place.name(&line.source) else {
+                    continue;
+                };
+                let figures = columns.iter().map(|runs| line.source.figure(&name, runs));
+                let values: Vec<_> = figures.collect();
+                if !line.is_kept && values.iter().all(|value| *value == Figure::Missing) {
+                    continue;
+                }
+                rows.push(ComparisonRow {
+                    label: format!("{} {}", place.label, line.label).trim().to_owned(),
+                    group: section.heading,
+                    unit: line.source.unit(),
+                    values,
+                    ratio: line.source.ratio(&name, columns).filter(|_| !has_invalid),
+                });
+            }
+        }
+    }
+    rows
+}
+
+fn once(_: &[&Summary]) -> Vec<Place> {
+    vec![Place::default()]
+}
+
+fn once_if(is_there: bool) -> Vec<Place> {
+    is_there.then(Place::default).into_iter().collect()
+}
+
+/// The names that any of the runs has.
+fn names_of<'a, I: Iterator<Item = &'a String>>(
+    runs: &[&'a Summary],
+    names: impl Fn(&'a Summary) -> I,
+) -> BTreeSet<&'a str> {
+    runs.iter()
+        .flat_map(|run| names(run))
+        .map(String::as_str)
+        .collect()
+}
+
+fn places_of<'a>(what: &'static str, names: impl IntoIterator<Item = &'a str>) -> Vec<Place> {
+    names
+        .into_iter()
+        .map(|name| Place::of(&[(what, name)]))
+        .collect()
+}
+
+fn checked<'a>(runs: &[&'a Summary]) -> Vec<&'a str> {
+    let names = names_of(runs, |run| run.phases.load.probes.keys());
+    let mut names: Vec<_> = names.into_iter().collect();
     names.sort_by_key(|name| probe_rank(name));
-    let steps = steps_of(columns);
-    if steps.is_empty() {
-        for name in &names {
-            health(&mut table, name);
-        }
-    } else {
-        // What stands for the cell as a whole is that of its last step.
-        steps_of_cell(&mut table, &steps, &names);
-    }
-    if endpoints_have_sync {
-        closed_loop(&mut table);
-    }
-    if steps.is_empty() {
-        streams(&mut table);
-    }
-    requests(&mut table);
-    if columns
-        .iter()
-        .copied()
-        .flatten()
-        .any(|run| has_background(run))
-    {
-        background(&mut table);
-    }
-    hang_ups(&mut table);
-    parts_and_sizes(&mut table);
-    bulkhead(&mut table);
-    kubelet(&mut table);
-    server(&mut table);
-    verdict(&mut table);
-    table.rows
+    names
 }
 
-fn health(table: &mut Table<'_>, name: &str) {
-    let hold = |summary: &Summary| summary.phases.load.probes.get(name).cloned();
-    let response = |read: fn(&Distribution) -> (Option<u64>, bool)| {
-        move |summary: &Summary| {
-            let (value, censored) = read(&hold(summary)?.response_us);
-            Some((value? as f64, censored))
-        }
-    };
-    table.group = "health in the hold, from when a check was due";
-    table.number(
-        format!("{name} p50"),
-        RowUnit::Us,
-        &response(|figures| (figures.p50, figures.p50_censored)),
-    );
-    table.number(
-        format!("{name} p99"),
-        RowUnit::Us,
-        &response(|figures| (figures.p99, figures.p99_censored)),
-    );
-    table.number(
-        format!("{name} max"),
-        RowUnit::Us,
-        &response(|figures| (figures.max, figures.max_censored)),
-    );
-    table.number(format!("{name} unanswered"), RowUnit::Percent, &|summary| {
-        hold(summary)
-            .as_ref()
-            .and_then(Probe::unanswered_percent)
-            .map(|percent| (percent, false))
-    });
-}
-
-/// The steps that any of the runs has, in order.
-fn steps_of(columns: &[&[&Summary]]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for step in columns.iter().copied().flatten().flat_map(|run| &run.steps) {
-        if !names.contains(&step.name) {
-            names.push(step.name.clone());
+/// In order.
+fn steps<'a>(runs: &[&'a Summary]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for step in runs.iter().flat_map(|run| &run.steps) {
+        if !names.contains(&step.name.as_str()) {
+            names.push(&step.name);
         }
     }
     names
 }
 
-fn steps_of_cell(table: &mut Table<'_>, steps: &[String], endpoints: &[&str]) {
-    table.group = "health in the hold of each step, from when a check was due";
-    for step in steps {
-        for name in endpoints {
-            for (field, unit) in [
-                ("p50", RowUnit::Us),
-                ("p99", RowUnit::Us),
-                ("max", RowUnit::Us),
-                ("unanswered", RowUnit::Percent),
-            ] {
-                let metric = format!("steps.{step}.{name}.{field}");
-                table.metric(format!("{step} {name} {field}"), unit, &metric);
-            }
-        }
-        table.text(&format!("{step} diagnosis"), |summary| {
-            let step = summary.steps.iter().find(|one| &one.name == step)?;
-            Some(step.diagnosis.kind.name().to_owned())
-        });
-    }
-    table.group = "streams of each step, by cohort where their answers name one";
-    let cohorts = names_of(table.columns, |summary| {
-        let steps = summary.steps.iter();
-        steps.flat_map(|step| step.load.streams.cohorts.keys())
-    });
-    for step in steps {
-        for (label, unit, metric) in [
-            ("asked for", RowUnit::Count, "streams.started"),
-            ("unserved", RowUnit::Count, "streams.unserved"),
-            ("lost or refused", RowUnit::Count, "streams.lost"),
-            ("TTFT p50", RowUnit::Us, "ttft.p50"),
-            ("TTFT p99", RowUnit::Us, "ttft.p99"),
-        ] {
-            let metric = format!("steps.{step}.{metric}");
-            table.metric(format!("{step} {label}"), unit, &metric);
-        }
-        for cohort in &cohorts {
-            for (label, unit, field) in [
-                ("served", RowUnit::Count, "served"),
-                ("unserved", RowUnit::Count, "unserved"),
-                ("TTFT p50", RowUnit::Us, "ttft_p50"),
-                ("TTFT p99", RowUnit::Us, "ttft_p99"),
-            ] {
-                let metric = format!("steps.{step}.cohort.{cohort}.{field}");
-                table.metric(format!("{step} {cohort} {label}"), unit, &metric);
-            }
-        }
-    }
-}
-
-/// Both over the same time, so that the difference is the way of measuring and nothing else.
-fn closed_loop(table: &mut Table<'_>) {
-    table.group = "health_sync, baseline to recovery: closed-loop probe, and the truth";
-    let lie = |summary: &Summary| summary.closed_loop.get("health_sync").cloned();
-    table.number("closed loop p50", RowUnit::Us, &|summary| {
-        Some((lie(summary)?.service_us.p50? as f64, false))
-    });
-    table.number("closed loop p99", RowUnit::Us, &|summary| {
-        Some((lie(summary)?.service_us.p99? as f64, false))
-    });
-    table.number("closed loop: checks", RowUnit::Count, &|summary| {
-        Some((lie(summary)?.sent as f64, false))
-    });
-    table.number("closed loop: dropped", RowUnit::Count, &|summary| {
-        Some((lie(summary)?.dropped as f64, false))
-    });
-    table.number("open loop p50", RowUnit::Us, &|summary| {
-        let figures = lie(summary)?.open_loop_us;
-        Some((figures.p50? as f64, figures.p50_censored))
-    });
-    table.number("open loop p99", RowUnit::Us, &|summary| {
-        let figures = lie(summary)?.open_loop_us;
-        Some((figures.p99? as f64, figures.p99_censored))
-    });
-    table.number("open loop unanswered", RowUnit::Percent, &|summary| {
-        Some((lie(summary)?.open_loop_unanswered_percent?, false))
-    });
-}
-
-fn streams(table: &mut Table<'_>) {
-    table.group = "streams";
-    table.metric("asked for", RowUnit::Count, "streams.started");
-    table.metric("served at once", RowUnit::Count, "streams.served_peak");
-    table.metric("unserved", RowUnit::Count, "streams.unserved");
-    table.metric("lost or refused", RowUnit::Count, "streams.lost");
-    table.metric("TTFT p50", RowUnit::Us, "ttft.p50");
-    table.metric("TTFT p99", RowUnit::Us, "ttft.p99");
-    table.metric("largest gap", RowUnit::Us, "max_gap.max");
-}
-
-fn requests(table: &mut Table<'_>) {
-    table.group = "requests of ramp and hold, from when each was due";
-    for class in names_of(table.columns, |summary| summary.phases.load.requests.keys()) {
-        for (label, unit, field) in [
-            ("requests", RowUnit::Count, "due"),
-            ("answered, per s", RowUnit::PerSecond, "throughput"),
-            ("p50", RowUnit::Us, "p50"),
-            ("mean", RowUnit::Us, "mean"),
-            ("p90", RowUnit::Us, "p90"),
-            ("p95", RowUnit::Us, "p95"),
-            ("p99", RowUnit::Us, "p99"),
-            ("max", RowUnit::Us, "max"),
-            ("p99 of the answered", RowUnit::Us, "ok_p99"),
-            ("failed", RowUnit::Percent, "failed"),
-            ("unanswered", RowUnit::Percent, "unanswered"),
-            ("timed out", RowUnit::Count, "timeout"),
-            ("cut off", RowUnit::Count, "cut_off"),
-            ("misses Little's law by", RowUnit::Percent, "little_error"),
-        ] {
-            table.metric(
-                format!("{class} {label}"),
-                unit,
-                &format!("requests.{class}.{field}"),
-            );
-        }
-        let little = |summary: &Summary| summary.phases.load.requests.get(class)?.little.clone();
-        table.text(&format!("{class} Little's law"), |summary| {
-            little(summary).map(|little| lint(&little).to_owned())
-        });
-        table.drop_if_missing();
-    }
-}
-
-/// What Little's law says of a row.
-pub(super) fn lint(little: &Little) -> &'static str {
-    if little.is_missed() {
-        "transient or censored"
+/// Of a cell with steps, what stands for it as a whole is that of its last step.
+fn endpoints(runs: &[&Summary]) -> Vec<Place> {
+    let names = if steps(runs).is_empty() {
+        checked(runs)
     } else {
-        "met"
+        Vec::new()
+    };
+    places_of("<endpoint>", names)
+}
+
+/// Each step with each of `names`, and the step itself first or last.
+fn of_steps(runs: &[&Summary], what: &'static str, names: &[&str], is_first: bool) -> Vec<Place> {
+    let mut places = Vec::new();
+    for step in steps(runs) {
+        let itself = || places_of("<step>", [step]);
+        let each = names
+            .iter()
+            .map(|name| Place::of(&[("<step>", step), (what, name)]));
+        places.extend(is_first.then(itself).into_iter().flatten());
+        places.extend(each);
+        places.extend((!is_first).then(itself).into_iter().flatten());
     }
+    places
+}
+
+fn endpoints_of_steps(runs: &[&Summary]) -> Vec<Place> {
+    of_steps(runs, "<endpoint>", &checked(runs), false)
+}
+
+fn cohorts_of_steps(runs: &[&Summary]) -> Vec<Place> {
+    let cohorts = names_of(runs, |run| {
+        run.steps
+            .iter()
+            .flat_map(|step| step.load.streams.cohorts.keys())
+    });
+    of_steps(
+        runs,
+        "<cohort>",
+        &cohorts.into_iter().collect::<Vec<_>>(),
+        true,
+    )
+}
+
+fn closed_loop(runs: &[&Summary]) -> Vec<Place> {
+    once_if(checked(runs).contains(&"health_sync"))
+}
+
+fn streams(runs: &[&Summary]) -> Vec<Place> {
+    once_if(steps(runs).is_empty())
+}
+
+fn classes(runs: &[&Summary]) -> Vec<Place> {
+    places_of(
+        "<class>",
+        names_of(runs, |run| run.phases.load.requests.keys()),
+    )
 }
 
 /// A server has the gauge whether the cell has to do with it or not.
-fn has_background(summary: &Summary) -> bool {
-    let background = summary.server.background.as_ref();
-    background.is_some_and(|seen| seen.pending_peak + seen.completed + seen.refused > 0)
+fn background(runs: &[&Summary]) -> Vec<Place> {
+    let mut seen = runs.iter().filter_map(|run| run.server.background.as_ref());
+    once_if(seen.any(|seen| seen.pending_peak + seen.completed + seen.refused > 0))
 }
 
-fn background(table: &mut Table<'_>) {
-    table.group = "background tasks";
-    for (label, unit, field) in [
-        ("pending at the end", RowUnit::Count, "pending_end"),
-        ("pending later", RowUnit::Count, "pending_later"),
-        ("pending at most", RowUnit::Count, "pending_peak"),
-        ("completed", RowUnit::Count, "completed"),
-        ("refused", RowUnit::Count, "refused"),
-        ("until drained", RowUnit::Us, "drain"),
-    ] {
-        table.metric(label, unit, &format!("background.{field}"));
-    }
-    let background = |summary: &Summary| summary.server.background.clone();
-    table.text("looked at again after", |summary| {
-        Some(time(background(summary)?.later_us? as f64))
-    });
-    table.drop_if_missing();
-    table.text("drain", |summary| {
-        let background = background(summary)?;
-        background.drain_us?;
-        let how = if background.drain_extrapolated {
-            "extrapolated"
-        } else {
-            "watched"
-        };
-        Some(how.to_owned())
-    });
-    table.drop_if_missing();
+fn parts(runs: &[&Summary]) -> Vec<Place> {
+    places_of("<part>", names_of(runs, |run| run.server.timings.keys()))
 }
 
-fn hang_ups(table: &mut Table<'_>) {
-    table.group = "clients that hang up, and what they leave behind";
-    for (label, unit, metric) in [
-        ("requests", RowUnit::Count, "hang_ups.count"),
-        ("reached their stage", RowUnit::Count, "hang_ups.reached"),
-        ("hanging", RowUnit::Count, "hang_ups.hanging"),
-        ("first to hang", RowUnit::Count, "hang_ups.first_hanging"),
-        ("served after it", RowUnit::Count, "hang_ups.served_after"),
-        ("release p50", RowUnit::Us, "hang_ups.release_p50"),
-        ("release p99", RowUnit::Us, "hang_ups.release_p99"),
-        ("release max", RowUnit::Us, "hang_ups.release_max"),
-        (
-            "left: upstream streams",
-            RowUnit::Count,
-            "leftover.upstream",
-        ),
-        ("left: permits", RowUnit::Count, "leftover.permits"),
-        ("left: busy threads", RowUnit::Count, "leftover.threads"),
-        ("left: tasks", RowUnit::Count, "leftover.tasks"),
-        ("left: connections", RowUnit::Count, "leftover.connections"),
-        ("left: open files", RowUnit::Count, "leftover.fds"),
-    ] {
-        table.metric(label, unit, metric);
-    }
-}
-
-/// By the server's own clock and count, where it has gauges for them.
-fn parts_and_sizes(table: &mut Table<'_>) {
-    table.group = "parts of a request, by the server's own clock";
-    for part in names_of(table.columns, |summary| summary.server.timings.keys()) {
-        for field in ["p50", "p99", "max"] {
-            let name = format!("timings.{part}.{field}");
-            table.metric(format!("{part} {field}"), RowUnit::Us, &name);
-        }
-    }
-    table.group = "sizes of request bodies, by client";
-    for client in names_of(table.columns, |summary| summary.server.sizes.keys()) {
-        let buckets: BTreeSet<&str> = table
-            .columns
-            .iter()
-            .copied()
-            .flatten()
-            .filter_map(|summary| summary.server.sizes.get(client))
-            .flat_map(|sizes| sizes.iter().filter(|&(_, &count)| count > 0))
-            .map(|(bucket, _)| bucket.as_str())
-            .filter(|&bucket| bucket != "count")
-            .collect();
-        for bucket in buckets {
-            table.number(format!("{client} {bucket}"), RowUnit::Count, &|summary| {
-                let count = *summary.server.sizes.get(client)?.get(bucket)?;
-                Some((count as f64, false))
-            });
-        }
-    }
-}
-
-fn bulkhead(table: &mut Table<'_>) {
-    table.group = "bulkhead, by the server's own count";
-    table.metric("jobs, per s", RowUnit::PerSecond, "bulkhead.throughput");
-    table.metric("jobs refused", RowUnit::Count, "bulkhead.refused");
-    table.metric("most queued", RowUnit::Count, "bulkhead.queued_peak");
-    table.metric("longest wait", RowUnit::Us, "bulkhead.queue_wait_max");
-}
-
-fn kubelet(table: &mut Table<'_>) {
-    table.group = "kubelet";
-    for (label, unit, field) in [
-        ("restarts", RowUnit::Count, "restarts"),
-        ("first kill after", RowUnit::Us, "first_kill"),
-        ("down, in all", RowUnit::Us, "down"),
-        ("liveness failed", RowUnit::Count, "liveness_failed"),
-        ("readiness failed", RowUnit::Count, "readiness_failed"),
-        ("not ready", RowUnit::Percent, "unready"),
-    ] {
-        table.metric(label, unit, &format!("kubelet.{field}"));
-    }
-}
-
-/// The names that any of the runs has.
-fn names_of<'a, I: Iterator<Item = &'a String>>(
-    columns: &'a [&'a [&'a Summary]],
-    names: impl Fn(&'a Summary) -> I,
-) -> BTreeSet<&'a str> {
-    columns
-        .iter()
-        .copied()
-        .flatten()
-        .flat_map(|summary| names(summary))
-        .map(String::as_str)
-        .collect()
-}
-
-fn server(table: &mut Table<'_>) {
-    table.group = "server";
-    let pool = |summary: &Summary| summary.server.pool.clone();
-    table.number("pool busy", RowUnit::Percent, &|summary| {
-        Some((pool(summary)?.busy_percent?, false))
-    });
-    table.number("longest queue wait", RowUnit::Us, &|summary| {
-        Some((pool(summary)?.oldest_wait_us_peak as f64, false))
-    });
-    table.number("threads", RowUnit::Count, &|summary| {
-        Some((summary.server.threads_peak? as f64, false))
-    });
-    table.number("RSS", RowUnit::Bytes, &|summary| {
-        Some((summary.server.rss_peak_bytes? as f64, false))
-    });
-    table.metric("RSS at the end", RowUnit::Bytes, "server.rss_end_bytes");
-    table.number("CPU, of one core", RowUnit::Percent, &|summary| {
-        Some((summary.server.cpu_percent?, false))
-    });
-    table.number("time to recover", RowUnit::Us, &|summary| {
-        let recovery = &summary.phases.recovery;
-        match recovery.time_to_recover_us {
-            Some(us) => Some((us as f64, false)),
-            None if summary.state == State::Complete => Some((recovery.duration_us as f64, true)),
-            None => None,
-        }
-    });
-}
-
-fn verdict(table: &mut Table<'_>) {
-    table.group = "verdict";
-    table.number("largest forecast error", RowUnit::Percent, &|summary| {
-        let errors = summary.forecast.iter().filter_map(Forecast::error);
-        errors
-            .map(f64::abs)
-            .max_by(f64::total_cmp)
-            .map(|error| (error, false))
-    });
-    table.number("forecasts refuted", RowUnit::Count, &|summary| {
-        let is_refuted = |row: &&Forecast| row.verdict == Some(Verdict::Refuted);
-        (!summary.forecast.is_empty()).then(|| {
-            (
-                summary.forecast.iter().filter(is_refuted).count() as f64,
-                false,
-            )
+fn sizes(runs: &[&Summary]) -> Vec<Place> {
+    let of_run = |run: &&Summary| {
+        let clients = run.server.sizes.clone().into_iter();
+        clients.flat_map(|(client, buckets)| {
+            let seen = buckets
+                .into_iter()
+                .filter(|(name, count)| *count > 0 && name != "count");
+            seen.map(move |(bucket, _)| (client.clone(), bucket))
         })
-    });
-    table.text("diagnosis", |summary| {
-        Some(summary.diagnosis.kind.name().to_owned())
-    });
-    table.text("inferred capacity", |summary| {
-        let pool = summary.diagnosis.kind != Kind::Healthy;
-        summary
-            .diagnosis
-            .inferred_capacity
-            .filter(|_| pool)
-            .map(|capacity| capacity.to_string())
-    });
-    table.text("expectations", |summary| {
-        let held = summary
-            .expectations
-            .iter()
-            .filter(|outcome| outcome.held)
-            .count();
-        let all = summary.expectations.len();
-        (all > 0).then(|| format!("{held} of {all} held"))
-    });
+    };
+    let seen: BTreeSet<_> = runs.iter().flat_map(of_run).collect();
+    let place = |(client, bucket): &(String, String)| {
+        Place::of(&[("<client>", client), ("<bucket>", bucket)])
+    };
+    seen.iter().map(place).collect()
+}
+
+fn drain(run: &Summary) -> Option<String> {
+    let background = run.server.background.as_ref()?;
+    background.drain_us?;
+    let how = if background.drain_extrapolated {
+        "extrapolated"
+    } else {
+        "watched"
+    };
+    Some(how.to_owned())
+}
+
+/// Where health was not back at the end of the cell, it took longer than that.
+fn time_to_recover(run: &Summary) -> Option<(f64, bool)> {
+    let recovery = &run.phases.recovery;
+    match recovery.time_to_recover_us {
+        Some(us) => Some((us as f64, false)),
+        None if run.state == State::Complete => Some((recovery.duration_us as f64, true)),
+        None => None,
+    }
+}
+
+pub(super) fn largest_error(run: &Summary) -> Option<(f64, bool)> {
+    let errors = run.forecast.iter().filter_map(Forecast::error);
+    Some((errors.map(f64::abs).max_by(f64::total_cmp)?, false))
+}
+
+fn refuted(run: &Summary) -> Option<(f64, bool)> {
+    let is_refuted = |row: &&Forecast| row.verdict == Some(Verdict::Refuted);
+    let refuted = run.forecast.iter().filter(is_refuted).count();
+    (!run.forecast.is_empty()).then_some((refuted as f64, false))
+}
+
+fn capacity(run: &Summary) -> Option<String> {
+    let is_limited = run.diagnosis.kind != Kind::Healthy;
+    let capacity = run.diagnosis.inferred_capacity.filter(|_| is_limited);
+    capacity.map(|capacity| capacity.to_string())
+}
+
+fn expectations(run: &Summary) -> Option<String> {
+    let held = run
+        .expectations
+        .iter()
+        .filter(|outcome| outcome.held)
+        .count();
+    let all = run.expectations.len();
+    (all > 0).then(|| format!("{held} of {all} held"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::unit_of;
+
+    #[test]
+    fn every_row_is_of_a_metric_that_there_is() {
+        for line in SECTIONS.iter().flat_map(|section| section.lines) {
+            if let Metric(name) = line.source {
+                assert!(unit_of(name).is_some(), "{name}");
+            }
+        }
+    }
 }
