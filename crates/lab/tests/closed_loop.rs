@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lab::load::{Load, Start};
+use lab::load::{RunningLoad, Start};
 use lab::measure::{CellClock, Results};
 use testkit::Alone;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -71,7 +71,7 @@ async fn load(spec: &RequestSpec, base: &str, seed: u64) -> Vec<RequestEvent> {
         clock: clock.clone(),
         results,
     };
-    let mut load = Load::start(&asked, &start).expect("starts");
+    let mut load = RunningLoad::start(&asked, &start).expect("starts");
     tokio::time::sleep_until((clock.origin() + LOAD).into()).await;
     tokio::task::spawn_blocking(move || load.end())
         .await

@@ -5,7 +5,7 @@ use crate::support;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use lab::load::{Load, Start};
+use lab::load::{RunningLoad, Start};
 use lab::measure::{CellClock, Results};
 use support::{Bench, stderr, stdout};
 use testkit::{Stage, eventually};
@@ -28,7 +28,7 @@ const EVERY_STAGE: &str = "count = 10\nstages = [\"before_headers\", \"before_fi
 const EVERY_HANG_UP: &str = "count = 8\nstages = [\"before_headers\", \"before_first_token\", \"mid_stream\", \
      \"after_last_content\"]";
 
-fn start(stage: &Stage, spec: &HangUpSpec) -> (Load, Receiver<Event>) {
+fn start(stage: &Stage, spec: &HangUpSpec) -> (RunningLoad, Receiver<Event>) {
     let (results, received) = Results::new();
     let asked = load::Load {
         hang_ups: Some(spec.clone()),
@@ -43,7 +43,10 @@ fn start(stage: &Stage, spec: &HangUpSpec) -> (Load, Receiver<Event>) {
         clock: CellClock::new(Instant::now()),
         results,
     };
-    (Load::start(&asked, &start).expect("it starts"), received)
+    (
+        RunningLoad::start(&asked, &start).expect("it starts"),
+        received,
+    )
 }
 
 /// What became of each request of a row, once it is over.

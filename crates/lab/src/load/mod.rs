@@ -1,7 +1,7 @@
 //! Makes the load. Each kind of load has a folder; each runs on an OS thread and a runtime of its own
 //! and reports to a [`crate::measure::Collector`].
 //!
-//! Whoever adds a kind adds a folder and a line to [`Load::start`], and if something of the server has to
+//! Whoever adds a kind adds a folder and a line to [`RunningLoad::start`], and if something of the server has to
 //! be read before the load and after it, or a file to be written, to the functions of this file.
 
 mod chunk;
@@ -52,11 +52,11 @@ trait Driven: Send + std::fmt::Debug {
 
 /// Everything that a cell asks of its server, under way.
 #[derive(Debug)]
-pub struct Load {
+pub struct RunningLoad {
     all: Vec<Box<dyn Driven>>,
 }
 
-impl Load {
+impl RunningLoad {
     /// Starts all of it.
     ///
     /// # Errors

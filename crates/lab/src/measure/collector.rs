@@ -70,7 +70,7 @@ impl Collector {
         );
         let timeline = Timeline::create(&setup.folder.join("timeline.csv"), &first)?;
         let log = setup.folder.join("latency.hlog");
-        let worker = Worker {
+        let work = CollectorThread {
             interval,
             pending: Vec::new(),
             next_flush: setup.clock.origin() + INTERVAL,
@@ -84,7 +84,7 @@ impl Collector {
         let reported = Arc::clone(&failure);
         let thread = std::thread::Builder::new()
             .name("collector".into())
-            .spawn(move || worker.run(&log, &reported))?;
+            .spawn(move || work.run(&log, &reported))?;
         Ok(Self {
             results,
             recorded,
@@ -129,7 +129,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Worker {
+struct CollectorThread {
     setup: Setup,
     received: Receiver<Event>,
     recorded: Arc<Mutex<Recorded>>,
@@ -141,7 +141,7 @@ struct Worker {
     finished: bool,
 }
 
-impl Worker {
+impl CollectorThread {
     fn run(mut self, log: &Path, failure: &Mutex<Option<std::io::Error>>) {
         let mut error = None;
         let result = interval_log::write(log, || self.next(&mut error));

@@ -31,7 +31,7 @@ pub struct Sources {
     pub fallback: Option<String>,
     /// The cell's clock.
     pub clock: CellClock,
-    /// Made once: at every look it would cost more than the look.
+    /// Made only once, because making one costs more than a look.
     pub client: reqwest::Client,
     /// One look at a time, so that the lab keeps one connection to each and no more.
     pub looking: Arc<tokio::sync::Mutex<()>>,
@@ -140,7 +140,7 @@ impl Sources {
     }
 }
 
-/// Threads of whom each is looked at; of more it would cost more than it tells.
+/// A process with more threads than this is not looked at thread by thread: that would cost too much.
 const MOST_THREADS: u64 = 256;
 
 /// A look at the server, with how long it waited for cores.

@@ -11,19 +11,19 @@ use verdict::scenario::Cell;
 /// What forecasts need to know of this machine, measured before they are made.
 #[derive(Clone, Debug, Default)]
 pub struct Calibration {
-    parse: BTreeMap<Work, Duration>,
+    parse: BTreeMap<ParseWork, Duration>,
 }
 
 /// A parser's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Work {
+struct ParseWork {
     size: u64,
     kind: BodyKind,
     /// Whether a fast parser makes the tree of values, as on `/pong`, or a general one, as on `/ping`.
     is_fast: bool,
 }
 
-impl Work {
+impl ParseWork {
     fn of(cell: &Cell) -> Option<Self> {
         let class = largest_body(cell)?;
         Some(Self {
@@ -59,7 +59,7 @@ impl Calibration {
         if !models.contains(&PARSE_ON_WORKER) {
             return calibration;
         }
-        for work in cells.filter_map(Work::of) {
+        for work in cells.filter_map(ParseWork::of) {
             calibration
                 .parse
                 .entry(work)
@@ -71,7 +71,7 @@ impl Calibration {
     /// How long the largest body of a cell takes to parse here.
     #[must_use]
     pub fn parse(&self, cell: &Cell) -> Option<Duration> {
-        self.parse.get(&Work::of(cell)?).copied()
+        self.parse.get(&ParseWork::of(cell)?).copied()
     }
 }
 
@@ -91,7 +91,7 @@ const PAUSE: Duration = Duration::from_millis(20);
     clippy::disallowed_methods,
     reason = "on a thread of its own, which is no worker of a runtime"
 )]
-fn time_of(work: Work) -> Duration {
+fn time_of(work: ParseWork) -> Duration {
     let body = json_body(work.size, work.kind);
     let rounds = move || {
         let mut times: Vec<_> = (0..ROUNDS)

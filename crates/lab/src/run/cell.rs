@@ -9,7 +9,7 @@ use super::server::Gone;
 use super::task::Task;
 use super::times::{LEAD, LEAST_RECOVERY, SPARE};
 use super::{RunDirectory, target};
-use crate::load::{self, Load, Slots, Start};
+use crate::load::{self, RunningLoad, Slots, Start};
 use crate::measure::{CellClock, Collector, Endpoint, Pids, Prober, Setup, Sources, host};
 use crate::show::progress::{Progress, View};
 use crate::stage::{Child, Records, StageError};
@@ -98,7 +98,7 @@ pub(super) struct Experiment<'a> {
     pub stage: Stage,
     pub collector: Collector,
     prober: Prober,
-    pub load: Option<Load>,
+    pub load: Option<RunningLoad>,
     /// The slots of a target.
     pub slots: Vec<Slots>,
     pub sources: Sources,
@@ -196,7 +196,7 @@ impl<'a> Experiment<'a> {
         };
         if !is_stepped {
             let start = experiment.start(cell.phases.baseline, 0);
-            experiment.load = Some(Load::start(&cell.load, &start)?);
+            experiment.load = Some(RunningLoad::start(&cell.load, &start)?);
         }
         Ok(experiment)
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::cell::{Experiment, Stop};
 use super::times::{LEAD, LEAST_RECOVERY, SPARE};
-use crate::load::Load;
+use crate::load::RunningLoad;
 use verdict::record::{Event, Part, Segment};
 use verdict::scenario::{self, Step};
 use verdict::summary;
@@ -41,7 +41,7 @@ impl Experiment<'_> {
         let hold_end = hold_start + cell.phases.hold;
         self.clock.plan(part(Segment::Hold), us(hold_start));
         self.clock.plan(part(Segment::Tail), us(hold_end));
-        let started = Load::start(&load, &self.start(start, first_stream));
+        let started = RunningLoad::start(&load, &self.start(start, first_stream));
         self.load = Some(started.map_err(|error| Stop::Failed(format!("{error:#}")))?);
         let phase = |what: &str| format!("step {}: {what}", step.name);
         self.pass(&phase("ramp"), hold_start).await?;

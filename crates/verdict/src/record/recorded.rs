@@ -34,8 +34,8 @@ pub struct Recorded {
     pub upstream: ProcessUsage,
     /// Its ledger, at the last look.
     pub upstream_stats: Option<UpstreamStats>,
-    /// Most streams it had open at once by the end of the load. Afterwards the jobs that clients left
-    /// behind overlap as they end, which is not service.
+    /// Most streams it had open at the same time by the end of the load. Later on, jobs that clients left
+    /// behind overlap as they end, and nobody is served by them.
     pub served_peak: Option<u64>,
     /// The lab itself.
     pub lab: ProcessUsage,

@@ -17,7 +17,7 @@ use verdict::load::hang_ups::Leave;
 /// A client with one request on a connection of its own, which it owns down to the socket: it decides
 /// when that is closed, and how.
 ///
-/// Nothing is read or written but while one of its futures is polled.
+/// It reads and writes only while one of its futures is polled.
 pub(super) struct Client {
     sender: http1::SendRequest<Full<Bytes>>,
     connection: Connection,
@@ -25,7 +25,7 @@ pub(super) struct Client {
 }
 
 struct Connection {
-    /// Absent once it has ended.
+    /// Absent after it has ended.
     open: Option<http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>,
 }
 

@@ -33,7 +33,7 @@ impl Witness {
         })
     }
 
-    /// Completes once an upstream has the request called `id`, and never if none gets it.
+    /// Completes when an upstream has the request called `id`; never if none gets it.
     pub(super) async fn sees(&self, id: &str) {
         while !self.has(id).await {
             tokio::time::sleep(FRESH / 2).await;

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 /// How fast slots may begin streams, all of them together, whatever they are asked for.
 #[derive(Clone, Debug)]
-pub struct Pace(Arc<Turns>);
+pub struct Pace(Arc<SlotTurns>);
 
 #[derive(Debug)]
-struct Turns {
+struct SlotTurns {
     spacing: Duration,
     next: Mutex<Option<Instant>>,
     number: AtomicU64,
@@ -18,7 +18,7 @@ impl Pace {
     /// At most `rate` streams a second, evenly spread.
     #[must_use]
     pub fn new(rate: u32) -> Self {
-        Self(Arc::new(Turns {
+        Self(Arc::new(SlotTurns {
             spacing: Duration::from_secs(1) / rate.max(1),
             next: Mutex::default(),
             number: AtomicU64::default(),

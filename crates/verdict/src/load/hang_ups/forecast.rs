@@ -19,22 +19,22 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// What a request holds, and until when.
 pub(crate) const MODELS: &[Model] = &[
     Model::new("detached_pump", |question| {
-        of(question, Holds::DetachedPump)
+        of(question, Mechanism::DetachedPump)
     }),
-    Model::new("no_op_close", |question| of(question, Holds::NoOpClose)),
+    Model::new("no_op_close", |question| of(question, Mechanism::NoOpClose)),
     Model::new("missed_disconnect", |question| {
-        of(question, Holds::MissedDisconnect)
+        of(question, Mechanism::MissedDisconnect)
     }),
     Model::new("blocking_zombie", |question| {
-        of(question, Holds::BlockingZombie)
+        of(question, Mechanism::BlockingZombie)
     }),
-    Model::new("no_timeout", |question| of(question, Holds::NoTimeout)),
-    Model::new("releasing", |question| of(question, Holds::Releasing)),
+    Model::new("no_timeout", |question| of(question, Mechanism::NoTimeout)),
+    Model::new("releasing", |question| of(question, Mechanism::Releasing)),
 ];
 
 /// What a request holds, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holds {
+enum Mechanism {
     /// A permit, until a task that nobody stops has drained the upstream.
     DetachedPump,
     /// A permit, for ever: the close does not reach it.
@@ -49,7 +49,7 @@ enum Holds {
     Releasing,
 }
 
-fn of(question: Question<'_>, holds: Holds) -> Vec<Forecast> {
+fn of(question: Question<'_>, holds: Mechanism) -> Vec<Forecast> {
     let load = question.cell.load.hang_ups.as_ref();
     load.map_or(Vec::new(), |load| disconnect(question.cell, load, holds))
 }
@@ -72,18 +72,18 @@ impl Kept {
 }
 
 /// The forecast of a row of hang-ups; empty without a limit.
-fn disconnect(cell: &Cell, load: &HangUpSpec, holds: Holds) -> Vec<Forecast> {
-    if cell.upstream.fallback.is_some() && holds != Holds::Releasing {
-        // They know of no second upstream, and the first is there to fail.
+fn disconnect(cell: &Cell, load: &HangUpSpec, holds: Mechanism) -> Vec<Forecast> {
+    if cell.upstream.fallback.is_some() && holds != Mechanism::Releasing {
+        // The laws know of one upstream only, and here the first one is there to fail.
         return Vec::new();
     }
     let keeps = |stage| kept(load, holds, stage);
     let Some(limit) = cell.server.max_upstream else {
         return Vec::new();
     };
-    let threads = (holds == Holds::BlockingZombie).then_some(cell.server.pool_threads);
+    let threads = (holds == Mechanism::BlockingZombie).then_some(cell.server.pool_threads);
     let capacity = threads.map_or(limit, |threads| threads.min(limit));
-    // A stream that was read to its end keeps its permit like any other where the close does nothing.
+    // Where the close does nothing, a stream that was read to its end keeps its permit as well.
     let warm = keeps(HangUpStage::Complete).permit;
     let before = if warm { u64::from(load.warm_up) } else { 0 };
     let mut held = before;
@@ -101,7 +101,7 @@ fn disconnect(cell: &Cell, load: &HangUpSpec, holds: Holds) -> Vec<Forecast> {
     let mut rows = Vec::new();
     match first_hanging {
         Some(first) => {
-            // With several at once the order in which they come to the limit is nobody's plan.
+            // With several at once, which of them comes to the limit first is chance.
             if load.concurrency == 1 {
                 let why = first_formula(first, capacity, limit, threads);
                 rows.push(number("first_hanging", "hang_ups.first_hanging", first as f64).why(why));
@@ -155,16 +155,16 @@ fn first_formula(first: u64, capacity: u32, limit: u32, threads: Option<u32>) ->
 }
 
 /// What one request that leaves at `stage` keeps.
-fn kept(load: &HangUpSpec, holds: Holds, stage: HangUpStage) -> Kept {
-    // What is over by itself is kept by nobody who reads to the end.
+fn kept(load: &HangUpSpec, holds: Mechanism, stage: HangUpStage) -> Kept {
+    // A stream that ends by itself is not kept by a reader that reads to its end.
     let is_over = match stage {
         HangUpStage::Complete => true,
         HangUpStage::AfterLastContent => !load.silent,
         _ => load.fault.is_some(),
     };
     match holds {
-        Holds::DetachedPump | Holds::BlockingZombie => Kept::both(!is_over),
-        Holds::NoOpClose => {
+        Mechanism::DetachedPump | Mechanism::BlockingZombie => Kept::both(!is_over),
+        Mechanism::NoOpClose => {
             // Before the head there is no body whose close could do nothing.
             let has_body = stage != HangUpStage::BeforeHeaders;
             Kept {
@@ -172,33 +172,33 @@ fn kept(load: &HangUpSpec, holds: Holds, stage: HangUpStage) -> Kept {
                 upstream: has_body && !is_over,
             }
         }
-        Holds::MissedDisconnect => Kept::both(load.silent),
-        Holds::NoTimeout => Kept::both(load.leave == Leave::Vanish),
-        Holds::Releasing => Kept::default(),
+        Mechanism::MissedDisconnect => Kept::both(load.silent),
+        Mechanism::NoTimeout => Kept::both(load.leave == Leave::Vanish),
+        Mechanism::Releasing => Kept::default(),
     }
 }
 
 /// From a hang-up to the release of the upstream, where it is released.
-fn release(cell: &Cell, load: &HangUpSpec, holds: Holds) -> Option<Forecast> {
+fn release(cell: &Cell, load: &HangUpSpec, holds: Mechanism) -> Option<Forecast> {
     let mut stages = load.stages.iter();
     if stages.all(|&stage| stage == HangUpStage::Complete) {
         return None;
     }
     let interval = us(load.interval) as f64;
     match (holds, load.leave) {
-        (Holds::Releasing, Leave::Vanish) => {
+        (Mechanism::Releasing, Leave::Vanish) => {
             let idle = us(idle_timeout(cell)) as f64;
             let release = micros("release_p50", "hang_ups.release_p50", idle);
             Some(release.why("the idle timeout: nothing else tells that the client is gone"))
         }
-        (Holds::Releasing | Holds::NoTimeout, Leave::Fin | Leave::Rst) => {
+        (Mechanism::Releasing | Mechanism::NoTimeout, Leave::Fin | Leave::Rst) => {
             let release = micros("release_p99", "hang_ups.release_p99", AT_ONCE_US);
             Some(release.at_most().why(
                 "the end of the connection drops the body, and that drops the upstream's: \
                  nothing waits",
             ))
         }
-        (Holds::MissedDisconnect, leave) if !load.silent => {
+        (Mechanism::MissedDisconnect, leave) if !load.silent => {
             let (writes, why) = match leave {
                 Leave::Rst => (1.0, "the next write fails"),
                 _ => (
@@ -277,7 +277,11 @@ mod tests {
     #[test]
     fn a_permit_that_never_comes_back_makes_request_p_plus_1_the_first_to_hang() {
         for limit in [2, 50] {
-            for model in [Holds::DetachedPump, Holds::NoOpClose, Holds::BlockingZombie] {
+            for model in [
+                Mechanism::DetachedPump,
+                Mechanism::NoOpClose,
+                Mechanism::BlockingZombie,
+            ] {
                 let rows = disconnect(&cell(limit, 64), &load(MID), model);
                 let first = predicted(&rows, "first_hanging");
                 assert_eq!(first, Some(f64::from(limit) + 1.0), "{model:?}");
@@ -291,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_missed_disconnect_leaks_only_while_the_upstream_is_silent() {
-        let missed = |more: &str| disconnect(&cell(2, 4), &load(more), Holds::MissedDisconnect);
+        let missed = |more: &str| disconnect(&cell(2, 4), &load(more), Mechanism::MissedDisconnect);
         assert_eq!(predicted(&missed(SILENT), "first_hanging"), Some(3.0));
         let streaming = missed(MID);
         assert_eq!(predicted(&streaming, "hanging"), Some(0.0));
@@ -303,11 +307,15 @@ mod tests {
 
     #[test]
     fn only_a_no_op_close_leaks_after_a_whole_stream_and_only_its_permit() {
-        let rows = disconnect(&cell(2, 4), &load(WHOLE), Holds::NoOpClose);
+        let rows = disconnect(&cell(2, 4), &load(WHOLE), Mechanism::NoOpClose);
         assert_eq!(predicted(&rows, "first_hanging"), Some(3.0));
         assert_eq!(predicted(&rows, "left_upstream"), Some(0.0));
         assert_eq!(predicted(&rows, "left_permits"), Some(2.0));
-        for model in [Holds::DetachedPump, Holds::BlockingZombie, Holds::Releasing] {
+        for model in [
+            Mechanism::DetachedPump,
+            Mechanism::BlockingZombie,
+            Mechanism::Releasing,
+        ] {
             let rows = disconnect(&cell(2, 4), &load(WHOLE), model);
             assert_eq!(predicted(&rows, "hanging"), Some(0.0), "{model:?}");
             assert_eq!(predicted(&rows, "left_permits"), Some(0.0), "{model:?}");
@@ -317,20 +325,20 @@ mod tests {
     #[test]
     fn requests_that_keep_nothing_come_before_the_first_that_hangs() {
         let mixed = load("stages = [\"before_headers\", \"mid_stream\"]");
-        let rows = disconnect(&cell(2, 4), &mixed, Holds::NoOpClose);
+        let rows = disconnect(&cell(2, 4), &mixed, Mechanism::NoOpClose);
         assert_eq!(predicted(&rows, "first_hanging"), Some(5.0));
-        let rows = disconnect(&cell(2, 4), &mixed, Holds::DetachedPump);
+        let rows = disconnect(&cell(2, 4), &mixed, Mechanism::DetachedPump);
         assert_eq!(predicted(&rows, "first_hanging"), Some(3.0));
     }
 
     #[test]
     fn zombies_stop_at_the_threads_if_there_are_fewer_of_them() {
-        let rows = disconnect(&cell(50, 4), &load(MID), Holds::BlockingZombie);
+        let rows = disconnect(&cell(50, 4), &load(MID), Mechanism::BlockingZombie);
         assert_eq!(predicted(&rows, "first_hanging"), Some(5.0));
         assert_eq!(predicted(&rows, "left_threads"), Some(4.0));
         assert_eq!(predicted(&rows, "left_permits"), None);
         assert_eq!(predicted(&rows, "health_sync_unanswered"), None);
-        let rows = disconnect(&cell(2, 4), &load(MID), Holds::BlockingZombie);
+        let rows = disconnect(&cell(2, 4), &load(MID), Mechanism::BlockingZombie);
         assert_eq!(predicted(&rows, "left_threads"), Some(2.0));
         assert_eq!(predicted(&rows, "health_sync_unanswered"), Some(0.0));
     }
@@ -340,12 +348,12 @@ mod tests {
         let vanish = load(&format!("{SILENT}\nleave = \"vanish\""));
         let mut cell = cell(2, 4);
         cell.server.args = ["--idle-timeout", "1s"].map(str::to_owned).to_vec();
-        let rows = disconnect(&cell, &vanish, Holds::Releasing);
+        let rows = disconnect(&cell, &vanish, Mechanism::Releasing);
         assert_eq!(predicted(&rows, "release_p50"), Some(1e6));
         assert_eq!(predicted(&rows, "hanging"), Some(0.0));
-        let rows = disconnect(&cell, &vanish, Holds::NoTimeout);
+        let rows = disconnect(&cell, &vanish, Mechanism::NoTimeout);
         assert_eq!(predicted(&rows, "first_hanging"), Some(3.0));
-        let rows = disconnect(&cell, &load(SILENT), Holds::NoTimeout);
+        let rows = disconnect(&cell, &load(SILENT), Mechanism::NoTimeout);
         assert_eq!(predicted(&rows, "hanging"), Some(0.0));
     }
 
@@ -354,7 +362,7 @@ mod tests {
         let rows = disconnect(
             &cell(2, 4),
             &load(&format!("{MID}\nconcurrency = 5")),
-            Holds::DetachedPump,
+            Mechanism::DetachedPump,
         );
         assert_eq!(predicted(&rows, "first_hanging"), None);
         assert_eq!(predicted(&rows, "left_upstream"), Some(2.0));

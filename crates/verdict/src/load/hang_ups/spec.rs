@@ -37,7 +37,7 @@ pub struct HangUpSpec {
     /// How they leave.
     #[serde(default)]
     pub leave: Leave,
-    /// Whether the upstream says nothing any more once the stage is reached.
+    /// True if the upstream sends nothing after the stage is reached.
     #[serde(default)]
     pub silent: bool,
     /// A fault of the upstream, as `x-mock-fault` has it, for stages that need none of their own.
@@ -67,8 +67,8 @@ pub struct HangUpSpec {
     /// How many requests are still sent after the first one that hangs.
     #[serde(default)]
     pub after_hanging: u32,
-    /// Whole streams at once before the baseline is taken, which open what stays open, such as
-    /// connections to the upstream that are kept for later.
+    /// Whole streams before the baseline is taken, all at the same time. They open what stays open, such
+    /// as connections to the upstream that are kept for later.
     #[serde(default)]
     pub warm_up: u32,
     /// The row must be over this long after its start.

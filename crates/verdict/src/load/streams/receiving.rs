@@ -4,8 +4,9 @@ use crate::record::Window;
 
 /// When streams began to receive chunks, and when those ended that had.
 ///
-/// How many received at once follows from all changes in the order of time, and they are told a little
-/// out of order. The latest are kept as they are; of those before, only how long the number was what.
+/// How many received at the same time follows from the changes in the order of time. They are told a
+/// little out of order, so the latest are kept as they are. The older ones are summed up: how long which
+/// number of streams received.
 #[derive(Clone, Debug, Default)]
 pub struct Receiving {
     now: u64,

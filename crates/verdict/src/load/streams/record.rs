@@ -198,7 +198,7 @@ impl StreamRecorder {
         }
         self.sequence_errors += stream.sequence_errors;
         if stream.ending == StreamEnding::Unserved {
-            // Left out, only the lucky streams would have a TTFT.
+            // Without these, TTFT would be that of the lucky streams.
             self.ttft.add(stream.age_us);
             self.waited.add(stream.age_us);
             lower(&mut self.smallest_unserved_age, stream.age_us);
@@ -209,7 +209,7 @@ impl StreamRecorder {
                 StreamEnding::Unserved | StreamEnding::Complete
             );
         self.never_served += u64::from(was_refused);
-        // A gap that was still growing says something only once it exceeds all gaps before it.
+        // A gap that still grows counts only if it is longer than every gap before it.
         let growing = stream
             .open_gap_us
             .filter(|&open| stream.max_gap_us.is_none_or(|max| open > max));

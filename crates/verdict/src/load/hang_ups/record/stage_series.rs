@@ -10,7 +10,7 @@ pub(crate) struct StageSeries {
     pub(crate) reached: u64,
     pub(crate) unknown: u64,
     releases: Times,
-    /// Of those that were not released, for how long they were not.
+    /// For each request that was not released: how long it had been waited for.
     bounds: Vec<u64>,
 }
 

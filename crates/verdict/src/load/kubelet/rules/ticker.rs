@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// When a probe is due: at every multiple of its period, whatever became of the container meanwhile.
+/// When a probe is due: at every multiple of its period. A restart of the container does not change that.
 ///
 /// As with the Go ticker in the kubelet's worker, probes of one kind never overlap, one tick that falls
 /// into a probe is made up for right after it, and further ones are lost.

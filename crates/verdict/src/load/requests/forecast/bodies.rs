@@ -7,9 +7,10 @@ use crate::forecast::row::{micros, stays_flat};
 use crate::scenario::{Cell, Runtime};
 use crate::summary::Forecast;
 
-/// A body is parsed on the worker: while it is, nothing else on that worker moves. `parse` is how long
-/// the lab itself took to parse such a body; a body that is asked to cost more costs what is asked. There
-/// is no row where bodies may come at once, or where a line of the log costs as well.
+/// A body is parsed on the worker, and nothing else on that worker moves meanwhile. `parse` is how long
+/// the lab itself took to parse such a body. If the request asks for more work, that is what it takes.
+/// There is no row where several bodies may come at the same time, or where a line of the log costs time
+/// as well.
 pub(crate) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
     let Some((small, spec, large)) = classes(cell) else {
         return Vec::new();

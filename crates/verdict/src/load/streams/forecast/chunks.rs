@@ -12,7 +12,7 @@ use crate::summary::Forecast;
 /// first out, so a sync check waits until all streams that stand before it had their turn.
 pub(crate) fn thread_per_chunk(cell: &Cell, streams: &StreamSpec) -> Vec<Forecast> {
     let (n, c) = (streams.count, cell.server.pool_threads);
-    let run = Turns::run(cell, streams);
+    let run = ChunkTurns::run(cell, streams);
     let interval = streams.interval.as_secs_f64();
     vec![
         number("served_at_once", "streams.served_peak", n).why(format!(
@@ -37,13 +37,12 @@ pub(crate) fn thread_per_chunk(cell: &Cell, streams: &StreamSpec) -> Vec<Forecas
 /// How long a job holds its thread that opens a connection, sends a request and waits for the head, in
 /// seconds: on loopback the head of a stream came 0.9 to 1.0 ms later than the answer to a sync check.
 ///
-/// How long it is matters little, that it is not 0 much. When a thread comes free, all requests that wait
-/// are sent one after the other. Were that done in an instant, the chunks of all of them would be due in
-/// the same instants ever after: threads would wait for them together, and a check that comes meanwhile
-/// find much of a turn gone.
+/// The exact time matters little, but it must not be 0. When a thread comes free, all requests that wait
+/// are sent one after the other. If that took no time, all their chunks would be due at the same instants
+/// from then on. Threads would wait for them together, and a check would find much of a turn over.
 const SEND: f64 = 1e-3;
 
-struct Turns {
+struct ChunkTurns {
     median_wait: f64,
     longest_ttft: f64,
 }
@@ -67,7 +66,7 @@ struct Stream {
     is_first: bool,
 }
 
-impl Turns {
+impl ChunkTurns {
     fn run(cell: &Cell, streams: &StreamSpec) -> Self {
         Self::with_send(cell, streams, SEND)
     }
@@ -187,18 +186,18 @@ mod tests {
             (1_000, 5, 1_000, 0.769),
         ] {
             let (mut cell, streams) = load(count, ramp, interval_ms);
-            let off = Turns::run(&cell, &streams).median_wait / measured - 1.0;
+            let off = ChunkTurns::run(&cell, &streams).median_wait / measured - 1.0;
             assert!(off.abs() < 0.1, "{count}: {off}");
             // As many threads as streams: nothing waits.
             cell.server.pool_threads = count + 1;
-            assert!(Turns::run(&cell, &streams).median_wait < 1e-3);
+            assert!(ChunkTurns::run(&cell, &streams).median_wait < 1e-3);
         }
     }
 
     #[test]
     fn how_long_a_request_takes_to_send_matters_little_and_that_it_takes_any_time_does() {
         let (cell, streams) = load(200, 1, 250);
-        let of = |send| Turns::with_send(&cell, &streams, send).median_wait;
+        let of = |send| ChunkTurns::with_send(&cell, &streams, send).median_wait;
         for send in [0.3e-3, 0.5e-3, 2e-3] {
             let off = of(send) / of(SEND) - 1.0;
             assert!(off.abs() < 0.05, "{send}: {off}");

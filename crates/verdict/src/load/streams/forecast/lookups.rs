@@ -17,7 +17,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A lookup takes no time, and a thread of the pool that users of `/predict` fill: it waits behind all
 /// that was queued before. `None` if nobody fills it.
 pub(crate) fn name_lookup(cell: &Cell, streams: &StreamSpec) -> Option<Vec<Forecast>> {
-    let work = Work::of(cell)?;
+    let work = PredictWork::of(cell)?;
     let run = Lookups::run(cell, streams, &work);
     let (users, threads) = (work.users, cell.server.pool_threads);
     let law = format!(
@@ -51,13 +51,13 @@ pub(crate) fn name_lookup(cell: &Cell, streams: &StreamSpec) -> Option<Vec<Forec
 }
 
 /// Users who each ask for work that holds a thread, again and again.
-struct Work {
+struct PredictWork {
     users: u32,
     /// Seconds that one request holds its thread.
     time: f64,
 }
 
-impl Work {
+impl PredictWork {
     fn of(cell: &Cell) -> Option<Self> {
         let is_predict = |class: &&RequestSpec| class.path.starts_with("/predict");
         let class = cell.load.requests.values().find(is_predict)?;
@@ -77,7 +77,7 @@ struct Lookups {
 }
 
 impl Lookups {
-    fn run(cell: &Cell, streams: &StreamSpec, work: &Work) -> Self {
+    fn run(cell: &Cell, streams: &StreamSpec, work: &PredictWork) -> Self {
         let ramp = streams.ramp.as_secs_f64();
         let end = ramp + cell.phases.hold.as_secs_f64();
         let step = ramp / f64::from(streams.count);
@@ -136,7 +136,7 @@ mod tests {
 
     fn run(cell: &Cell, users: u32, time: f64) -> Lookups {
         let streams = cell.load.streams.as_ref().expect("streams");
-        Lookups::run(cell, streams, &Work { users, time })
+        Lookups::run(cell, streams, &PredictWork { users, time })
     }
 
     #[test]

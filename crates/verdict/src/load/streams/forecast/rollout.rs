@@ -1,5 +1,5 @@
-//! A rollout under way: health is back once fewer streams are on the blocking path than it has threads.
-//! How many they are is not a share of chance: it is what the seed's own keys come to.
+//! A rollout under way. Health is back when fewer streams are on the blocking path than it has threads.
+//! How many they are follows from the keys that the seed makes, not from chance.
 
 use super::super::{Assignment, StreamSpec};
 use crate::forecast::row::{number, stays_flat, unanswered};

@@ -1,12 +1,12 @@
 /// The background tasks of a simulated cell: when each was accepted and when it ends, in microseconds.
 #[derive(Debug, Default)]
-pub(crate) struct Backlog {
+pub(crate) struct TaskBacklog {
     accepted: Vec<u64>,
     ends: Vec<u64>,
     pub(crate) refused: u64,
 }
 
-impl Backlog {
+impl TaskBacklog {
     /// A task was accepted at `at`.
     pub(crate) fn accepted(&mut self, at: u64) {
         self.accepted.push(at);

@@ -23,8 +23,8 @@ use crate::units::{count, us};
 /// Below this share, in percent, what is unanswered is merely what was in flight when the load ended.
 const IN_FLIGHT_PERCENT: f64 = 5.0;
 
-/// Nor is a number below this one forecast, but how many there can be: which of a handful of users
-/// happens to think when the load ends is a matter of milliseconds, and each would be 5 % or more.
+/// Below this number, only how many there can be is forecast. Which of a few users thinks when the load
+/// ends is a matter of milliseconds, and each of them would be 5 % or more.
 const LEAST_UNANSWERED: u64 = 20;
 
 /// The broken server: one pool for everything that blocks, and two routes that block the loop.

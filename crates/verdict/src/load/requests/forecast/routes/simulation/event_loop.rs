@@ -1,15 +1,15 @@
 //! The server: its event loop, and who holds what.
 
 use super::super::route::Holds;
-use super::{Asker, Progress, Ready, Server, TIMER, Task};
+use super::{Asker, LoopTask, PlayedServer, Ready, RequestState, TIMER};
 use crate::record::Outcome;
 use crate::units::us;
 
-impl Server<'_> {
+impl PlayedServer<'_> {
     /// Whether nobody waits for it any more.
     fn is_gone(&mut self, id: usize) -> bool {
         self.let_happen(self.now);
-        self.requests[id].state == Progress::Decided
+        self.requests[id].state == RequestState::Decided
     }
 
     /// The loop looks at sockets and timers and queues what is ready: what can be read, whose time is
@@ -18,27 +18,27 @@ impl Server<'_> {
         let (mut timers, mut accepted) = (Vec::new(), Vec::new());
         while let Some((_, ready)) = self.ready.pop_until(self.now) {
             match ready {
-                Ready::Readable(id) => self.queue.push_back(Task::Handle(id)),
-                Ready::Woken(id) => timers.push(Task::Resume(id)),
-                Ready::Ended => timers.push(Task::End),
-                Ready::Connected(id) => accepted.push(Task::Opened(id)),
+                Ready::Readable(id) => self.queue.push_back(LoopTask::Handle(id)),
+                Ready::Woken(id) => timers.push(LoopTask::Resume(id)),
+                Ready::Ended => timers.push(LoopTask::End),
+                Ready::Connected(id) => accepted.push(LoopTask::Opened(id)),
             }
         }
         self.queue.extend(timers);
         self.queue.extend(accepted);
     }
 
-    pub(crate) fn step(&mut self, task: Task) {
+    pub(crate) fn step(&mut self, task: LoopTask) {
         match task {
-            Task::Opened(id) => self.ready.add(self.now, Ready::Readable(id)),
-            Task::Handle(id) => self.handle(id),
-            Task::Resume(id) => self.resume(id),
-            Task::Block => {
+            LoopTask::Opened(id) => self.ready.add(self.now, Ready::Readable(id)),
+            LoopTask::Handle(id) => self.handle(id),
+            LoopTask::Resume(id) => self.resume(id),
+            LoopTask::Block => {
                 self.now += us(self.route.background_time);
                 self.backlog.ends(self.now);
                 self.was_blocked = true;
             }
-            Task::End => self.backlog.ends(self.now),
+            LoopTask::End => self.backlog.ends(self.now),
         }
     }
 
@@ -102,7 +102,7 @@ impl Server<'_> {
     fn hand_over(&mut self) -> bool {
         let time = us(self.route.background_time);
         match self.route.background {
-            Holds::Loop => self.queue.push_back(Task::Block),
+            Holds::Loop => self.queue.push_back(LoopTask::Block),
             Holds::Nothing => {
                 let time = time + TIMER;
                 let now = self.now;

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use agenda::Agenda;
 
-use super::backlog::Backlog;
+use super::backlog::TaskBacklog;
 use super::route::{Pools, Route};
 use super::threads::Threads;
 use crate::load::requests::{ClassRecorder, RequestFigures, RequestSpec};
@@ -47,7 +47,7 @@ pub(crate) struct Outlook {
     /// decided. A request is waited for no longer than a check.
     pub load_end: u64,
     /// The background tasks.
-    pub backlog: Backlog,
+    pub backlog: TaskBacklog,
     /// Whether it hangs on which users' timers end in the same millisecond: the first of them blocks
     /// the loop for all whose timers end in the next.
     pub hangs_on_a_millisecond: bool,
@@ -67,11 +67,11 @@ enum Asker {
 struct Request {
     asker: Asker,
     due: u64,
-    state: Progress,
+    state: RequestState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
+enum RequestState {
     /// To be sent.
     Planned,
     /// Sent, and someone waits for it.
@@ -108,7 +108,7 @@ enum Ready {
 
 /// A task in the loop's queue.
 #[derive(Clone, Copy, Debug)]
-enum Task {
+enum LoopTask {
     /// A new connection, of which nothing can be read before the next look.
     Opened(usize),
     /// A request is read and its handler starts.
@@ -121,7 +121,7 @@ enum Task {
     End,
 }
 
-struct Server<'a> {
+struct PlayedServer<'a> {
     class: &'a RequestSpec,
     route: Route,
     seed: u64,
@@ -142,7 +142,7 @@ struct Server<'a> {
     now: u64,
     outside: Agenda<Outside>,
     ready: Agenda<Ready>,
-    queue: VecDeque<Task>,
+    queue: VecDeque<LoopTask>,
     requests: Vec<Request>,
 
     /// For inner work; if `shared`, for background tasks and sync checks as well.
@@ -154,7 +154,7 @@ struct Server<'a> {
 
     recorder: ClassRecorder,
     waits: Vec<Vec<Option<u64>>>,
-    backlog: Backlog,
+    backlog: TaskBacklog,
     /// Whether a background task has blocked the loop.
     was_blocked: bool,
     hangs_on_a_millisecond: bool,
@@ -186,7 +186,7 @@ pub(crate) fn simulate(
             Some(Threads::new(tasks, Some(0))),
         ),
     };
-    let mut simulation = Server {
+    let mut simulation = PlayedServer {
         class,
         route,
         seed,
@@ -210,7 +210,7 @@ pub(crate) fn simulate(
         background,
         tasks,
         recorder: ClassRecorder::new(class),
-        backlog: Backlog::default(),
+        backlog: TaskBacklog::default(),
         was_blocked: false,
         hangs_on_a_millisecond: false,
     };
@@ -226,7 +226,7 @@ pub(crate) fn simulate(
     simulation.run()
 }
 
-impl Server<'_> {
+impl PlayedServer<'_> {
     fn run(mut self) -> Option<Outlook> {
         while self.requests.len() < LIMIT {
             self.let_happen(self.now);

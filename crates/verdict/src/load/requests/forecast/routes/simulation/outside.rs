@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Asker, Outside, Progress, Ready, Request, Server, TIMER, WAY};
+use super::{Asker, Outside, PlayedServer, Ready, Request, RequestState, TIMER, WAY};
 use crate::load::requests::{RequestEvent, RequestRecord};
 use crate::record::Outcome;
 use crate::units::us;
 
-impl Server<'_> {
+impl PlayedServer<'_> {
     /// What happens outside the server until `at`, whatever its loop does meanwhile.
     pub(crate) fn let_happen(&mut self, at: u64) {
         while let Some((now, event)) = self.outside.pop_until(at) {
@@ -34,7 +34,7 @@ impl Server<'_> {
         self.requests.push(Request {
             asker,
             due,
-            state: Progress::Planned,
+            state: RequestState::Planned,
         });
         self.outside.add(at, Outside::Send(self.requests.len() - 1));
     }
@@ -51,7 +51,7 @@ impl Server<'_> {
         if self.load_end.is_some() {
             return;
         }
-        self.requests[id].state = Progress::Open;
+        self.requests[id].state = RequestState::Open;
         let Request { asker, due, .. } = self.requests[id];
         let (keeps, timeout) = match asker {
             Asker::User { n, .. } => {
@@ -83,7 +83,7 @@ impl Server<'_> {
     /// A request has its outcome, unless it has one; its user thinks and asks again.
     pub(crate) fn decide(&mut self, id: usize, now: u64, outcome: Outcome) {
         let request = &mut self.requests[id];
-        if std::mem::replace(&mut request.state, Progress::Decided) == Progress::Decided {
+        if std::mem::replace(&mut request.state, RequestState::Decided) == RequestState::Decided {
             return;
         }
         let due = request.due;
@@ -122,10 +122,10 @@ impl Server<'_> {
         self.load_end = Some(now);
         for id in 0..self.requests.len() {
             let Request { asker, due, state } = self.requests[id];
-            if state == Progress::Open && matches!(asker, Asker::User { .. }) {
+            if state == RequestState::Open && matches!(asker, Asker::User { .. }) {
                 self.record(due, now, Outcome::Unanswered);
             }
-            self.requests[id].state = Progress::Decided;
+            self.requests[id].state = RequestState::Decided;
         }
     }
 }
