@@ -70,49 +70,38 @@ pub fn markdown(matrix: &Matrix) -> String {
 
 fn notes(matrix: &Matrix) -> Vec<String> {
     let rows = matrix.variants.iter().flat_map(|variant| &variant.rows);
-    RowNotes::of(rows.map(|row| (row.entries.as_slice(), row.is_invalid, row.runs)))
-        .sentences(&matrix.remarks)
+    let rows: Vec<_> = rows
+        .map(|row| (row.entries.as_slice(), row.is_invalid, row.runs))
+        .collect();
+    row_notes(&rows, &matrix.remarks)
 }
 
-/// What must be said below a table across cells, by what stands in its rows.
-#[derive(Default)]
-pub(super) struct RowNotes {
-    has_bound: bool,
-    has_invalid: bool,
-    has_repeats: bool,
-}
-
-impl RowNotes {
-    /// Of the figures of each row, whether they are invalid, and how many runs are behind them.
-    pub(super) fn of<'a>(rows: impl Iterator<Item = (&'a [Entry], bool, usize)>) -> Self {
-        let is_bound =
-            |entry: &Entry| matches!(entry.figure, Figure::Number(spread) if spread.censored);
-        rows.fold(Self::default(), |notes, (entries, is_invalid, runs)| Self {
-            has_bound: notes.has_bound || entries.iter().any(is_bound),
-            has_invalid: notes.has_invalid || is_invalid,
-            has_repeats: notes.has_repeats || runs > 1,
-        })
-    }
-
-    /// The sentences, with `remarks` after them.
-    pub(super) fn sentences(&self, remarks: &[String]) -> Vec<String> {
-        [
-            (
-                self.has_bound,
-                "≥ marks a lower bound: a timeout, or the end of the load, cut it off.",
-            ),
-            (
-                self.has_invalid,
-                "* marks a measurement that is invalid, for want of a valid one.",
-            ),
-            (self.has_repeats, "Figures are the median of the runs."),
-        ]
-        .into_iter()
-        .filter(|&(is_said, _)| is_said)
-        .map(|(_, sentence)| sentence.to_owned())
-        .chain(remarks.iter().map(|remark| format!("Note: {remark}")))
+/// What must be said below a table across cells, by what stands in its rows: the figures of each, whether
+/// they are invalid, and how many runs are behind them.
+pub(super) fn row_notes(rows: &[(&[Entry], bool, usize)], remarks: &[String]) -> Vec<String> {
+    let is_bound =
+        |entry: &Entry| matches!(entry.figure, Figure::Number(spread) if spread.censored);
+    let has_bound = rows
+        .iter()
+        .any(|(entries, ..)| entries.iter().any(is_bound));
+    let has_invalid = rows.iter().any(|&(_, is_invalid, _)| is_invalid);
+    let has_repeats = rows.iter().any(|&(_, _, runs)| runs > 1);
+    let said = [
+        (
+            has_bound,
+            "≥ marks a lower bound: a timeout, or the end of the load, cut it off.",
+        ),
+        (
+            has_invalid,
+            "* marks a measurement that is invalid, for want of a valid one.",
+        ),
+        (has_repeats, "Figures are the median of the runs."),
+    ];
+    let said = said.iter().filter(|(is_so, _)| *is_so);
+    let remarks = remarks.iter().map(|remark| format!("Note: {remark}"));
+    said.map(|(_, sentence)| (*sentence).to_owned())
+        .chain(remarks)
         .collect()
-    }
 }
 
 /// One of the tables for a terminal.

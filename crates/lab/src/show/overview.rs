@@ -3,7 +3,7 @@
 
 use super::comparison::{provenance, value};
 use super::grid::Grid;
-use super::matrix::{RowNotes, compact};
+use super::matrix::{compact, row_notes};
 use verdict::judge::comparison::{Entry, Overview, OverviewVariant, Topic};
 use verdict::units::wrapped;
 
@@ -69,8 +69,10 @@ fn legend(overview: &Overview) -> &'static str {
 fn notes(overview: &Overview) -> Vec<String> {
     let groups = overview.variants.iter().flat_map(|variant| &variant.groups);
     let rows = groups.flat_map(|group| &group.rows);
-    RowNotes::of(rows.map(|row| (row.entries.as_slice(), row.is_invalid, row.runs)))
-        .sentences(&overview.remarks)
+    let rows: Vec<_> = rows
+        .map(|row| (row.entries.as_slice(), row.is_invalid, row.runs))
+        .collect();
+    row_notes(&rows, &overview.remarks)
 }
 
 /// Its rows under the headings of their groups, with figures as `show` has them.

@@ -1,4 +1,4 @@
-use super::metric::{Asked, Group, Names};
+use super::metric::{Asked, Group, Metric, Names};
 use super::read::{Found, of_step, shaped};
 use super::table::GROUPS;
 
@@ -82,7 +82,7 @@ fn names_in(group: &Group, typed: &str, asked: &Asked<'_>) -> Vec<String> {
             .map(str::to_owned)
             .collect(),
     };
-    let names = group.metrics.iter().flat_map(|metric| metric.names());
+    let names = group.metrics.iter().flat_map(Metric::names);
     let filled = names.flat_map(|name| match name.split_once('<') {
         None => vec![name],
         Some((before, rest)) => {
