@@ -102,7 +102,7 @@ async fn an_async_route_answers_at_once_and_leaves_a_backlog_that_nothing_bounds
     }
     let background = server.until("background", |it| it["running"] == 2).await;
     assert_eq!(background["pending"], 50, "{background}");
-    assert_eq!(server.gauge("pool").await["queued"], 48);
+    server.until("pool", |pool| pool["queued"] == 48).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
