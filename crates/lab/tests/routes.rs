@@ -66,7 +66,7 @@ that = [
 
 [[expect]]
 variant = ["broken", "fixed"]
-that = ["forecast.throughput.error <= 40%"]
+that = ["forecast.throughput.error <= 15%"]
 
 [[field_report]]
 variant = "broken"

@@ -5,6 +5,7 @@
 pub mod forecast;
 pub mod judge;
 pub mod load;
+pub mod metrics;
 mod names;
 pub mod record;
 pub mod sample;

@@ -8,6 +8,7 @@ mod forecast;
 mod forecast_text;
 mod guard;
 mod list;
+mod metrics;
 mod planning;
 mod run;
 mod runtime;
@@ -35,6 +36,8 @@ pub enum Command {
     Scenarios(scenarios::ScenariosArgs),
     /// List the scenarios
     List,
+    /// List the metrics: what [[expect]] and --fail-if may name, with unit and meaning
+    Metrics(metrics::MetricsArgs),
     /// Print the JSON Schema of summary.json
     Schema,
     /// Start the upstream and a server in the foreground, to try by hand
@@ -69,6 +72,7 @@ impl Command {
             Self::Forecast(args) => forecast::run(&args),
             Self::Scenarios(args) => scenarios::run(&args),
             Self::List => list::run(),
+            Self::Metrics(args) => Ok(metrics::run(&args)),
             Self::Schema => schema::run(),
             Self::Up(args) => up::run(args),
             Self::Watch(args) => watch::run(args),

@@ -4,9 +4,8 @@ use crate::exit::Usage;
 use crate::http::Reach;
 use crate::reach::reach;
 use crate::run::Calibration;
-use verdict::judge::is_known_metric;
-use verdict::scenario::{Cell, Expectation, Scenario, Target, Value, Variant};
-use verdict::summary::Kind;
+use verdict::judge::known;
+use verdict::scenario::{Cell, Scenario, Target, Variant};
 
 /// The variants in which any of these cells is run: one without leaves no folder behind.
 pub(super) fn with_a_cell(variants: &[Variant], cells: &[Cell]) -> Vec<Variant> {
@@ -41,40 +40,9 @@ pub(super) fn calibration(cells: &[Cell], variants: &[Variant]) -> Calibration {
     Calibration::measure(cells.iter(), &models)
 }
 
-/// An expectation of a metric that does not exist would only fail after the run.
+/// An expectation of what does not exist would only fail after the run.
 pub(super) fn check_metrics(scenario: &Scenario) -> Result<(), Usage> {
-    let check = |metric: &str, cell: &Cell, table: &str| {
-        let of = &scenario.name;
-        is_known_metric(metric, cell)
-            .map_err(|error| Usage(format!("scenario {of}: in [[{table}]]: {error}")))
-    };
-    for variant in &scenario.variants {
-        let all = scenario.cells.iter().chain(&scenario.quick_cells);
-        for cell in all.filter(|cell| cell.has_variant(&variant.name)) {
-            for report in variant.field_reports(cell) {
-                check(&report.metric, cell, "field_report")?;
-            }
-            for expectation in variant.expectations(cell) {
-                check_diagnosis(&scenario.name, &expectation)?;
-                check(&expectation.metric, cell, "expect")?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A misspelt diagnosis would make `!=` hold for ever.
-fn check_diagnosis(scenario: &str, expectation: &Expectation) -> Result<(), Usage> {
-    let known = Kind::ALL.map(Kind::name);
-    match &expectation.value {
-        Value::Word(word) if expectation.is_of_diagnosis() && !known.contains(&word.as_str()) => {
-            Err(Usage(format!(
-                "scenario {scenario}: \"{word}\" in \"{expectation}\" is no diagnosis; there are {}",
-                known.join(", ")
-            )))
-        }
-        _ => Ok(()),
-    }
+    known::check_scenario(scenario).map_err(Usage)
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
+use verdict::metrics::MetricUnit;
 use verdict::summary::{Bound, Forecast, Unit, Verdict};
-use verdict::units::{WIDTH, count, per_second, percent, time};
+use verdict::units::WIDTH;
 
 /// The forecast before a run: name, prediction, law.
 #[must_use]
@@ -31,8 +32,9 @@ pub fn after(rows: &[Forecast]) -> String {
                 row.unit,
             )
         });
-        let error = match (row.error_percent, row.verdict) {
+        let error = match (row.error(), row.verdict) {
             (Some(error), _) => format!("{error:+.1} %"),
+            (None, _) if row.is_met_zero() => "as predicted".to_owned(),
             (None, Some(Verdict::Within)) => "within".to_owned(),
             (None, Some(Verdict::Refuted)) => "REFUTED".to_owned(),
             (None, Some(Verdict::Measured) | None) => "n/a".to_owned(),
@@ -70,11 +72,5 @@ fn sign(bound: Bound) -> &'static str {
 }
 
 fn show(value: f64, sign: &str, unit: Unit) -> String {
-    let text = match unit {
-        Unit::Us => time(value),
-        Unit::Count => count(value),
-        Unit::Percent => percent(value),
-        Unit::PerSecond => per_second(value),
-    };
-    format!("{sign}{text}")
+    format!("{sign}{}", MetricUnit::from(unit).shown(value))
 }

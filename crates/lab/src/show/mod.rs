@@ -5,6 +5,7 @@ mod claims;
 pub mod comparison;
 pub mod forecast;
 pub mod matrix;
+pub mod metrics;
 pub mod overview;
 pub mod progress;
 pub mod scenarios;

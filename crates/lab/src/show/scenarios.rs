@@ -2,7 +2,7 @@
 //! and the diagnosis.
 
 use verdict::judge::control::{Control, FailedBy, Judged, place};
-use verdict::summary::{Outcome, State, Summary, Verdict};
+use verdict::summary::{Forecast, Outcome, State, Summary, Verdict};
 use verdict::units::{WIDTH, wrapped};
 
 /// The table, what failed, and the positive control.
@@ -172,11 +172,12 @@ fn forecast_error(summary: &Summary) -> String {
         .forecast
         .iter()
         .any(|row| row.verdict == Some(Verdict::Refuted));
-    let errors = summary.forecast.iter().filter_map(|row| row.error_percent);
+    let errors = summary.forecast.iter().filter_map(Forecast::error);
     let largest = errors.map(f64::abs).max_by(f64::total_cmp);
     match largest {
         _ if refuted => "REFUTED".to_owned(),
         Some(error) => format!("{error:.1} %"),
+        None if summary.forecast.iter().any(Forecast::is_met_zero) => "met".to_owned(),
         None => "–".to_owned(),
     }
 }

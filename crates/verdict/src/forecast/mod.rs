@@ -6,7 +6,7 @@ pub(crate) mod pool_queue;
 mod question;
 pub(crate) mod row;
 
-use crate::judge::metric::number;
+use crate::metrics::number;
 use crate::scenario::{Cell, Step, Variant};
 use crate::summary::{Bound, Forecast, Summary, Unit, Verdict};
 
@@ -56,11 +56,8 @@ pub fn settle(rows: &mut [Forecast], summary: &Summary) {
         row.measured = Some(measured);
         row.measured_censored = censored;
         row.verdict = Some(verdict(row, measured, censored));
-        row.error_percent = match row.verdict {
-            Some(Verdict::Measured) if row.predicted == 0.0 => Some(0.0),
-            Some(Verdict::Measured) => Some(100.0 * (measured - row.predicted) / row.predicted),
-            _ => None,
-        };
+        let is_value = row.verdict == Some(Verdict::Measured);
+        row.error_percent = is_value.then(|| 100.0 * (measured - row.predicted) / row.predicted);
     }
 }
 
@@ -69,8 +66,8 @@ pub fn settle(rows: &mut [Forecast], summary: &Summary) {
 /// that 499.967 ms do not refute "at least 500 ms"; what a wrong theory is off by is far more.
 const TOLERANCE_PERCENT: f64 = 1.0;
 
-/// Bounds that cannot both be true refute the prediction, and so does anything where nothing was
-/// predicted: how far off it was has no number, but it must not pass for unknown.
+/// Bounds that cannot both be true refute the prediction. Of a prediction of 0 no error is a share: what
+/// was measured is 0 as well, or refutes it.
 fn verdict(row: &Forecast, measured: f64, measured_censored: bool) -> Verdict {
     // What is counted has no digits to lose.
     let slack = match row.unit {
@@ -82,10 +79,8 @@ fn verdict(row: &Forecast, measured: f64, measured_censored: bool) -> Verdict {
     let is_at_least = measured >= row.predicted - slack;
     let is_at_most = measured <= row.predicted + slack;
     let holds = match (row.bound, measured_censored) {
-        (Bound::Exact, false) if row.predicted != 0.0 || measured == 0.0 => {
-            return Verdict::Measured;
-        }
-        (Bound::Exact, false) => false,
+        (Bound::Exact, false) if row.predicted != 0.0 => return Verdict::Measured,
+        (Bound::Exact, false) => measured == 0.0,
         // The true value is at least what was measured.
         (Bound::Exact, true) => is_at_most,
         (Bound::AtLeast, true) => true,
@@ -101,6 +96,8 @@ fn verdict(row: &Forecast, measured: f64, measured_censored: bool) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::row::micros;
     use super::*;
 
@@ -122,9 +119,38 @@ mod tests {
         assert!(!refuted(Bound::AtMost, 10.0, 0.4, false));
     }
 
+    #[test]
+    fn a_forecast_of_nothing_that_is_met_has_no_error_and_is_met() {
+        let mut run = crate::sample::summary();
+        let nothing = |metric| row::number("x", metric, 0.0);
+        run.forecast = vec![nothing("streams.unserved"), nothing("streams.started")];
+        let mut rows = run.forecast.clone();
+        settle(&mut rows, &run);
+        let [met, missed] = rows.try_into().expect("two rows");
+        assert_eq!(
+            (met.verdict, met.error_percent),
+            (Some(Verdict::Within), None)
+        );
+        assert_eq!(
+            (missed.verdict, missed.error_percent),
+            (Some(Verdict::Refuted), None)
+        );
+        for (row, error) in [(met, Some((0.0, false))), (missed, None)] {
+            run.forecast = vec![row];
+            assert_eq!(number("forecast.x.error", &run), error);
+        }
+    }
+
     /// The files whose expectations this is about, with each variant and cell of both forms.
     fn each_of_the_published(ask: impl Fn(&str, &Variant, &Cell, Question<'_>)) {
-        for name in ["disconnect", "liveness", "rollout", "route-matrix"] {
+        for name in [
+            "disconnect",
+            "large-body",
+            "liveness",
+            "rollout",
+            "route-matrix",
+            "stream",
+        ] {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios");
             let scenario = crate::scenario::load(&format!("{folder}/{name}.toml"), &[]);
             let scenario = scenario.expect("valid");
@@ -134,7 +160,7 @@ mod tests {
                     let question = Question {
                         cell,
                         seed: scenario.seed,
-                        parse: None,
+                        parse: Some(Duration::from_millis(600)),
                     };
                     ask(name, variant, cell, question);
                 }
@@ -179,8 +205,14 @@ mod tests {
             if unforecast.is_empty() {
                 return;
             }
-            let left = forecast(variant, question);
-            let all = of_all_loads(variant.model, question);
+            // A short stall is seen in another percentile than a long one.
+            let short = Question {
+                parse: Some(Duration::from_millis(60)),
+                ..question
+            };
+            let left = [forecast(variant, question), forecast(variant, short)].concat();
+            let of_all = |question| of_all_loads(variant.model, question);
+            let all = [of_all(question), of_all(short)].concat();
             taken_away.set(taken_away.get() + all.len() - left.len());
             for row in unforecast {
                 assert!(left.iter().all(|one| one.name != row), "{name}: {row}");

@@ -685,7 +685,7 @@ mod tests {
                 ..Probe::default()
             },
             throughput_per_second: Some(40.0),
-            ..class("/predict", 5_000_000, 100)
+            ..class()
         };
         summary.phases.load.requests = [("predict".to_owned(), class)].into();
         summary.upstream.ledger = Some(Ledger::default());

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::metric::{Measured, metric};
+use crate::metrics::{Measured, measured};
 use crate::scenario::{Expectation, Operator, Value};
 use crate::summary::{Outcome, Summary};
 use crate::units;
@@ -21,12 +21,12 @@ pub fn judge(expectations: &[Expectation], summary: &Summary) -> Vec<Outcome> {
 /// hold there. What a parameter is that `summary` does not have says nothing about the expectation.
 #[must_use]
 pub fn is_failed_by(expectation: &Expectation, summary: &Summary) -> bool {
-    metric(&expectation.metric, summary)
+    measured(&expectation.metric, summary)
         .is_some_and(|measured| holds(expectation, &measured, summary) == Some(false))
 }
 
 fn judge_one(expectation: &Expectation, summary: &Summary) -> Outcome {
-    let measured = metric(&expectation.metric, summary);
+    let measured = measured(&expectation.metric, summary);
     let held = measured
         .as_ref()
         .is_some_and(|measured| holds(expectation, measured, summary) == Some(true));

@@ -2,7 +2,7 @@
 //! agrees, is what one sees on the way to the steady state, or leaves out those who were not answered,
 //! or who would have asked while nobody was.
 
-use super::metric::{as_number, metric, number};
+use crate::metrics::{as_number, measured, number};
 use crate::scenario::{FieldReport, Value};
 use crate::summary::{Claim, ClaimVerdict, RequestFigures, Summary};
 use crate::units::{bytes, count, per_second, percent, time};
@@ -72,7 +72,7 @@ impl<'a> Row<'a> {
     }
 
     fn claim(&self) -> Claim {
-        let measured = metric(&self.report.metric, self.summary);
+        let measured = measured(&self.report.metric, self.summary);
         let shown = measured.as_ref().map(|measured| {
             let bound = if measured.censored { "≥ " } else { "" };
             format!("{bound}{}", self.shown(&measured.value))

@@ -7,12 +7,10 @@ pub mod diagnosis;
 pub mod expectations;
 pub mod field;
 pub mod flat;
+pub mod known;
 mod leak;
-pub(crate) mod metric;
 mod outside;
 pub mod quality;
 pub mod recovery;
 pub mod steps;
 pub mod watch;
-
-pub use metric::is_known as is_known_metric;

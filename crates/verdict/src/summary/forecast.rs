@@ -24,10 +24,29 @@ pub struct Forecast {
     pub measured: Option<f64>,
     /// Whether the measurement is a lower bound.
     pub measured_censored: bool,
-    /// 100 · (measured − predicted) / predicted; `null` if one of them is a bound, or predicted is 0.
+    /// 100 · (measured − predicted) / predicted; `null` if one of them is a bound, or predicted is 0: then
+    /// `verdict` says whether it was met.
     pub error_percent: Option<f64>,
     /// What the run says of the prediction; `null` if it was not measured.
     pub verdict: Option<Verdict>,
+}
+
+impl Forecast {
+    /// Whether 0 was predicted and 0 was measured: it is as predicted, and there is nothing for an error to
+    /// be a share of.
+    #[must_use]
+    pub fn is_met_zero(&self) -> bool {
+        self.bound == Bound::Exact
+            && self.predicted == 0.0
+            && self.measured == Some(0.0)
+            && !self.measured_censored
+    }
+
+    /// By how much the prediction was off, in percent, where that has a number.
+    #[must_use]
+    pub fn error(&self) -> Option<f64> {
+        self.error_percent.filter(|_| !self.is_met_zero())
+    }
 }
 
 /// How a prediction is meant.
@@ -48,7 +67,7 @@ pub enum Bound {
 pub enum Verdict {
     /// Both are values: `error_percent` tells how far apart.
     Measured,
-    /// The measurement lies where the prediction has it.
+    /// The measurement lies where the prediction has it; or 0 was predicted and 0 was measured.
     Within,
     /// The measurement contradicts the prediction.
     Refuted,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Chosen, Figure, Provenance, Reported, RowUnit, Spread, choose, claims, made_by};
-use crate::judge::metric::number;
+use crate::metrics::number;
 use crate::summary::{Forecast, Little, Loop, Summary};
 
 /// Fewer cells than this are better read one by one.
@@ -107,7 +107,7 @@ const COLUMNS: [Column; 20] = [
         Some((throughput(run)?.predicted, false))
     }),
     ("error", RowUnit::Percent, |run, _| {
-        Some((throughput(run)?.error_percent?, false))
+        Some((throughput(run)?.error()?, false))
     }),
     ("median", RowUnit::Us, |run, class| {
         of_class(run, class, "p50")
@@ -157,7 +157,7 @@ const COLUMNS: [Column; 20] = [
         Some((row(run, "drain")?.predicted, false))
     }),
     ("largest forecast error", RowUnit::Percent, |run, _| {
-        let errors = run.forecast.iter().filter_map(|row| row.error_percent);
+        let errors = run.forecast.iter().filter_map(Forecast::error);
         Some((errors.map(f64::abs).max_by(f64::total_cmp)?, false))
     }),
 ];

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::{CellRuns, Chosen, Entry, Figure, Provenance, RowUnit, Spread, choose, made_by};
-use crate::judge::metric::number;
+use crate::metrics::number;
 use crate::summary::Summary;
 
 /// Fewer cells than this are better read one by one.

@@ -386,7 +386,7 @@ fn server(table: &mut Table<'_>) {
 fn verdict(table: &mut Table<'_>) {
     table.group = "verdict";
     table.number("largest forecast error", RowUnit::Percent, &|summary| {
-        let errors = summary.forecast.iter().filter_map(|row| row.error_percent);
+        let errors = summary.forecast.iter().filter_map(Forecast::error);
         errors
             .map(f64::abs)
             .max_by(f64::total_cmp)

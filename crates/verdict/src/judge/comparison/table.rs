@@ -1,5 +1,5 @@
 use super::{Figure, Row, RowUnit, Spread};
-use crate::judge::metric;
+use crate::metrics;
 use crate::summary::Summary;
 
 /// Reads one figure of one run, and whether it is a lower bound.
@@ -76,7 +76,7 @@ impl Table<'_> {
 
     /// A row of the metric called `name`, unless no run has it.
     pub fn metric(&mut self, label: impl Into<String>, unit: RowUnit, name: &str) {
-        self.number(label, unit, &|summary| metric::number(name, summary));
+        self.number(label, unit, &|summary| metrics::number(name, summary));
         self.drop_if_missing();
     }
 

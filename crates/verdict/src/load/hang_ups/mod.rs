@@ -5,11 +5,13 @@ mod figures;
 pub(super) mod forecast;
 mod ledger;
 mod levels;
+mod metrics;
 mod record;
 mod spec;
 
 pub use figures::{HangUpFigures, Leftovers, StageFigures};
 pub use ledger::{LedgerLook, LedgerStream};
 pub use levels::Levels;
+pub(crate) use metrics::METRICS;
 pub use record::{HangUp, HangUpEnding, HangUpEvent, HangUpRecorder, ROW_ID, Release};
 pub use spec::{HangUpSpec, HangUpStage, Leave};

@@ -2,10 +2,12 @@
 
 pub(super) mod doubts;
 mod figures;
+mod metrics;
 mod record;
 pub mod rules;
 mod spec;
 
 pub use figures::{EndCause, Kill, KubeletFigures, ProbeCount, Readiness};
+pub(crate) use metrics::METRICS;
 pub use record::{KubeletEvent, KubeletRecorder};
 pub use spec::{KubeletProbe, KubeletSpec, ProbeRules};

@@ -1,0 +1,94 @@
+//! The table of metrics, for a reader who writes an expectation.
+
+use serde::Serialize;
+
+use super::comparison::Format;
+use verdict::metrics::{FIGURES, GROUPS, MetricUnit};
+use verdict::units::{WIDTH, wrapped};
+
+/// Every metric, in the given format.
+#[must_use]
+pub fn render(format: Format) -> String {
+    match format {
+        Format::Text => text(),
+        Format::Markdown => markdown(),
+        Format::Json => json(),
+    }
+}
+
+fn figures() -> String {
+    FIGURES.map(|(figure, _)| figure).join(", ")
+}
+
+fn text() -> String {
+    let mut text = wrapped("", "", &format!("<figure> is one of {}.", figures()));
+    for group in GROUPS {
+        let needs = match group.needs {
+            "" => String::new(),
+            needs => format!(" (needs {needs})"),
+        };
+        let heading = wrapped("", "", &format!("{}{needs}", group.title));
+        text.push_str(&format!("\n{heading}"));
+        for metric in group.metrics {
+            let first = format!("  {}  ({})", metric.name, metric.unit().name());
+            text.push_str(&format!(
+                "{first}\n{}",
+                wrapped("      ", "      ", metric.about)
+            ));
+        }
+    }
+    debug_assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
+    text + "\nsteps.<step>.<metric>\n      the metric of one step of a cell with steps\n"
+}
+
+fn markdown() -> String {
+    let mut text = format!(
+        "`<figure>` is one of {}. `steps.<step>.<metric>` is the metric of one step of a cell with steps.\n",
+        figures()
+    );
+    for group in GROUPS {
+        let needs = match group.needs {
+            "" => String::new(),
+            needs => format!(" Needs `{needs}`."),
+        };
+        text.push_str(&format!(
+            "\n**{}.**{needs}\n\n| metric | unit | what it means |\n|---|---|---|\n",
+            group.title
+        ));
+        for metric in group.metrics {
+            text.push_str(&format!(
+                "| `{}` | {} | {} |\n",
+                metric.name,
+                metric.unit().name(),
+                metric.about
+            ));
+        }
+    }
+    text
+}
+
+/// A metric for programs, each figure by itself.
+#[derive(Serialize)]
+struct ListedMetric {
+    name: String,
+    unit: MetricUnit,
+    about: &'static str,
+    needs: &'static str,
+}
+
+fn json() -> String {
+    let listed: Vec<_> = GROUPS
+        .iter()
+        .flat_map(|group| group.metrics.iter().map(|metric| (group.needs, metric)))
+        .flat_map(|(needs, metric)| {
+            metric.names().map(move |name| ListedMetric {
+                name,
+                unit: metric.unit(),
+                about: metric.about,
+                needs,
+            })
+        })
+        .collect();
+    // Its keys are strings, so it always serializes.
+    serde_json::to_string_pretty(&listed).unwrap_or_default() + "\n"
+}

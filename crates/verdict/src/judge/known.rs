@@ -1,0 +1,108 @@
+//! Whether what a scenario expects can be known of its cells at all: what cannot would only fail after the
+//! run.
+
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use crate::forecast::{PARSE_ON_WORKER, Question, forecast};
+use crate::metrics::{Asked, check};
+use crate::scenario::{Cell, Expectation, Scenario, Value, Variant};
+use crate::summary::Kind;
+
+/// Whether each metric and each diagnosis that the expectations and field reports of a scenario name is
+/// there in the cells that they are about.
+///
+/// # Errors
+/// A sentence about the first that is not.
+pub fn check_scenario(scenario: &Scenario) -> Result<(), String> {
+    for variant in &scenario.variants {
+        let cells = scenario.cells.iter().chain(&scenario.quick_cells);
+        for cell in cells.filter(|cell| cell.has_variant(&variant.name)) {
+            check_cell(scenario, variant, cell)
+                .map_err(|error| format!("scenario {}: {error}", scenario.name))?;
+        }
+    }
+    Ok(())
+}
+
+fn check_cell(scenario: &Scenario, variant: &Variant, cell: &Cell) -> Result<(), String> {
+    // To forecast takes a simulation, and few expectations are of a forecast.
+    let rows = OnceCell::new();
+    let forecasts = &|| {
+        rows.get_or_init(|| names_of_forecasts(scenario, variant, cell))
+            .clone()
+    };
+    let known = |table: &str, metric: &str| {
+        let asked = Asked { cell, forecasts };
+        check(metric, asked).map_err(|error| format!("in {table}: {error}"))
+    };
+    for report in variant.field_reports(cell) {
+        known("[[field_report]]", &report.metric)?;
+    }
+    for expectation in variant.expectations(cell) {
+        check_diagnosis(&expectation)?;
+        known("[[expect]]", &expectation.metric)?;
+    }
+    Ok(())
+}
+
+/// Whatever this machine is. Where a body is parsed on a worker, how long that takes decides which
+/// percentile is forecast: a time of each order is asked for.
+fn names_of_forecasts(scenario: &Scenario, variant: &Variant, cell: &Cell) -> Vec<String> {
+    let times: &[u64] = if variant.model == PARSE_ON_WORKER {
+        &[4, 16, 64, 256, 1_024, 4_096]
+    } else {
+        &[0]
+    };
+    let rows = times.iter().flat_map(|&ms| {
+        let question = Question {
+            cell,
+            seed: scenario.seed,
+            parse: Some(Duration::from_millis(ms)),
+        };
+        forecast(variant, question)
+    });
+    rows.map(|row| row.name).collect()
+}
+
+/// A misspelt diagnosis would make `!=` hold for ever.
+fn check_diagnosis(expectation: &Expectation) -> Result<(), String> {
+    let known = Kind::ALL.map(Kind::name);
+    match &expectation.value {
+        Value::Word(word) if expectation.is_of_diagnosis() && !known.contains(&word.as_str()) => {
+            Err(format!(
+                "\"{word}\" in \"{expectation}\" is no diagnosis; there are {}",
+                known.join(", ")
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_names_what_is_there_and_a_forecast_that_is_not_is_refused() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios");
+        for name in [
+            "disconnect",
+            "large-body",
+            "liveness",
+            "rollout",
+            "route-matrix",
+            "stream",
+        ] {
+            let scenario = crate::scenario::load(&format!("{folder}/{name}.toml"), &[]);
+            let mut scenario = scenario.expect("valid");
+            assert_eq!(check_scenario(&scenario), Ok(()), "{name}");
+            let misspelt = "forecast.no_such_row.error > 5%"
+                .parse()
+                .expect("an expectation");
+            scenario.variants[0].fail_if(&misspelt);
+            let error = check_scenario(&scenario).expect_err("refused");
+            assert!(error.contains("no_such_row"), "{error}");
+        }
+    }
+}
