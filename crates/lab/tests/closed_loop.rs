@@ -167,9 +167,9 @@ async fn refusing_target() -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn users_who_do_not_think_do_not_hammer_a_target_that_refuses_them() {
     let text = "path = \"/\"\nusers = 4\ntimeout = \"10s\"";
-    let spec: Requests = toml::from_str(text).expect("a class");
+    let spec: RequestSpec = toml::from_str(text).expect("a class");
     let events = load(&spec, &refusing_target().await, 1).await;
-    let is_start = |event: &&Event| matches!(event, Event::RequestStarted { .. });
+    let is_start = |event: &&RequestEvent| matches!(event, RequestEvent::Started { .. });
     let sent = events.iter().filter(is_start).count();
     // Each of the four once in 100 ms, and once at the start.
     let most = 4 * (1 + LOAD.as_millis() as usize / 100);
