@@ -96,9 +96,9 @@ fn verdict(row: &Forecast, measured: f64, measured_censored: bool) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use super::row::micros;
     use std::time::Duration;
 
+    use super::row::micros;
     use super::*;
 
     #[test]
@@ -210,10 +210,9 @@ mod tests {
                 parse: Some(Duration::from_millis(60)),
                 ..question
             };
-            let of_both =
-                |ask: &dyn Fn(Question<'_>) -> Vec<Forecast>| [ask(question), ask(short)].concat();
-            let left = of_both(&|question| forecast(variant, question));
-            let all = of_both(&|question| of_all_loads(variant.model, question));
+            let left = [forecast(variant, question), forecast(variant, short)].concat();
+            let of_all = |question| of_all_loads(variant.model, question);
+            let all = [of_all(question), of_all(short)].concat();
             taken_away.set(taken_away.get() + all.len() - left.len());
             for row in unforecast {
                 assert!(left.iter().all(|one| one.name != row), "{name}: {row}");

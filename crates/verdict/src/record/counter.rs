@@ -1,6 +1,7 @@
 /// A counter that only grows, from looks at a source whose values can fall. What a process counts begins
-/// at 0 with each restart; a process tree loses what a child had used before it ended; the kernel takes
-/// back time that it had called stolen. What was counted once stays counted.
+/// at 0 with each restart. A process tree loses what a child had used, for a moment if its parent waits
+/// for it and for good if it does not. The kernel takes back time that it had called stolen. What was
+/// counted once stays counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counter {
     pid: Option<u32>,
@@ -8,18 +9,27 @@ pub(crate) struct Counter {
     before: u64,
     /// The highest value of this one.
     highest: u64,
+    /// Its last value, if that was lower.
+    fallen: Option<u64>,
 }
 
 impl Counter {
     /// Adds a look at `value` of process `pid`; returns the sum over all processes. What a process
-    /// counted after the last look at it is lost.
+    /// counted after the last look at it is lost. A value that has fallen may be back at the next look;
+    /// if it is not, counting goes on from the fallen one.
     pub(crate) fn add(&mut self, pid: u32, value: u64) -> u64 {
         if self.pid != Some(pid) {
             self.before += self.highest;
-            self.highest = 0;
-            self.pid = Some(pid);
+            (self.pid, self.highest, self.fallen) = (Some(pid), 0, None);
         }
-        self.highest = self.highest.max(value);
+        match self.fallen {
+            _ if value >= self.highest => (self.highest, self.fallen) = (value, None),
+            None => self.fallen = Some(value),
+            Some(fallen) => {
+                self.before += self.highest - fallen;
+                (self.highest, self.fallen) = (fallen.max(value), None);
+            }
+        }
         self.before + self.highest
     }
 }
@@ -57,9 +67,12 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_falls_and_comes_back_is_not_counted_twice() {
+    fn a_value_that_falls_is_counted_on_and_one_that_comes_back_not_twice() {
         let mut counter = Counter::default();
         let seen = [100, 30, 90, 120].map(|value| counter.add(7, value));
-        assert_eq!(seen, [100, 100, 100, 120]);
+        assert_eq!(seen, [100, 100, 160, 190]);
+        let mut counter = Counter::default();
+        let seen = [100, 30, 105, 120].map(|value| counter.add(7, value));
+        assert_eq!(seen, [100, 100, 105, 120]);
     }
 }
