@@ -4,8 +4,8 @@ LAB := target/release/lab
 SCENARIO ?= stream
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-broken demo-fixed compare install up-broken up-fixed stop clean test fmt clippy unit docs \
-        test-openai reference scenarios
+.PHONY: help demo demo-broken demo-fixed compare install up-broken up-fixed stop clean test ci verify fmt clippy \
+        unit api-docs docs docs-check test-openai reference scenarios
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,7 +41,13 @@ clean: ## Remove what was built and the runs in results/runs
 	$(CARGO) clean
 	rm -rf results/runs
 
-test: fmt clippy unit docs ## Run everything that CI runs
+test: fmt clippy unit api-docs docs-check ## Check what every change must keep (under 6 min)
+
+ci: ## Run all that CI runs, from `make test` on; a check that cannot be run fails
+	@.ci/run
+
+verify: install ## Run what takes long, before a release, and write results/verify.md (about 50 min)
+	@tests/verify
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -53,13 +59,21 @@ clippy:
 # which are all, with the features of the tests. To build them before would be to build them twice.
 unit:
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		$(CARGO) nextest run --release --workspace && $(CARGO) test --release --workspace --doc --quiet; \
+		$(CARGO) nextest run --release --workspace; \
 	else \
-		$(CARGO) test --release --workspace; \
+		$(CARGO) test --release --workspace --lib --bins --tests; \
 	fi
+	@$(CARGO) test --release --workspace --doc --quiet
 
-docs:
+api-docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --quiet
+
+docs: install ## Make the generated pages of the documentation anew
+	@docs/make
+
+# After `unit`, which builds the programs.
+docs-check:
+	@docs/make --check
 
 test-openai: install ## Run the official openai Python package against upstream and servers (needs python3)
 	@tests/openai_package/run

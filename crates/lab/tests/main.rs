@@ -18,6 +18,7 @@ mod rollout;
 mod routes;
 mod run;
 mod scenarios;
+mod smoke;
 mod steps;
 mod support;
 mod thousand;

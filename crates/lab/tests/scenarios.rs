@@ -1,46 +1,8 @@
-//! Scenarios in their short form, for real: what is broken fails as it should, what is fixed does not,
-//! and every expectation is one that can fail. `make scenarios` does the same for all of them; as
-//! they take long, they are run on request here (`--run-ignored`). What becomes of an invalid cell is not.
+//! What becomes of an invalid cell. Scenarios in their short form, for real, are what `make verify` runs.
 
 use crate::support;
 
-use support::{Bench, SHORT, stderr, stdout};
-
-fn scenario(name: &str) -> String {
-    format!("{}/../../scenarios/{name}.toml", env!("CARGO_MANIFEST_DIR"))
-}
-
-fn holds_and_can_fail(name: &str) {
-    let bench = Bench::new(SHORT);
-    let output = bench.run(&["scenarios", &scenario(name)]);
-    let table = stdout(&output);
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{table}\n{}",
-        stderr(&output)
-    );
-    assert!(table.contains("Every expectation held."), "{table}");
-    assert!(!table.contains("no run here fails it"), "{table}");
-}
-
-#[test]
-#[ignore = "takes 90 seconds; make scenarios runs the same"]
-fn liveness_kills_the_broken_server_and_spares_the_fixed_one() {
-    holds_and_can_fail("liveness");
-}
-
-#[test]
-#[ignore = "takes two minutes; make scenarios runs the same"]
-fn disconnect_leaves_upstreams_open_for_nobody_unless_it_is_fixed() {
-    holds_and_can_fail("disconnect");
-}
-
-#[test]
-#[ignore = "takes two minutes; make scenarios runs the same"]
-fn large_bodies_stall_the_worker_that_parses_them() {
-    holds_and_can_fail("large-body");
-}
+use support::{Bench, SHORT, stdout};
 
 #[test]
 fn an_invalid_cell_is_measured_again_and_what_it_measured_is_kept() {

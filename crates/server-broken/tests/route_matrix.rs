@@ -82,11 +82,8 @@ async fn background_tasks_on_the_shared_pool_keep_the_next_request_waiting() {
     for _ in 0..2 {
         assert!(server.get(&path).await.took < 1500 * MS);
     }
-    let background = server.gauge("background").await;
-    assert_eq!(
-        (&background["pending"], &background["running"]),
-        (&2.into(), &2.into())
-    );
+    let background = server.until("background", |it| it["running"] == 2).await;
+    assert_eq!(background["pending"], 2, "{background}");
     let third = server.get(&path).await;
     assert!(third.took > 700 * MS, "both threads are taken: {third:?}");
     assert!(
@@ -103,11 +100,8 @@ async fn an_async_route_answers_at_once_and_leaves_a_backlog_that_nothing_bounds
         assert!(answer.took < 5000 * MS, "{answer:?}");
         assert!(answer.has_header("x-background: accepted"));
     }
-    let background = server.gauge("background").await;
-    assert_eq!(
-        (&background["pending"], &background["running"]),
-        (&50.into(), &2.into())
-    );
+    let background = server.until("background", |it| it["running"] == 2).await;
+    assert_eq!(background["pending"], 50, "{background}");
     assert_eq!(server.gauge("pool").await["queued"], 48);
 }
 
