@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// A copy of the binary in a folder of its own, without the servers beside it, as `cargo install`
-/// leaves it.
+/// The binary in a folder of its own, without the servers beside it, as `cargo install` leaves it.
 struct Installed {
     bin: tempfile::TempDir,
     empty: tempfile::TempDir,
@@ -12,8 +11,10 @@ struct Installed {
 
 impl Installed {
     fn new() -> Self {
-        let bin = tempfile::tempdir().expect("a folder");
-        std::fs::copy(env!("CARGO_BIN_EXE_lab"), bin.path().join("lab")).expect("copied");
+        let bin = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        // A link and no copy: a file that is open for writing when another test starts a program, which
+        // has it open too for a moment, cannot be run.
+        std::fs::hard_link(env!("CARGO_BIN_EXE_lab"), bin.path().join("lab")).expect("linked");
         Self {
             bin,
             empty: tempfile::tempdir().expect("a folder"),

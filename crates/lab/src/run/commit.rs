@@ -40,9 +40,9 @@ fn now() -> Option<String> {
     }
     let mut commit = git(&["rev-parse", "HEAD"])?;
     let status = ["status", "--porcelain", "--untracked-files=no", "--"];
-    let has_changes = git(&[&status[..], &CODE].concat())? != "";
+    let is_clean = git(&[&status[..], &CODE].concat())?.is_empty();
     let is_stale = |name| is_older_than_its_sources(&folder.join(name));
-    if has_changes || PROGRAMS.into_iter().any(is_stale) {
+    if !is_clean || PROGRAMS.into_iter().any(is_stale) {
         commit += "-dirty";
     }
     Some(commit)
