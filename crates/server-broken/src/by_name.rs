@@ -22,6 +22,8 @@ pub(crate) fn upstream(args: &ServerArgs) -> anyhow::Result<Url> {
 
 /// A client with the timeouts of the flags.
 pub(crate) fn client(args: &ServerArgs) -> reqwest::Result<Client> {
+    // Only the first caller of a process can install it, and any will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .connect_timeout(args.connect_timeout)
         .read_timeout(args.idle_timeout)

@@ -1,5 +1,6 @@
-//! Parsers that make parameters at once, without a tree of values in between, on the same worker. That
-//! saves more than a faster parser does. A stall is left, and whatever shares the worker waits for it.
+//! Parsers that make parameters at once, without a tree of values in between, on the same worker. The
+//! general one then is as quick as a faster one with a tree, and the faster one hardly quicker still: to
+//! allocate every part is most of the work. A stall is left, and whatever shares the worker waits for it.
 
 use axum::Router;
 use failures::large_body::{BodyError, Parameters, Phases, mount};

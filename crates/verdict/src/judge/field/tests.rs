@@ -287,7 +287,10 @@ fn a_remark_is_said_with_the_judgement() {
     let claim = judge(&[report], &filling_pool()).remove(0);
     assert_eq!(claim.verdict, Some(ClaimVerdict::Disagrees));
     let (judgement, remark) = claim.because.split_once(". ").expect("two sentences");
-    assert!(judgement.ends_with("9.26 s") && remark == "Another pool explains it.", "{judgement}");
+    assert!(
+        judgement.ends_with("9.26 s") && remark == "Another pool explains it.",
+        "{judgement}"
+    );
 }
 
 #[test]
