@@ -49,7 +49,7 @@ where
         .with_protocol(protocol(args))?
         .with_fallbacks(fallbacks)?;
     relay.register(services.metrics().sub_registry_with_prefix("disconnect"));
-    let clients = Clients::default();
+    let clients = KnownClients::default();
     let (watched, counted) = (relay.clone(), clients.clone());
     services.gauge("disconnect", move || {
         DisconnectGauge::read(&watched, &counted)
@@ -72,7 +72,7 @@ struct DisconnectGauge {
 }
 
 impl DisconnectGauge {
-    fn read(relay: &Relay, clients: &Clients) -> Self {
+    fn read(relay: &Relay, clients: &KnownClients) -> Self {
         let relay = relay.snapshot();
         let served = clients.count().saturating_sub(relay.permits_waiting);
         let held = relay.permits_in_use.saturating_sub(served);
@@ -82,13 +82,13 @@ impl DisconnectGauge {
 
 /// Counts the clients that this server knows to be there.
 #[derive(Clone, Default)]
-struct Clients(Arc<AtomicUsize>);
+struct KnownClients(Arc<AtomicUsize>);
 
-impl Clients {
+impl KnownClients {
     /// One more, until its request or the body of its answer is dropped.
-    fn enter(&self) -> Client {
+    fn enter(&self) -> KnownClient {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Client(self.clone())
+        KnownClient(self.clone())
     }
 
     fn count(&self) -> usize {
@@ -96,9 +96,9 @@ impl Clients {
     }
 }
 
-struct Client(Clients);
+struct KnownClient(KnownClients);
 
-impl Client {
+impl KnownClient {
     /// The same answer, and the client counts until its body is dropped.
     fn accompany(self, answer: Response) -> Response {
         answer.map(|body| {
@@ -110,7 +110,7 @@ impl Client {
     }
 }
 
-impl Drop for Client {
+impl Drop for KnownClient {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -91,10 +91,10 @@ pub struct Liveness {
 impl Predictions {
     /// A prediction is asked for. It is pending until it ran, or is dropped.
     #[must_use]
-    pub fn begin(&self) -> Pending {
+    pub fn begin(&self) -> PendingPrediction {
         let begun = Instant::now();
         self.lock().begin(begun);
-        Pending {
+        PendingPrediction {
             of: self.clone(),
             begun,
         }
@@ -120,12 +120,12 @@ impl Predictions {
 
 /// A prediction that has not run.
 #[derive(Debug)]
-pub struct Pending {
+pub struct PendingPrediction {
     of: Predictions,
     begun: Instant,
 }
 
-impl Pending {
+impl PendingPrediction {
     /// Runs it here and now.
     pub fn run(self, work: impl FnOnce()) -> Prediction {
         let started = Instant::now();
@@ -139,7 +139,7 @@ impl Pending {
     }
 }
 
-impl Drop for Pending {
+impl Drop for PendingPrediction {
     fn drop(&mut self) {
         self.of.lock().pending -= 1;
     }

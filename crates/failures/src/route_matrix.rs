@@ -73,9 +73,9 @@ impl Background {
 
     /// A task is handed over: it is pending until it ran, or is dropped.
     #[must_use]
-    pub fn task(&self) -> Task {
+    pub fn task(&self) -> BackgroundTask {
         self.counts.pending.fetch_add(1, Ordering::Relaxed);
-        Task(Arc::clone(&self.counts))
+        BackgroundTask(Arc::clone(&self.counts))
     }
 
     /// The answer to a request whose inner work took `inner`. A background task that was not `accepted`
@@ -103,9 +103,9 @@ impl Background {
 
 /// A background task that has not run. A drop guard, because it may never run.
 #[derive(Debug)]
-pub struct Task(Arc<Counts>);
+pub struct BackgroundTask(Arc<Counts>);
 
-impl Task {
+impl BackgroundTask {
     /// Runs it here and now.
     pub fn run(self, work: impl FnOnce()) {
         let _running = Running::new(&self);
@@ -122,7 +122,7 @@ impl Task {
     }
 }
 
-impl Drop for Task {
+impl Drop for BackgroundTask {
     fn drop(&mut self) {
         self.0.pending.fetch_sub(1, Ordering::Relaxed);
     }
@@ -131,7 +131,7 @@ impl Drop for Task {
 struct Running<'a>(&'a Counts);
 
 impl<'a> Running<'a> {
-    fn new(task: &'a Task) -> Self {
+    fn new(task: &'a BackgroundTask) -> Self {
         task.0.running.fetch_add(1, Ordering::Relaxed);
         Self(&task.0)
     }

@@ -15,7 +15,7 @@ use vitals::{BlockingPool, Bulkhead};
 
 /// A blocking client with the timeouts of the flags, and the threads that it is used on.
 #[derive(Clone)]
-pub(crate) struct Client {
+pub(crate) struct BlockingClient {
     threads: Threads,
     agent: ureq::Agent,
     timeouts: Timeouts,
@@ -42,7 +42,7 @@ pub(crate) enum Part {
     Chunk(Chunk),
 }
 
-impl Client {
+impl BlockingClient {
     /// A client on the pool that the whole server shares.
     pub(crate) fn new(services: &Services) -> Self {
         Self::on(Threads::Shared(services.vitals.pool().clone()), services)
@@ -144,14 +144,14 @@ fn read_chunks(mut reader: impl Read) -> impl Iterator<Item = Chunk> {
 }
 
 /// A way from a thread, which passes parts on, to a handler, which awaits them.
-pub(crate) fn passage() -> (Passage, Answer) {
+pub(crate) fn passage() -> (Passage, PassedOn) {
     let (head_sender, head) = oneshot::channel();
     let (chunk_sender, chunks) = mpsc::channel(1);
     let passage = Passage {
         head: Some(head_sender),
         chunks: chunk_sender,
     };
-    (passage, Answer { head, chunks })
+    (passage, PassedOn { head, chunks })
 }
 
 /// The thread's end of a passage.
@@ -183,12 +183,12 @@ impl Passage {
 }
 
 /// The handler's end of a passage.
-pub(crate) struct Answer {
+pub(crate) struct PassedOn {
     head: oneshot::Receiver<Result<Parts, RelayError>>,
     chunks: mpsc::Receiver<Chunk>,
 }
 
-impl Answer {
+impl PassedOn {
     /// Waits for the head, and returns it with the chunks that follow.
     pub(crate) async fn begin(self) -> Result<(Parts, impl Stream<Item = Chunk>), RelayError> {
         let head = self.head.await.map_err(failures::task_is_gone)??;

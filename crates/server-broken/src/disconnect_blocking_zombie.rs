@@ -9,11 +9,11 @@ use failures::disconnect::mount;
 use relay::{Relay, RelayError};
 use service::Services;
 
-use crate::blocking::{Client, passage};
+use crate::blocking::{BlockingClient, passage};
 use crate::disconnect::FOREVER;
 
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
-    let client = Client::new(services);
+    let client = BlockingClient::new(services);
     mount(services, move |relay, path, request| {
         relay_to(relay, client.clone(), path, request)
     })
@@ -23,7 +23,7 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
 /// permits, it is the threads that run out.
 async fn relay_to(
     relay: Relay,
-    client: Client,
+    client: BlockingClient,
     path: String,
     request: Request,
 ) -> Result<Response, RelayError> {

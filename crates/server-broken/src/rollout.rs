@@ -11,11 +11,11 @@ use relay::rollout::Rollout;
 use relay::{Framing, Relay, RelayError};
 use service::Services;
 
-use crate::blocking::Client;
+use crate::blocking::BlockingClient;
 use crate::stream;
 
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
-    let client = Client::new(services);
+    let client = BlockingClient::new(services);
     mount_by_percentage(services, move |relay, rollout, path, request| {
         choose(relay, rollout, client.clone(), path, request)
     })
@@ -25,7 +25,7 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
 async fn choose(
     relay: Relay,
     rollout: Rollout,
-    client: Client,
+    client: BlockingClient,
     path: String,
     request: Request,
 ) -> Response {

@@ -8,10 +8,10 @@ use failures::stream::mount;
 use relay::{Framing, Relay, RelayError};
 use service::Services;
 
-use crate::blocking::{Client, passage};
+use crate::blocking::{BlockingClient, passage};
 
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
-    let client = Client::new(services);
+    let client = BlockingClient::new(services);
     mount(services, move |relay, path, request| {
         relay_to(relay, client.clone(), path, request)
     })
@@ -22,7 +22,7 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
 /// that goes away while its job is queued leaves the job behind.
 pub(crate) async fn relay_to(
     relay: Relay,
-    client: Client,
+    client: BlockingClient,
     path: String,
     request: Request,
 ) -> Result<Response, RelayError> {

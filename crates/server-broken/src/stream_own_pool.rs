@@ -11,7 +11,7 @@ use failures::stream::mount;
 use service::Services;
 use vitals::Bulkhead;
 
-use crate::blocking::{Client, Threads};
+use crate::blocking::{BlockingClient, Threads};
 use crate::stream::relay_to;
 
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
@@ -19,7 +19,7 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     let pool = Bulkhead::new("streams", threads, None);
     let gauge = pool.clone();
     services.gauge("bulkhead", move || gauge.snapshot());
-    let client = Client::on(Threads::Own(pool), services);
+    let client = BlockingClient::on(Threads::Own(pool), services);
     mount(services, move |relay, path, request| {
         relay_to(relay, client.clone(), path, request)
     })

@@ -14,10 +14,10 @@ use futures_util::{Stream, stream};
 use relay::{Framing, Relay, RelayError};
 use service::Services;
 
-use crate::blocking::{Chunk, Chunks, Client};
+use crate::blocking::{BlockingClient, Chunk, Chunks};
 
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
-    let client = Client::new(services);
+    let client = BlockingClient::new(services);
     mount(services, move |relay, path, request| {
         relay_to(relay, client.clone(), path, request)
     })
@@ -26,7 +26,7 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
 /// Send and wait for the head in one job on the pool, then for each chunk in a job of its own.
 async fn relay_to(
     relay: Relay,
-    client: Client,
+    client: BlockingClient,
     path: String,
     request: Request,
 ) -> Result<Response, RelayError> {
@@ -41,7 +41,7 @@ async fn relay_to(
 
 /// Each `next` on a thread of the pool. A client that goes away leaves the job that waits for the next
 /// chunk behind, and no more than that one.
-fn chunk_by_chunk(client: Client, chunks: Chunks) -> impl Stream<Item = Chunk> {
+fn chunk_by_chunk(client: BlockingClient, chunks: Chunks) -> impl Stream<Item = Chunk> {
     stream::unfold(Some((client, chunks)), async |state| {
         let (client, mut chunks) = state?;
         match client.run(move |_| (chunks.next(), chunks)).await {

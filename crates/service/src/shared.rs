@@ -12,10 +12,10 @@ const STEP_BACK: Duration = Duration::from_millis(1);
 
 /// A listening socket from which several runtimes accept.
 ///
-/// A connection goes to a runtime that is free, as it does where worker processes share a socket.
-/// There, whichever wakes first may take a whole burst, and clients that keep their connection all
-/// depend on one worker or by chance none of them does. Here, one that holds more than its share steps
-/// back for a moment, so that a measurement comes out the same twice.
+/// A connection goes to a runtime that is free, as it does where worker processes share a socket. Of
+/// processes, the first one to wake may take a whole burst, and chance decides which worker a kept
+/// connection stays with. Here, a runtime that holds more than its share waits for a moment before it
+/// accepts, so that a measurement comes out the same twice.
 #[derive(Debug)]
 pub(crate) struct SharedSocket {
     socket: AsyncFd<net::TcpListener>,
