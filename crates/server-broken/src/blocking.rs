@@ -64,12 +64,20 @@ impl BlockingClient {
         }
     }
 
-    /// Runs `job` on a thread, once its turn comes. No job is refused.
-    pub(crate) fn on_a_thread(self, job: impl FnOnce(Self) + Send + 'static) {
-        match self.threads.clone() {
-            Threads::Shared(pool) => drop(pool.spawn(move || job(self))),
-            Threads::Own(pool) => drop(pool.spawn(move || job(self))),
-        }
+    /// Runs `job` on a thread, once its turn comes, and hands it the passage. No job is refused. The shared
+    /// pool runs it even if nobody awaits the other end any more. A pool of its own then drops it, as
+    /// Python's executors take a cancelled job out of their queue.
+    pub(crate) fn on_a_thread(
+        self,
+        passage: Passage,
+        job: impl FnOnce(Self, Passage) + Send + 'static,
+    ) {
+        let is_own = matches!(self.threads, Threads::Own(_));
+        self.spawn(move |client| {
+            if !(is_own && passage.is_abandoned()) {
+                job(client, passage);
+            }
+        });
     }
 
     /// Runs `job` on a thread and waits for its result, however long the queue is. A job whose caller is
@@ -79,10 +87,17 @@ impl BlockingClient {
         job: impl FnOnce(Self) -> T + Send + 'static,
     ) -> Result<T, RelayError> {
         let (sender, result) = oneshot::channel();
-        self.clone().on_a_thread(move |client| {
+        self.clone().spawn(move |client| {
             let _ = sender.send(job(client));
         });
         result.await.map_err(failures::task_is_gone)
+    }
+
+    fn spawn(self, job: impl FnOnce(Self) + Send + 'static) {
+        match self.threads.clone() {
+            Threads::Shared(pool) => drop(pool.spawn(move || job(self))),
+            Threads::Own(pool) => drop(pool.spawn(move || job(self))),
+        }
     }
 
     /// Every `next` blocks its thread until the upstream has sent the next part; the first one sends the
@@ -164,6 +179,11 @@ pub(crate) struct Passage {
 pub(crate) struct ClientGone;
 
 impl Passage {
+    /// Whether nobody awaits the head any more.
+    fn is_abandoned(&self) -> bool {
+        self.head.as_ref().is_some_and(oneshot::Sender::is_closed)
+    }
+
     /// Passes a part on, and blocks its thread while the chunk before it has not been taken. That the
     /// client is gone shows with the first chunk, not with the head.
     pub(crate) fn pass(&mut self, part: Part) -> Result<(), ClientGone> {

@@ -30,8 +30,8 @@ async fn relay_to(
     let (parts, body) = request.into_parts();
     let request = relay.buffer(relay.request(&parts, &path, body)?).await?;
     let permit = relay.permit_within(FOREVER).await?;
-    let (mut passage, answer) = passage();
-    client.on_a_thread(move |client| {
+    let (passage, answer) = passage();
+    client.on_a_thread(passage, move |client, mut passage| {
         let _until_the_upstream_ends = permit;
         for part in client.exchange(request) {
             let _ = passage.pass(part);

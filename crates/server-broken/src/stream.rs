@@ -29,8 +29,8 @@ pub(crate) async fn relay_to(
     let (parts, body) = request.into_parts();
     let request = relay.buffer(relay.request(&parts, &path, body)?).await?;
     let permit = relay.permit()?;
-    let (mut passage, answer) = passage();
-    client.on_a_thread(move |client| {
+    let (passage, answer) = passage();
+    client.on_a_thread(passage, move |client, mut passage| {
         for part in client.exchange(request) {
             if passage.pass(part).is_err() {
                 return;
