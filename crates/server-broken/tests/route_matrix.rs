@@ -102,12 +102,9 @@ async fn an_async_route_answers_at_once_and_leaves_a_backlog_that_nothing_bounds
         assert!(answer.took < 5000 * MS, "{answer:?}");
         assert!(answer.has_header("x-background: accepted"));
     }
-    let background = server.gauge("background").await;
-    assert_eq!(
-        (&background["pending"], &background["running"]),
-        (&50.into(), &2.into())
-    );
-    assert_eq!(server.gauge("pool").await["queued"], 48);
+    let background = server.until("background", |it| it["running"] == 2).await;
+    assert_eq!(background["pending"], 50);
+    server.until("pool", |pool| pool["queued"] == 48).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
