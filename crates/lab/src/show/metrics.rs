@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::comparison::Format;
 use verdict::metrics::{FIGURES, GROUPS, MetricUnit};
-use verdict::units::{WIDTH, wrapped};
+use verdict::units::wrapped;
 
 /// Every metric, in the given format.
 #[must_use]
@@ -37,7 +37,6 @@ fn text() -> String {
             ));
         }
     }
-    debug_assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
     text + "\nsteps.<step>.<metric>\n      the metric of one step of a cell with steps\n"
 }
 
@@ -91,4 +90,41 @@ fn json() -> String {
         .collect();
     // Its keys are strings, so it always serializes.
     serde_json::to_string_pretty(&listed).unwrap_or_default() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use verdict::metrics::unit_of;
+    use verdict::units::WIDTH;
+
+    #[test]
+    fn every_metric_is_listed_in_each_format_and_text_fits_a_terminal() {
+        let (text, markdown) = (render(Format::Text), render(Format::Markdown));
+        let wide: Vec<_> = text
+            .lines()
+            .filter(|line| line.chars().count() > WIDTH)
+            .collect();
+        assert!(wide.is_empty(), "{wide:#?}");
+        for metric in GROUPS.iter().flat_map(|group| group.metrics) {
+            assert!(
+                text.contains(&format!("  {}  (", metric.name)),
+                "{}",
+                metric.name
+            );
+            assert!(
+                markdown.contains(&format!("| `{}` |", metric.name)),
+                "{}",
+                metric.name
+            );
+        }
+        let json: serde_json::Value = serde_json::from_str(&render(Format::Json)).expect("JSON");
+        for metric in json.as_array().expect("a list") {
+            let name = metric["name"].as_str().expect("a name");
+            assert!(
+                unit_of(name).is_some() && !name.contains("<figure>"),
+                "{name}"
+            );
+        }
+    }
 }

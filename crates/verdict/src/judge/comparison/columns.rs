@@ -88,7 +88,7 @@ const fn server(place: u8, label: &'static str, source: Source) -> Column {
 
 /// Of a matrix: a row is a cell with one class of users in a closed loop.
 #[rustfmt::skip]
-pub(super) static OF_CELLS: [Column; 20] = [
+pub(super) static OF_CELLS: &[Column] = &[
     requests(1, "req/s", Metric("requests.<class>.throughput")),
     requests(2, "forecast", Number(PerSecond, |run| Some((row(run, "throughput")?.predicted, false)))),
     Column { is_signed: true, ..requests(3, "error", Number(Percent, |run| Some((row(run, "throughput")?.error()?, false)))) },
@@ -113,7 +113,7 @@ pub(super) static OF_CELLS: [Column; 20] = [
 
 /// Of an overview of classes.
 #[rustfmt::skip]
-pub(super) static OF_CLASSES: [Column; 8] = [
+pub(super) static OF_CLASSES: &[Column] = &[
     column("count", Metric("requests.<class>.due")),
     column("min", Metric("requests.<class>.min")),
     column("median", Metric("requests.<class>.p50")),
@@ -126,7 +126,7 @@ pub(super) static OF_CLASSES: [Column; 8] = [
 
 /// Of an overview of phases.
 #[rustfmt::skip]
-pub(super) static OF_PHASES: [Column; 5] = [
+pub(super) static OF_PHASES: &[Column] = &[
     column("count", Metric("timings.<part>.count")),
     column("median", Metric("timings.<part>.p50")),
     column("mean", Metric("timings.<part>.mean")),
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_column_is_of_a_metric_that_there_is_and_has_a_place_of_its_own() {
-        for column in OF_CELLS.iter().chain(&OF_CLASSES).chain(&OF_PHASES) {
+        for column in OF_CELLS.iter().chain(OF_CLASSES).chain(OF_PHASES) {
             if let Metric(name) = column.source {
                 assert!(unit_of(name).is_some(), "{name}");
             }

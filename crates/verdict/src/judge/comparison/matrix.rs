@@ -115,7 +115,7 @@ fn matrix_row(cell: &str, runs: &[&Summary], is_invalid: bool) -> Option<MatrixR
         diagnosis: diagnoses.into_iter().collect::<Vec<_>>().join(" / "),
         held: outcomes().filter(|outcome| outcome.held).count(),
         expectations: outcomes().count(),
-        entries: entries(&OF_CELLS, ("<class>", class), runs),
+        entries: entries(OF_CELLS, ("<class>", class), runs),
     })
 }
 

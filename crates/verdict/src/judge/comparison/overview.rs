@@ -141,7 +141,7 @@ fn classes(cell: &str, runs: &[&Summary]) -> Vec<NamedRow> {
         .into_iter()
         .flat_map(|run| &run.phases.load.requests);
     let row = |(class, figures): (&String, &RequestFigures)| {
-        let entries = entries(&OF_CLASSES, ("<class>", class), runs);
+        let entries = entries(OF_CLASSES, ("<class>", class), runs);
         (
             format!("{class}, {}", figures.path),
             cell.to_owned(),
@@ -160,7 +160,7 @@ fn phases(cell: &str, runs: &[&Summary]) -> Vec<NamedRow> {
         known.unwrap_or(PHASES.len())
     });
     let row = |name: &str| {
-        let entries = entries(&OF_PHASES, ("<part>", name), runs);
+        let entries = entries(OF_PHASES, ("<part>", name), runs);
         (cell.to_owned(), name.to_owned(), entries)
     };
     names.into_iter().map(row).collect()

@@ -73,7 +73,7 @@ impl Place {
 }
 
 #[rustfmt::skip]
-const SECTIONS: [Section; 14] = [
+const SECTIONS: &[Section] = &[
     Section { heading: "health in the hold, from when a check was due", places: endpoints, lines: &[
         kept("p50", Metric("<endpoint>.p50")),
         kept("p99", Metric("<endpoint>.p99")),
@@ -204,7 +204,7 @@ const SECTIONS: [Section; 14] = [
 pub(super) fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<ComparisonRow> {
     let all: Vec<_> = columns.iter().copied().flatten().copied().collect();
     let mut rows = Vec::new();
-    for section in &SECTIONS {
+    for section in SECTIONS {
         for place in (section.places)(&all) {
             for line in section.lines {
                 let Some(name) = place.name(&line.source) else {
