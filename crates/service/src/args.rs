@@ -5,9 +5,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args};
 
-use crate::RuntimeKind;
-
-use crate::BulkheadArgs;
+use crate::{BulkheadArgs, RuntimeKind, duration};
 
 /// The flags of both servers; each is an environment variable as well.
 #[derive(Args, Clone, Debug)]
@@ -133,15 +131,6 @@ impl ServerArgs {
     pub fn queue(&self) -> usize {
         self.bulkheads.queue.unwrap_or(self.pool_threads) as usize
     }
-}
-
-/// Parses a time such as `250ms` or `1m 30s`, for clap.
-///
-/// # Errors
-/// A sentence that shows what a time looks like.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write a time such as 250ms, 5s or 2m"))
 }
 
 fn switch() -> impl TypedValueParser<Value = bool> {

@@ -1,10 +1,6 @@
-use std::process::ExitCode;
-
-use crate::UnknownVariant;
-
 /// The environment does not allow the server to run: a busy port, no files, no threads.
 ///
-/// [`exit`] turns it into exit code 4, as the lab's own contract has it.
+/// [`exit`](crate::exit) turns it into exit code 4, as the lab's own contract has it.
 #[derive(Debug)]
 pub struct EnvironmentError(pub String);
 
@@ -15,24 +11,3 @@ impl std::fmt::Display for EnvironmentError {
 }
 
 impl std::error::Error for EnvironmentError {}
-
-/// Prints the chain of an error in one line and picks the exit code: 0 for success, 2 for a variant
-/// that does not exist, 4 when the environment failed ([`EnvironmentError`] anywhere in the chain),
-/// 1 otherwise.
-#[must_use]
-pub fn exit(result: anyhow::Result<()>) -> ExitCode {
-    let Err(error) = result else {
-        return ExitCode::SUCCESS;
-    };
-    eprintln!("error: {error:#}");
-    if error.is::<UnknownVariant>() {
-        ExitCode::from(2)
-    } else if error
-        .chain()
-        .any(<dyn std::error::Error>::is::<EnvironmentError>)
-    {
-        ExitCode::from(4)
-    } else {
-        ExitCode::FAILURE
-    }
-}

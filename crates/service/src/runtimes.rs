@@ -4,22 +4,11 @@ use std::thread;
 use std::time::Duration;
 
 use axum::Router;
-use clap::ValueEnum;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Barrier;
 
 use crate::serve::{accept, serve, until_expired};
-use crate::{Drain, EnvironmentError, Listener, ServerArgs, on_signal};
-
-/// How the event loop of a server is made of threads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum RuntimeKind {
-    /// One runtime, whose workers share its tasks and its one I/O driver.
-    MultiThread,
-    /// A runtime of its own on each thread, all accepting from one listener: what worker processes are
-    /// elsewhere. A connection stays with the runtime that accepted it.
-    SingleThreaded,
-}
+use crate::{Drain, EnvironmentError, Listener, RuntimeKind, ServerArgs, on_signal};
 
 /// The runtimes of a server, not yet driven by anyone: one multi-threaded, or one for each thread.
 pub(crate) struct Runtimes {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
@@ -145,5 +147,11 @@ impl<P: ConnectionObserver + From<SocketAddr>> axum::serve::Listener for Listene
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.address()
+    }
+}
+
+impl Connected<IncomingStream<'_, Listener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
+        stream.io().peer().clone()
     }
 }

@@ -3,10 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
-
-use super::{ConnectionObserver, Listener};
+use super::ConnectionObserver;
 
 /// The other end of a connection, for handlers: `ConnectInfo<Peer>`.
 #[derive(Clone, Debug)]
@@ -35,11 +32,5 @@ impl ConnectionObserver for Peer {
         if error.kind() == io::ErrorKind::TimedOut {
             tracing::info!("a client took nothing; its connection is ended");
         }
-    }
-}
-
-impl Connected<IncomingStream<'_, Listener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
-        stream.io().peer().clone()
     }
 }

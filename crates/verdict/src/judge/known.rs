@@ -1,10 +1,7 @@
 //! Whether what a scenario expects can be known of its cells at all: what cannot would only fail after the
 //! run.
 
-use std::cell::OnceCell;
-use std::time::Duration;
-
-use crate::forecast::{PARSE_ON_WORKER, Question, forecast};
+use crate::load::forecasts_of;
 use crate::metrics::{Asked, check};
 use crate::scenario::{Cell, Expectation, Scenario, Value, Variant};
 use crate::summary::Kind;
@@ -18,20 +15,15 @@ pub fn check_scenario(scenario: &Scenario) -> Result<(), String> {
     for variant in &scenario.variants {
         let cells = scenario.cells.iter().chain(&scenario.quick_cells);
         for cell in cells.filter(|cell| cell.has_variant(&variant.name)) {
-            check_cell(scenario, variant, cell)
+            check_cell(variant, cell)
                 .map_err(|error| format!("scenario {}: {error}", scenario.name))?;
         }
     }
     Ok(())
 }
 
-fn check_cell(scenario: &Scenario, variant: &Variant, cell: &Cell) -> Result<(), String> {
-    // To forecast takes a simulation, and few expectations are of a forecast.
-    let rows = OnceCell::new();
-    let forecasts = &|| {
-        rows.get_or_init(|| names_of_forecasts(scenario, variant, cell))
-            .clone()
-    };
+fn check_cell(variant: &Variant, cell: &Cell) -> Result<(), String> {
+    let forecasts = &forecasts_of(variant.model, cell);
     let known = |table: &str, metric: &str| {
         let asked = Asked { cell, forecasts };
         check(metric, asked).map_err(|error| format!("in {table}: {error}"))
@@ -44,25 +36,6 @@ fn check_cell(scenario: &Scenario, variant: &Variant, cell: &Cell) -> Result<(),
         known("[[expect]]", &expectation.metric)?;
     }
     Ok(())
-}
-
-/// Whatever this machine is. Where a body is parsed on a worker, how long that takes decides which
-/// percentile is forecast: a time of each order is asked for.
-fn names_of_forecasts(scenario: &Scenario, variant: &Variant, cell: &Cell) -> Vec<String> {
-    let times: &[u64] = if variant.model == PARSE_ON_WORKER {
-        &[4, 16, 64, 256, 1_024, 4_096]
-    } else {
-        &[0]
-    };
-    let rows = times.iter().flat_map(|&ms| {
-        let question = Question {
-            cell,
-            seed: scenario.seed,
-            parse: Some(Duration::from_millis(ms)),
-        };
-        forecast(variant, question)
-    });
-    rows.map(|row| row.name).collect()
 }
 
 /// A misspelt diagnosis would make `!=` hold for ever.
@@ -81,7 +54,24 @@ fn check_diagnosis(expectation: &Expectation) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::forecast::{Question, forecast};
+
+    /// Whatever this machine is: where a body is parsed on a worker, how long that takes decides which
+    /// percentile is forecast.
+    fn forecast_names(scenario: &Scenario, variant: &Variant, cell: &Cell) -> Vec<String> {
+        let rows = [4, 64, 1_024].map(|ms| {
+            let question = Question {
+                cell,
+                seed: scenario.seed,
+                parse: Some(Duration::from_millis(ms)),
+            };
+            forecast(variant, question)
+        });
+        rows.into_iter().flatten().map(|row| row.name).collect()
+    }
 
     #[test]
     fn every_scenario_names_what_is_there_and_a_forecast_that_is_not_is_refused() {
@@ -97,6 +87,21 @@ mod tests {
             let scenario = crate::scenario::load(&format!("{folder}/{name}.toml"), &[]);
             let mut scenario = scenario.expect("valid");
             assert_eq!(check_scenario(&scenario), Ok(()), "{name}");
+            for (variant, cell) in scenario.variants.iter().flat_map(|variant| {
+                let cells = scenario
+                    .cells
+                    .iter()
+                    .filter(|cell| cell.has_variant(&variant.name));
+                cells.map(move |cell| (variant, cell))
+            }) {
+                let known = forecasts_of(variant.model, cell);
+                for row in forecast_names(&scenario, variant, cell) {
+                    assert!(
+                        known.contains(&row),
+                        "{name}: {row} is on no list of forecasts"
+                    );
+                }
+            }
             let misspelt = "forecast.no_such_row.error > 5%"
                 .parse()
                 .expect("an expectation");

@@ -18,11 +18,15 @@ pub use parts::{Load, LoadEvent, LoadPhase, LoadRecorder};
 pub(crate) use table::{Parameters, Table};
 
 use crate::forecast::Model;
+use crate::scenario::Cell;
 
 /// What one kind has for those who go through all of them.
 pub(crate) struct Kind {
     /// The laws that speak of it.
     pub models: &'static [Model],
+    /// What they may forecast, at whatever size of the load; `<class>` and `<endpoint>` stand for those of
+    /// the cell.
+    pub forecasts: &'static [&'static str],
     /// Why what was measured of it proves nothing, each reason with what to do about it.
     pub doubts: fn(Delivery<'_>) -> Vec<String>,
 }
@@ -31,18 +35,22 @@ pub(crate) struct Kind {
 pub(crate) const KINDS: [Kind; 4] = [
     Kind {
         models: streams::forecast::MODELS,
+        forecasts: streams::forecast::FORECASTS,
         doubts: streams::doubts::doubts,
     },
     Kind {
         models: requests::forecast::MODELS,
+        forecasts: requests::forecast::FORECASTS,
         doubts: requests::doubts::doubts,
     },
     Kind {
         models: hang_ups::forecast::MODELS,
+        forecasts: hang_ups::forecast::FORECASTS,
         doubts: hang_ups::doubts::doubts,
     },
     Kind {
         models: &[Model::NONE],
+        forecasts: &[],
         doubts: kubelet::doubts::doubts,
     },
 ];
@@ -50,6 +58,32 @@ pub(crate) const KINDS: [Kind; 4] = [
 /// Every model that a variant may have.
 pub(crate) fn models() -> impl Iterator<Item = Model> {
     KINDS.iter().flat_map(|kind| kind.models.iter().copied())
+}
+
+/// What may be forecast of a cell in a variant of this model, whatever the size of its load.
+pub(crate) fn forecasts_of(model: Model, cell: &Cell) -> Vec<String> {
+    let of_model = KINDS.iter().filter(|kind| kind.models.contains(&model));
+    let endpoints = cell.endpoint_names();
+    let names = of_model.flat_map(|kind| kind.forecasts).flat_map(|name| {
+        let (place, fills): (_, Vec<&String>) = if name.contains("<class>") {
+            ("<class>", cell.load.requests.keys().collect())
+        } else {
+            ("<endpoint>", endpoints.iter().collect())
+        };
+        match name.contains(place) {
+            true => fills.iter().map(|fill| name.replace(place, fill)).collect(),
+            false => vec![(*name).to_owned()],
+        }
+    });
+    if cell.steps.is_empty() {
+        return names.collect();
+    }
+    let of_step = |name: String| {
+        cell.steps
+            .iter()
+            .map(move |step| format!("{}.{name}", step.name))
+    };
+    names.flat_map(of_step).collect()
 }
 
 /// The model of this name.

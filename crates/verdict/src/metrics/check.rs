@@ -104,7 +104,7 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios");
         let scenario = crate::scenario::load(&format!("{folder}/{scenario}.toml"), &[]);
         let cell = &scenario.expect("valid").cells[0];
-        let forecasts = &|| vec!["unserved".to_owned(), "calm.unserved".to_owned()];
+        let forecasts = &["unserved".to_owned(), "calm.unserved".to_owned()];
         check(name, Asked { cell, forecasts })
     }
 

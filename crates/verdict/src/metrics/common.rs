@@ -124,9 +124,9 @@ pub const SERVER: Group = Group {
 pub const FORECAST: Group = Group {
     title: "Forecasts",
     needs: "a variant that theory says something of",
-    names: |asked| match (asked.forecasts)() {
-        rows if rows.is_empty() => Names::None,
-        rows => Names::Of(rows),
+    names: |asked| match asked.forecasts {
+        [] => Names::None,
+        rows => Names::Of(rows.to_vec()),
     },
     metrics: &[
         metric("forecast.<row>.error", "by how much the measurement differs from the forecast; 0 % if 0 was forecast and 0 was measured", Percent(|run, at| forecast_error(run, at.first()?))),

@@ -20,8 +20,8 @@ pub struct Group {
 pub struct Asked<'a> {
     /// The cell.
     pub cell: &'a Cell,
-    /// The names of what is forecast of it.
-    pub forecasts: &'a dyn Fn() -> Vec<String>,
+    /// The names of what may be forecast of it.
+    pub forecasts: &'a [String],
 }
 
 /// Which names may stand for the first `<…>` of a metric in a cell.

@@ -16,6 +16,22 @@ const AT_ONCE_US: f64 = 100_000.0;
 /// The servers' own limit on an upstream's silence, if the cell sets none.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// What the laws forecast.
+pub(crate) const FORECASTS: &[&str] = &[
+    "first_hanging",
+    "served_after",
+    "hanging",
+    "left_upstream",
+    "left_permits",
+    "left_threads",
+    "release_p50",
+    "release_p99",
+    "release_max",
+    "<endpoint>_unanswered",
+    "<endpoint>_p50",
+    "<endpoint>_p99",
+];
+
 /// What a request holds, and until when.
 pub(crate) const MODELS: &[Model] = &[
     Model::new("detached_pump", |question| {

@@ -16,6 +16,32 @@ pub const PARSE_ON_WORKER: Model = Model::new("parse_on_worker", |question| {
     parse.map_or(Vec::new(), |parse| bodies::on_worker(question.cell, parse))
 });
 
+/// What the laws forecast.
+pub(crate) const FORECASTS: &[&str] = &[
+    "throughput",
+    "response_p50",
+    "response_mean",
+    "unanswered",
+    "refused",
+    "pending_end",
+    "pending_later",
+    "drain",
+    "predictions",
+    "queue_growth",
+    "queue_wait_max",
+    "answer_p99",
+    "first_kill",
+    "kills",
+    "restarts",
+    "liveness_failed",
+    "<class>_p50",
+    "<class>_p95",
+    "<class>_p99",
+    "<endpoint>_unanswered",
+    "<endpoint>_p50",
+    "<endpoint>_p99",
+];
+
 /// What a request holds while it lasts.
 pub(crate) const MODELS: &[Model] = &[
     PARSE_ON_WORKER,

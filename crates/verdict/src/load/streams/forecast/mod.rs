@@ -10,6 +10,22 @@ use crate::forecast::{Model, Question};
 use crate::scenario::Cell;
 use crate::summary::Forecast;
 
+/// What the laws forecast.
+pub(crate) const FORECASTS: &[&str] = &[
+    "served_at_once",
+    "unserved",
+    "refused",
+    "async",
+    "blocking",
+    "ttft_p50",
+    "ttft_max",
+    "queue_wait_max",
+    "time_to_recover",
+    "<endpoint>_unanswered",
+    "<endpoint>_p50",
+    "<endpoint>_p99",
+];
+
 /// What a stream holds while it lasts.
 pub(crate) const MODELS: &[Model] = &[
     // A thread of the blocking pool, for the whole stream.
