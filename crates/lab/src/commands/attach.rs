@@ -28,8 +28,8 @@ pub struct AttachArgs {
     /// File that is sent as the body
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
-    /// Header of each request to the stream's host and port, its value saved nowhere; {n} in it is the
-    /// stream's number
+    /// Header of each request to the stream's host and port, its value saved nowhere; the letter n in
+    /// braces stands for the number of the stream
     #[arg(long, short = 'H', value_name = "KEY: VALUE")]
     header: Vec<String>,
     /// Environment variable that holds a bearer token, sent to the stream's host and port, printed and
