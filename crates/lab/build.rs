@@ -27,10 +27,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The commit, with `-dirty` if what the lab is built from differs from it. It counts for a lab that is
-/// installed; one that is run where it was built looks for itself.
+/// The last commit that changed what the lab is built from, with `-dirty` if that differs from it. It
+/// counts for a lab that is installed; one that is run where it was built looks for itself.
 fn commit() -> String {
-    let Some(commit) = git(&["rev-parse", "HEAD"]) else {
+    let last = ["log", "-1", "--format=%H", "--"];
+    let commit = git(&[&last[..], &SOURCES].concat()).filter(|commit| !commit.is_empty());
+    let Some(commit) = commit else {
         return "unknown".to_owned();
     };
     let status = ["status", "--porcelain", "--untracked-files=no", "--"];

@@ -2,6 +2,7 @@
 //! new is covered by itself. Whether it fails as it should is what `make verify` is for.
 #![cfg(target_os = "linux")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
@@ -12,6 +13,12 @@ use toml::{Table, Value as Toml};
 
 use crate::support::processes::left_in;
 use crate::support::{Bench, stderr, stdout};
+
+macro_rules! before {
+    ($name:literal) => {
+        include_str!(concat!("../../verdict/tests/data/before/", $name, ".json"))
+    };
+}
 
 /// How many cells are run side by side: most of their time they wait.
 const AT_ONCE: usize = 4;
@@ -25,6 +32,23 @@ phases = { baseline = "600ms", hold = "2600ms", recovery = "1s" }
 /// No cell has more streams, and they come within so long.
 const STREAMS: i64 = 200;
 const RAMP: &str = "500ms";
+
+/// Summaries of before, by scenario and variant: what was measured then is measured today.
+const BEFORE: [(&str, &str); 5] = [
+    ("stream, broken", before!("streams")),
+    ("route-matrix, fixed", before!("requests")),
+    ("liveness, fixed", before!("kubelet")),
+    ("disconnect, fixed", before!("hang_ups")),
+    ("rollout, fixed", before!("steps")),
+];
+
+/// What a run of a few seconds need not come to.
+const NEED_NOT_BE: [&str; 4] = [
+    "time_to_recover_us",
+    "pending_later",
+    "later_us",
+    "drain_us",
+];
 
 /// One variant, with a file in which it has one cell.
 struct Smoke {
@@ -168,6 +192,16 @@ fn run(smoke: &Smoke, schema: &Value) -> Result<(), String> {
     if let Some(error) = schema_errors(schema, &summary).pop() {
         return Err(format!("the summary is not as the schema says: {error}"));
     }
+    let before = BEFORE.iter().find(|(name, _)| *name == smoke.name);
+    if let Some(before) = before.and_then(|(_, text)| serde_json::from_str::<Value>(text).ok()) {
+        let lost: Vec<_> = measured(&before)
+            .difference(&measured(&summary))
+            .cloned()
+            .collect();
+        if !lost.is_empty() {
+            return Err(format!("measured before and not today: {lost:?}"));
+        }
+    }
     let probes = &summary["phases"]["load"]["probes"]["health_async"]["due"];
     if probes.as_u64() < Some(500) {
         return Err(format!("{probes} checks in the load"));
@@ -178,4 +212,43 @@ fn run(smoke: &Smoke, schema: &Value) -> Result<(), String> {
     }
     println!("{}: {}", smoke.name, summary["diagnosis"]["kind"]);
     Ok(())
+}
+
+/// The paths of what a summary has a figure of.
+fn measured(summary: &Value) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    for part in [
+        "phases",
+        "closed_loop",
+        "server",
+        "upstream",
+        "leftovers",
+        "kubelet",
+        "steps",
+        "quality",
+    ] {
+        add_measured(part, &summary[part], &mut paths);
+    }
+    paths
+}
+
+fn add_measured(path: &str, value: &Value, paths: &mut BTreeSet<String>) {
+    match value {
+        Value::Null => {}
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                // What it is counted by differs from run to run.
+                let is_by_value = ["statuses", "sizes"].contains(&name.as_str());
+                if !is_by_value && !NEED_NOT_BE.contains(&name.as_str()) {
+                    add_measured(&format!("{path}.{name}"), value, paths);
+                }
+            }
+        }
+        Value::Array(all) if path == "steps" => {
+            if let Some(first) = all.first() {
+                add_measured(path, first, paths);
+            }
+        }
+        _ => drop(paths.insert(path.to_owned())),
+    }
 }

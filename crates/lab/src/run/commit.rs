@@ -20,12 +20,12 @@ const CODE: [&str; 5] = [
 /// The programs of a run. They stand beside each other.
 const PROGRAMS: [&str; 4] = ["lab", "mock-llm", "server-broken", "server-fixed"];
 
-/// The commit that the lab and the servers are of, with `-dirty` if they differ from it: if there are
-/// changes that are not committed, or a program is older than a file that it was built from.
+/// The last commit that changed the code of the lab and the servers, with `-dirty` if they differ from
+/// it: if there are changes that are not committed, or a program is older than a file that it was built
+/// from. A commit of results or of documentation is none of the code.
 ///
-/// A commit that changes nothing in the lab does not make it stale, and it is not built anew for it: the
-/// commit is looked up when it is first asked for. A lab that does not stand where it was built has the
-/// commit from then.
+/// It is looked up when it is first asked for, so that no commit makes the lab be built anew. A lab that
+/// does not stand where it was built has the commit from then.
 pub(super) fn commit() -> &'static str {
     static COMMIT: OnceLock<String> = OnceLock::new();
     COMMIT.get_or_init(|| now().unwrap_or_else(|| env!("LAB_GIT_COMMIT").to_owned()))
@@ -38,7 +38,8 @@ fn now() -> Option<String> {
     if !sources_of(&lab).any(|source| source.starts_with(env!("CARGO_MANIFEST_DIR"))) {
         return None;
     }
-    let mut commit = git(&["rev-parse", "HEAD"])?;
+    let last = ["log", "-1", "--format=%H", "--"];
+    let mut commit = git(&[&last[..], &CODE].concat()).filter(|commit| !commit.is_empty())?;
     let status = ["status", "--porcelain", "--untracked-files=no", "--"];
     let is_clean = git(&[&status[..], &CODE].concat())?.is_empty();
     let is_stale = |name| is_older_than_its_sources(&folder.join(name));

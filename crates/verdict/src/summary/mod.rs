@@ -55,7 +55,7 @@ pub struct Summary {
     pub started_at: String,
     /// Version of the lab.
     pub lab_version: String,
-    /// Commit that the lab and the servers are of; `-dirty` if they differ from it.
+    /// Last commit that changed the code of the lab and the servers; `-dirty` if they differ from it.
     pub git_commit: String,
     /// The machine.
     pub host: Host,
