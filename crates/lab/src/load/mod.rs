@@ -5,17 +5,20 @@
 //! be read before the load and after it, or a file to be written, to the functions of this file.
 
 mod chunk;
+mod driven;
 mod hang_ups;
 mod kubelet;
 mod load_thread;
 mod requests;
 mod sse;
+mod start;
 mod streams;
 
 use std::path::Path;
 use std::time::Duration;
 
-use crate::measure::{CellClock, Results, Sources};
+use crate::measure::{Results, Sources};
+use driven::Driven;
 use verdict::load;
 use verdict::record::Recorded;
 
@@ -23,32 +26,8 @@ pub use chunk::{Chunk, Reading, read_chunk};
 pub use kubelet::Kubelet;
 pub use requests::json_body;
 pub use sse::SseReader;
+pub use start::Start;
 pub use streams::{Pace, Slots, StreamPlan, StreamRequest};
-
-/// Who is asked, from when on, and who is told of it.
-#[derive(Clone, Debug)]
-pub struct Start {
-    /// Base URL of the server.
-    pub server: String,
-    /// Base URLs of its upstreams, which know what became of a request.
-    pub upstreams: Vec<String>,
-    /// Of the scenario.
-    pub seed: u64,
-    /// When the load starts, on the cell's clock.
-    pub at: Duration,
-    /// Number of the first stream: they go on over the steps of a cell.
-    pub first_stream: u64,
-    /// The cell's clock.
-    pub clock: CellClock,
-    /// Where events go.
-    pub results: Results,
-}
-
-/// A load that is under way.
-trait Driven: Send + std::fmt::Debug {
-    /// Ends it and waits until everything is reported.
-    fn end(&mut self);
-}
 
 /// Everything that a cell asks of its server, under way.
 #[derive(Debug)]

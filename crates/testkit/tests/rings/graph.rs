@@ -68,8 +68,8 @@ impl Tree {
         self.modules.insert(path, (file.to_owned(), module));
     }
 
-    /// The files that hold what a module uses. A name that is only passed on is not used, and what a
-    /// module takes from those that it stands in is no import: they are one thing in several files.
+    /// The files that hold what a module uses. A name that is only passed on is not used. A module that
+    /// only declares and passes on defines nothing, so its file is among none of them.
     fn targets(&self, path: &[String], module: &Module) -> Vec<PathBuf> {
         let used = |name: &str| module.mentions.iter().any(|mention| mention[0] == name);
         let uses = module
@@ -91,11 +91,11 @@ impl Tree {
         {
             if let Some(Target::Module(module)) =
                 self.resolve(path, &glob.path, &mut BTreeSet::new())
+                && !self.modules[&module].1.items.is_empty()
             {
                 modules.push(module);
             }
         }
-        modules.retain(|module| !path.starts_with(module));
         let file = |module: &Vec<String>| self.modules[module].0.clone();
         modules.iter().map(file).collect()
     }
@@ -209,10 +209,10 @@ fn way_around(imports: &Imports, file: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_ring_is_found_through_modules_that_pass_on_and_a_parent_is_no_part_of_it() {
+fn a_ring_is_found_through_modules_that_pass_on_and_with_a_parent_that_defines() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rings");
     for (file, text) in [
-        ("lib.rs", "mod a; mod b; mod c; pub struct Root(a::One);"),
+        ("lib.rs", "mod a; mod b; mod c; mod d; pub struct Root;"),
         ("a/mod.rs", "mod one; pub use one::One;"),
         (
             "a/one.rs",
@@ -220,14 +220,22 @@ fn a_ring_is_found_through_modules_that_pass_on_and_a_parent_is_no_part_of_it() 
         ),
         ("b.rs", "pub use crate::c::Three as Two; pub struct Unused;"),
         ("c.rs", "pub struct Three(Option<Box<crate::a::One>>);"),
+        ("d/mod.rs", "mod child; pub struct Parent(child::Child);"),
+        (
+            "d/child.rs",
+            "use super::Parent; pub struct Child(Option<Box<Parent>>);",
+        ),
     ] {
         let file = folder.join(file);
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
         std::fs::write(file, text).expect("written");
     }
     let found = rings(&imports(&folder.join("lib.rs")));
-    assert_eq!(found.len(), 1, "{found:?}");
-    let ring = ["a/one.rs", "c.rs"].map(|file| folder.join(file));
-    assert_eq!(found[0].files, ring);
-    assert_eq!(found[0].way, ring);
+    let expected = [["a/one.rs", "c.rs"], ["d/child.rs", "d/mod.rs"]];
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (ring, files) in found.iter().zip(expected) {
+        let files = files.map(|file| folder.join(file));
+        assert_eq!(ring.files, files);
+        assert_eq!(ring.way, files);
+    }
 }

@@ -2,7 +2,9 @@
 //! in the source of any crate, but for those that are named here.
 //!
 //! An import is a `use` or a path that leads to something defined in another file, also by way of
-//! modules that pass it on. What is only there for tests does not count.
+//! modules that pass it on. So a file imports the `mod.rs` above it if it uses something that is defined
+//! there; a `mod.rs` that only declares and re-exports is imported by nobody. What is only there for
+//! tests does not count.
 
 mod graph;
 mod source;

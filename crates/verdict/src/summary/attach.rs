@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Step;
+use super::step::Step;
 
 /// A service that is not one of the lab's own, and what was found of it from outside. No secret is in
 /// it: values of headers and of parameters that may be one are left out.

@@ -3,10 +3,12 @@
 //! Integers carry their unit in the name. A figure that was not measured is absent or `null`, never 0.
 
 mod attach;
+mod diagnosis;
 mod distribution;
 mod forecast;
 mod phase;
 mod process;
+mod quality;
 mod step;
 
 use std::collections::BTreeMap;
@@ -22,10 +24,12 @@ pub use crate::load::kubelet::{EndCause, Kill, KubeletFigures, ProbeCount, Readi
 pub use crate::load::requests::{Little, Loop, RequestFigures};
 pub use crate::load::streams::StreamFigures;
 pub use attach::{Attach, Capacity};
+pub use diagnosis::{Candidate, Diagnosis, Kind};
 pub use distribution::{Distribution, Lateness};
 pub use forecast::{Bound, Forecast, Unit, Verdict};
 pub use phase::{Phase, Probe, Recovery, probe_rank};
 pub use process::{Background, Bulkhead, Pool, Process, Timing};
+pub use quality::Quality;
 pub use step::{Action, Step};
 
 /// Version of this shape.
@@ -181,87 +185,6 @@ pub struct Ledger {
     /// How late it sent its chunks, against its own schedule.
     pub lateness_us: Lateness,
 }
-
-/// Whether the measurement can be trusted.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Quality {
-    /// Whether the figures may be used.
-    pub valid: bool,
-    /// Why not, with the figures, and what to do about it.
-    pub reasons: Vec<String>,
-    /// What does not invalidate the run but a reader should know.
-    pub remarks: Vec<String>,
-    /// How late the probe sent its checks in the hold.
-    pub probe_dispatch_us: Lateness,
-    /// How late the driver started its streams.
-    pub load_dispatch_us: Lateness,
-    /// How late the driver sent its requests, by class.
-    #[serde(default)]
-    pub requests_dispatch_us: BTreeMap<String, Lateness>,
-    /// Share of the checks that the probe could not send.
-    pub not_sent_percent: f64,
-    /// The lab itself.
-    pub lab: Process,
-    /// CPU of the whole machine in the hold, in percent of all cores, if known.
-    pub host_cpu_percent: Option<f64>,
-    /// Soft limit on open files.
-    pub open_files_limit: u64,
-}
-
-/// What fails.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Diagnosis {
-    /// The verdict.
-    pub kind: Kind,
-    /// What could not be told apart, each with what would decide.
-    pub candidates: Vec<Candidate>,
-    /// The figures that decided it.
-    pub evidence: Vec<String>,
-    /// How many streams are served at once, if that is what limits.
-    pub inferred_capacity: Option<u64>,
-}
-
-/// A possible cause that was not ruled out.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Candidate {
-    /// The cause.
-    pub kind: Kind,
-    /// The observation that would decide.
-    pub decided_by: String,
-}
-
-/// The failures that the lab can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it, and docs explain each")]
-pub enum Kind {
-    Healthy,
-    BlockingPoolExhausted,
-    EventLoopBlocked,
-    CpuSaturated,
-    BulkheadFull,
-    UpstreamLimit,
-    ConnectionLeak,
-    UpstreamSlow,
-    GeneratorLimited,
-    Undecided,
-}
-
-names!(Kind {
-    Healthy = "healthy",
-    BlockingPoolExhausted = "blocking_pool_exhausted",
-    EventLoopBlocked = "event_loop_blocked",
-    CpuSaturated = "cpu_saturated",
-    BulkheadFull = "bulkhead_full",
-    UpstreamLimit = "upstream_limit",
-    ConnectionLeak = "connection_leak",
-    UpstreamSlow = "upstream_slow",
-    GeneratorLimited = "generator_limited",
-    Undecided = "undecided",
-});
 
 /// An expectation after the run.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

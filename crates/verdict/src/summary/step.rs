@@ -1,7 +1,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnosis, LoadPhase, Quality, Recovery};
+use super::diagnosis::Diagnosis;
+use super::phase::Recovery;
+use super::quality::Quality;
+use crate::load::LoadPhase;
 
 /// One step of a cell: a load of its own, in the same processes as the others.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]

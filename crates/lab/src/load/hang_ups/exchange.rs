@@ -3,7 +3,7 @@ use std::time::Instant;
 use hyper::StatusCode;
 
 use super::client::{Client, never};
-use super::{HangUpTasks, lock};
+use super::tasks::{HangUpTasks, lock};
 use crate::load::{Chunk, SseReader, read_chunk};
 use crate::measure::is_local_io;
 use verdict::load::hang_ups::{HangUpEnding, HangUpStage, Leave};

@@ -6,32 +6,31 @@ mod exchange;
 mod ledger;
 mod levels;
 mod row;
+mod tasks;
 mod witness;
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use anyhow::Context;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
-use tokio::sync::watch;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST};
 use tokio::task::JoinSet;
 
 use self::exchange::Exchange;
 use self::row::HangUpRow;
+use self::tasks::{HangUpTasks, Vanished, lock, tell};
 use self::witness::Witness;
 use super::load_thread::LoadThread;
 use super::{Driven, Start};
-use crate::measure::{CellClock, Results, Sources};
-use verdict::load::LoadEvent;
+use crate::measure::{Results, Sources};
 use verdict::load::hang_ups::{
     HangUp, HangUpEnding, HangUpEvent, HangUpSpec, HangUpStage, Leave, ROW_ID,
 };
-use verdict::record::Event;
 use verdict::scenario::Method;
 
 pub(super) use self::csv::write;
@@ -46,21 +45,6 @@ pub(super) struct HangUpLoad {
     thread: LoadThread,
     /// The sockets of clients that have vanished: closed with this value, after the thread.
     _vanished: Vanished,
-}
-
-type Vanished = Arc<Mutex<Vec<TcpStream>>>;
-
-struct HangUpTasks {
-    spec: HangUpSpec,
-    server: SocketAddr,
-    /// What is sent, by stage.
-    requests: BTreeMap<HangUpStage, Request<Full<Bytes>>>,
-    witness: Witness,
-    row: Mutex<HangUpRow>,
-    vanished: Vanished,
-    clock: CellClock,
-    ended: watch::Receiver<bool>,
-    results: Results,
 }
 
 impl HangUpLoad {
@@ -123,10 +107,6 @@ pub(super) async fn look_after(sources: &Sources, results: &Results) {
     let levels = levels::read_levels(sources).await;
     let ledger = ledger::read_ledgers(&sources.client, &sources.upstreams()).await;
     tell(results, HangUpEvent::After(levels, ledger));
-}
-
-fn tell(results: &Results, event: HangUpEvent) {
-    results.tell(Event::Load(LoadEvent::HangUps(event)));
 }
 
 /// The request for each stage, but for its id.
@@ -253,22 +233,4 @@ async fn request(tasks: &HangUpTasks, number: u64) -> HangUp {
             left_unix_us,
         };
     }
-}
-
-impl HangUpTasks {
-    fn request(&self, stage: HangUpStage, id: &str) -> Request<Full<Bytes>> {
-        let mut request = self.requests[&stage].clone();
-        if let Ok(id) = HeaderValue::from_str(id) {
-            request.headers_mut().insert("x-request-id", id);
-        }
-        request
-    }
-
-    fn tell(&self, event: HangUpEvent) {
-        tell(&self.results, event);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,6 @@
-use super::{Chosen, Provenance, Reported, choose, claims, made_by};
+use super::chosen::{Chosen, choose};
+use super::claims::{self, Reported};
+use super::provenance::{Provenance, made_by};
 use crate::summary::Summary;
 
 /// Fewer cells than this are better read one by one.

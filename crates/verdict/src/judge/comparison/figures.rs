@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{Figure, Spread};
+use super::spread::{Figure, Spread};
 use crate::metrics::{MetricUnit, measured, number, unit_of};
 use crate::scenario::Value;
 use crate::summary::Summary;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::comparison_row::ComparisonRow;
 use super::figures::Source::{self, Metric, Number, Words};
-use super::{ComparisonRow, Figure};
+use super::spread::Figure;
 use crate::metrics::MetricUnit::{Count, Percent, Us};
 use crate::summary::{Forecast, Kind, State, Summary, Verdict, probe_rank};
 use crate::units::time;

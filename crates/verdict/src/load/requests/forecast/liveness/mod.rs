@@ -1,114 +1,16 @@
 //! Predictions that compete with the probe that decides over their server's life.
 
+mod setting;
 mod simulation;
 
-use std::time::Duration;
-
-use super::super::{Arrivals, RequestSpec};
 use crate::forecast::row::{micros, number, per_second, percent, stays_flat};
 use crate::load::kubelet::{KubeletSpec, ProbeRules};
 use crate::scenario::Cell;
 use crate::summary::{Bound, Forecast};
 use crate::units::time;
+use setting::STOP;
+pub(crate) use setting::Setting;
 use simulation::{Simulated, simulate};
-
-/// What the laws speak of: λ, S, c and Q, and the times of the cell in seconds on its clock.
-#[derive(Clone, Debug)]
-pub(crate) struct Setting<'a> {
-    cell: &'a Cell,
-    class: &'a str,
-    /// λ: predictions a second.
-    rate: f64,
-    /// S: how long one takes.
-    service: f64,
-    /// c: how many are made at once.
-    threads: u32,
-    /// From when one is due until its client gives up.
-    patience: f64,
-    /// How long a prediction of the readiness probe takes, if that makes one.
-    readiness: Option<f64>,
-    load_start: f64,
-    load_end: f64,
-    /// From SIGTERM to the end of the process.
-    stop: f64,
-    /// Whether the liveness probe waits behind predictions.
-    livez_waits: bool,
-}
-
-/// What the servers need from SIGTERM to their end while predictions hold their threads: the 500 ms
-/// that the lab gives the drain, and 100 ms for threads that hold on.
-const STOP: Duration = Duration::from_millis(600);
-
-/// The work of a prediction whose request does not say.
-const DEFAULT_WORK: Duration = Duration::from_secs(1);
-
-impl<'a> Setting<'a> {
-    /// Of the class that asks for `/predict` in an open loop, if the cell has one.
-    pub(crate) fn of(cell: &'a Cell) -> Option<Self> {
-        let is_predict = |requests: &RequestSpec| requests.path.starts_with("/predict");
-        let (class, requests) = cell.load.requests.iter().find(|(_, one)| is_predict(one))?;
-        let Arrivals::Rate(rate) = requests.arrivals() else {
-            return None;
-        };
-        let kubelet = cell.kubelet.as_ref();
-        let readiness = kubelet.and_then(|kubelet| kubelet.readiness_probe.as_ref());
-        let load_start = cell.phases.baseline.as_secs_f64();
-        Some(Self {
-            cell,
-            class,
-            rate,
-            service: requests
-                .query_time("work")
-                .unwrap_or(DEFAULT_WORK)
-                .as_secs_f64(),
-            threads: cell.server.pool_threads,
-            patience: requests.timeout.as_secs_f64(),
-            readiness: readiness.map(|probe| work(&probe.path)),
-            load_start,
-            load_end: load_start + (cell.load.ramp() + cell.phases.hold).as_secs_f64(),
-            stop: kubelet
-                .map_or(STOP, |kubelet| STOP.min(kubelet.grace()))
-                .as_secs_f64(),
-            livez_waits: true,
-        })
-    }
-
-    fn load(&self) -> f64 {
-        self.load_end - self.load_start
-    }
-
-    /// Predictions a second that come, those of the readiness probe included.
-    fn offered(&self) -> f64 {
-        let kubelet = self.cell.kubelet.as_ref();
-        let period = kubelet.and_then(|kubelet| Some(kubelet.readiness()?.period));
-        let probes = self.readiness.and(period);
-        self.rate + probes.map_or(0.0, |period| 1.0 / period.as_secs_f64())
-    }
-
-    /// Predictions a second that were made while their client still waited.
-    fn throughput(&self, run: &Simulated) -> Forecast {
-        self.per_second("throughput", "throughput", run.in_time as f64 / self.load())
-    }
-
-    fn per_second(&self, name: &str, field: &str, predicted: f64) -> Forecast {
-        per_second(name, &self.metric(field), predicted)
-    }
-
-    fn metric(&self, field: &str) -> String {
-        format!("requests.{}.{field}", self.class)
-    }
-}
-
-/// The work that the path of a probe asks for: `?work=`, in seconds.
-fn work(path: &str) -> f64 {
-    let query = path.split_once('?').map_or("", |(_, query)| query);
-    query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("work="))
-        .and_then(|work| humantime::parse_duration(work).ok())
-        .unwrap_or(DEFAULT_WORK)
-        .as_secs_f64()
-}
 
 /// Predictions and the liveness probe wait for the same threads, first in first out.
 pub(crate) fn shared_pool(setting: &Setting<'_>) -> Vec<Forecast> {
@@ -121,7 +23,7 @@ pub(crate) fn shared_pool(setting: &Setting<'_>) -> Vec<Forecast> {
                 .why("longest wait in the pool's queue until the process is ended"),
         );
     }
-    rows.push(setting.throughput(&run).why(format!(
+    rows.push(throughput(setting, &run).why(format!(
         "of the c/S = {:.0}/s that the pool makes, those whose client still waits",
         f64::from(setting.threads) / setting.service
     )));
@@ -172,9 +74,7 @@ fn dedicated(setting: &Setting<'_>, threads: u32) -> Vec<Forecast> {
         per_second("predictions", "bulkhead.throughput", capacity.min(offered)).why(format!(
             "min(λ, c/S) with c = {threads}, whoever still waits for them"
         )),
-        setting
-            .throughput(&run)
-            .why("those of them whose client still waits"),
+        throughput(setting, &run).why("those of them whose client still waits"),
     ]);
     if growth > 0.0 {
         let longest = setting.load() * (1.0 - capacity / offered) * 1e6;
@@ -243,6 +143,12 @@ fn never_killed(setting: &Setting<'_>) -> Vec<Forecast> {
     rows
 }
 
+/// Predictions a second that were made while their client still waited.
+fn throughput(setting: &Setting<'_>, run: &Simulated) -> Forecast {
+    let throughput = run.in_time as f64 / setting.load();
+    setting.per_second("throughput", "throughput", throughput)
+}
+
 fn no_restarts() -> Forecast {
     number("restarts", "kubelet.restarts", 0.0)
 }
@@ -284,6 +190,8 @@ fn liveness(setting: &Setting<'_>) -> Option<ProbeRules> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const FILE: &str = r#"
