@@ -15,11 +15,11 @@ use service::Services;
 
 use crate::relaying::{protocol, relay, routes, timeouts, upstream_url};
 
-/// `GET /disconnect/stream` and `POST /disconnect/v1/chat/completions`, relayed as `relay_to` does it: it
-/// gets the relay, the path at the upstream and the request.
+/// `GET /disconnect/stream` and `POST /disconnect/v1/chat/completions`, relayed by `relay_to`. It gets the
+/// relay, the path at the upstream and the request.
 ///
 /// # Errors
-/// If the address of the upstream or of a fallback is none that can be relayed to.
+/// If the relay cannot use the address of the upstream or of a fallback.
 pub fn mount<F, R>(services: &mut Services, relay_to: F) -> anyhow::Result<Router>
 where
     F: Fn(Relay, String, Request) -> R + Clone + Send + Sync + 'static,
@@ -29,7 +29,7 @@ where
     mount_with(services, timeouts, relay_to)
 }
 
-/// As [`mount`], with other limits than those of the flags.
+/// As [`mount`], with limits other than those of the flags.
 ///
 /// # Errors
 /// As [`mount`].
@@ -67,7 +67,7 @@ where
 struct DisconnectGauge {
     #[serde(flatten)]
     relay: RelaySnapshot,
-    /// Permits whose client is gone, as far as this server knows.
+    /// Permits whose client has left, as far as this server knows.
     held: usize,
 }
 
@@ -80,12 +80,12 @@ impl DisconnectGauge {
     }
 }
 
-/// Counts the clients that this server knows to be there.
+/// Counts the clients that this server believes to be there.
 #[derive(Clone, Default)]
 struct KnownClients(Arc<AtomicUsize>);
 
 impl KnownClients {
-    /// One more, until its request or the body of its answer is dropped.
+    /// Counts one more client, until its request or the body of its answer is dropped.
     fn enter(&self) -> KnownClient {
         self.0.fetch_add(1, Ordering::Relaxed);
         KnownClient(self.clone())
@@ -99,7 +99,7 @@ impl KnownClients {
 struct KnownClient(KnownClients);
 
 impl KnownClient {
-    /// The same answer, and the client counts until its body is dropped.
+    /// The same answer. The client counts until the answer's body is dropped.
     fn accompany(self, answer: Response) -> Response {
         answer.map(|body| {
             let chunks = body.into_data_stream();

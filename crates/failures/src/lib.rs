@@ -1,6 +1,6 @@
-//! What the broken and the fixed server share of each failure: routes, set-up, gauges, and what is
-//! asked and answered. Nothing that teaches: which thread waits, and for how long, stands in the file
-//! of the failure's name in `server-broken` and in `server-fixed`.
+//! What the broken and the fixed server share of each failure: routes, set-up, gauges, queries and
+//! answers. The lesson is not here. It is which thread waits, and for how long: see the file of the
+//! failure's name in `server-broken` and in `server-fixed`.
 //!
 //! A module has the name of its failure. Its `mount` takes the function that is the lesson and returns
 //! the routes around it.

@@ -1,5 +1,5 @@
-//! The predictions of `liveness`: their account, what their routes take and answer, and pools of their
-//! own with gauges.
+//! The predictions of `liveness`: their counts, the queries and answers of their routes, and their own
+//! pool with its gauge.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -42,8 +42,8 @@ impl LivezQuery {
     }
 }
 
-/// A pool of `threads` threads for predictions alone, behind a queue of `queue` places or without a bound,
-/// and its gauge.
+/// A pool of `threads` threads for predictions alone, and its gauge. Its queue has `queue` places, or no
+/// bound.
 pub fn pool_of_its_own(services: &mut Services, threads: usize, queue: Option<usize>) -> Bulkhead {
     let pool = Bulkhead::new("predictions", threads, queue);
     let gauge = pool.clone();
@@ -51,7 +51,7 @@ pub fn pool_of_its_own(services: &mut Services, threads: usize, queue: Option<us
     pool
 }
 
-/// Whether `pool` has been backed up for a while, as the flags have it, and the gauge of that.
+/// Whether `pool` has been backed up for as long as the flags say, and the gauge of that.
 pub fn readiness(services: &mut Services, pool: &Bulkhead) -> ReadinessWatch {
     let pool = pool.clone();
     let hold = services.args.bulkheads.readiness_hold;
@@ -61,7 +61,7 @@ pub fn readiness(services: &mut Services, pool: &Bulkhead) -> ReadinessWatch {
     readiness
 }
 
-/// The account of all predictions. Clones share it.
+/// The counts of all predictions. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Predictions {
     progress: Arc<Mutex<Progress>>,
@@ -70,7 +70,7 @@ pub struct Predictions {
 /// A prediction, as its client sees it.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Prediction {
-    /// From when the handler asked for it until it ran, in microseconds.
+    /// Time from the handler's asking for it until it ran, in microseconds.
     pub wait_us: u64,
     /// How long it ran, in microseconds.
     pub work_us: u64,
@@ -83,13 +83,13 @@ pub struct Liveness {
     pub alive: bool,
     /// Predictions that were asked for and have not finished.
     pub pending: usize,
-    /// Since a prediction last finished, or the first of those pending was asked for, in microseconds;
-    /// null if none was ever asked for.
+    /// Microseconds since a prediction last finished, or since the first pending one was asked for.
+    /// Null if none was ever asked for.
     pub progress_us: Option<u64>,
 }
 
 impl Predictions {
-    /// A prediction is asked for. It is pending until it ran, or is dropped.
+    /// A new prediction. It is pending until it has run or is dropped.
     #[must_use]
     pub fn begin(&self) -> PendingPrediction {
         let begun = Instant::now();
@@ -100,14 +100,14 @@ impl Predictions {
         }
     }
 
-    /// A prediction that takes `work`, pending from now on, to be handed to a pool.
+    /// A prediction that takes `work`, as a job for a pool. It is pending from now on.
     pub fn job(&self, work: QueryTime) -> impl FnOnce() -> Prediction + Send + 'static {
         let pending = self.begin();
         move || pending.run(work.blocking_work())
     }
 
-    /// Whether predictions make progress. A server that has none to make is alive, one that was just
-    /// started included.
+    /// Whether predictions make progress. A server without pending predictions is alive, so a server that
+    /// has just started is.
     #[must_use]
     pub fn liveness(&self, recent: Duration) -> Liveness {
         self.lock().liveness(recent, Instant::now())
@@ -155,7 +155,7 @@ impl IntoResponse for Liveness {
     }
 }
 
-/// What `GET /readyz` answers where it makes no prediction: 200 when ready, 503 when not.
+/// The answer of a `GET /readyz` that makes no prediction: 200 when ready, 503 when not.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Readyz(pub ReadinessSnapshot);
@@ -170,7 +170,7 @@ impl IntoResponse for Readyz {
     }
 }
 
-/// The arithmetic, with the time handed in.
+/// The arithmetic. It gets the time as an argument.
 #[derive(Debug, Default)]
 struct Progress {
     pending: usize,
@@ -180,7 +180,7 @@ struct Progress {
 impl Progress {
     fn begin(&mut self, now: Instant) {
         if self.pending == 0 {
-            // What was idle for long has not been stuck for long.
+            // A server that was idle for long has not been stuck for that long.
             self.progress(now);
         }
         self.pending += 1;

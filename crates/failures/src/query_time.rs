@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// A time in a query, such as `?work=250ms`; at most [`MAX`](Self::MAX), so that no request can hold a
-/// thread for ever.
+/// A time in a query, such as `?work=250ms`. It is at most [`MAX`](Self::MAX), so that no request can
+/// hold a thread for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct QueryTime(Duration);
@@ -31,8 +31,8 @@ impl QueryTime {
         self.0
     }
 
-    /// Blocking work that takes this time: a sleep of the thread that calls it, which stands for any
-    /// call that makes its thread wait. It is made to be handed to a pool.
+    /// Blocking work that takes this time, as a job for a pool. The calling thread sleeps, which stands
+    /// for any call that makes its thread wait.
     #[expect(
         clippy::disallowed_methods,
         reason = "the work itself; which thread it holds is decided by whoever is handed it"

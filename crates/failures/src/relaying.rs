@@ -1,4 +1,4 @@
-//! What the failures that relay have in common: the relay that the flags ask for, and the routes.
+//! What the relaying failures share: the relay that the flags ask for, and the routes.
 
 use anyhow::Context;
 use axum::Router;
@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use relay::{BoxError, Protocol, Relay, RelayError, Timeouts, Url};
 use service::ServerArgs;
 
-/// The limits of an exchange with the upstream, as the flags have them.
+/// The limits of an exchange with the upstream, from the flags.
 #[must_use]
 pub fn timeouts(args: &ServerArgs) -> Timeouts {
     Timeouts {
@@ -18,7 +18,7 @@ pub fn timeouts(args: &ServerArgs) -> Timeouts {
     }
 }
 
-/// The upstream's address, as the flags have it.
+/// The upstream's address, from the flags.
 ///
 /// # Errors
 /// If it is not an address.
@@ -26,7 +26,7 @@ pub fn upstream_url(args: &ServerArgs) -> anyhow::Result<Url> {
     args.upstream.parse().context("--upstream")
 }
 
-/// The task or the thread that was to send the head of the answer ended without it, as `error` says.
+/// The error of a task or thread that ended without sending the head of the answer.
 #[must_use]
 pub fn task_is_gone(error: impl Into<BoxError>) -> RelayError {
     RelayError::Upstream {
@@ -34,7 +34,7 @@ pub fn task_is_gone(error: impl Into<BoxError>) -> RelayError {
     }
 }
 
-/// A relay to `upstream` with the limit of the flags on exchanges at once.
+/// A relay to `upstream`, with the flags' limit on concurrent exchanges.
 pub(crate) fn relay(args: &ServerArgs, upstream: Url, timeouts: Timeouts) -> anyhow::Result<Relay> {
     Ok(Relay::new(upstream, timeouts, args.max_upstream as usize)?)
 }
@@ -48,9 +48,9 @@ pub(crate) fn protocol(args: &ServerArgs) -> Protocol {
     }
 }
 
-/// Two routes below `prefix`: `GET <stream>` passes its query on to the upstream's numbered chunks, for
-/// curl, and `POST /v1/chat/completions` is the OpenAI API as it is. `relay_to` gets the relay, the path
-/// at the upstream and the request.
+/// Two routes below `prefix`. `GET <stream>` is for curl: it passes its query on to the upstream's
+/// numbered chunks. `POST /v1/chat/completions` is the OpenAI API unchanged. `relay_to` gets the relay,
+/// the path at the upstream and the request.
 pub(crate) fn routes<F, R>(prefix: &'static str, stream: &str, relay: Relay, relay_to: F) -> Router
 where
     F: Fn(Relay, String, Request) -> R + Clone + Send + Sync + 'static,

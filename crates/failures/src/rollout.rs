@@ -10,11 +10,11 @@ use service::Services;
 
 use crate::relaying::{relay, routes, timeouts, upstream_url};
 
-/// `GET /rollout/stream` and `POST /rollout/v1/chat/completions`, relayed as `relay_to` does it: it gets
-/// the relay, the path at the upstream and the request.
+/// `GET /rollout/stream` and `POST /rollout/v1/chat/completions`, relayed by `relay_to`. It gets the
+/// relay, the path at the upstream and the request.
 ///
 /// # Errors
-/// If the upstream's address is none that can be relayed to.
+/// If the relay cannot use the upstream's address.
 pub fn mount<F, R>(services: &mut Services, relay_to: F) -> anyhow::Result<Router>
 where
     F: Fn(Relay, String, Request) -> R + Clone + Send + Sync + 'static,
@@ -25,8 +25,8 @@ where
     Ok(routes("/rollout", "/stream", relay, relay_to))
 }
 
-/// As [`mount`], with a rollout that begins at the percentage of the flags: `choose` gets it too. Its metrics,
-/// its gauge and the routes that change its percentage are mounted with it.
+/// As [`mount`], with a rollout, which `choose` also gets. It begins at the percentage of the flags. Its
+/// metrics, its gauge and the routes that change its percentage are mounted with it.
 ///
 /// # Errors
 /// As [`mount`], or if the percentage is above 100.
@@ -41,7 +41,7 @@ where
     rollout.register(services.metrics());
     let gauge = rollout.clone();
     services.gauge("rollout", move || gauge.snapshot());
-    // For whoever may, in an app that is open to others: they change what every client gets.
+    // These routes change what every client gets. An app that is open to others must protect them.
     let operators = rollout.routes();
     let app = mount(services, move |relay, path, request| {
         choose(relay, rollout.clone(), path, request)

@@ -1,5 +1,5 @@
-//! The background tasks of `route-matrix`: their account and its gauge, and what the seven routes take
-//! and answer.
+//! The background tasks of `route-matrix`: their counts with a gauge, and the query and the answer of
+//! the seven routes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,10 +16,10 @@ use crate::micros::micros;
 /// The query of the seven routes.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct MatrixQuery {
-    /// How long the work takes that the response waits for; 200 ms unless given.
+    /// Length of the work that the response waits for; 200 ms unless given.
     #[serde(default = "MatrixQuery::inner")]
     pub inner: QueryTime,
-    /// How long the task takes that the response does not wait for; 10 s unless given.
+    /// Length of the task that the response does not wait for; 10 s unless given.
     #[serde(default = "MatrixQuery::background")]
     pub background: QueryTime,
 }
@@ -34,7 +34,7 @@ impl MatrixQuery {
     }
 }
 
-/// The account of all background tasks; readable from any thread without a lock. Clones share it.
+/// The counts of all background tasks. Any thread can read them without a lock. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Background {
     counts: Arc<Counts>,
@@ -48,21 +48,21 @@ struct Counts {
     refused: AtomicU64,
 }
 
-/// The account at about one instant.
+/// The counts at about one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct BackgroundSnapshot {
-    /// Tasks that were accepted and have not ended, those that run included.
+    /// Accepted tasks that have not ended, including those that run.
     pub pending: u64,
     /// Tasks that run.
     pub running: u64,
-    /// Tasks that ran to their end, panics included.
+    /// Tasks that have run, including those that panicked.
     pub completed: u64,
-    /// Tasks that there was no room for.
+    /// Tasks that found no room.
     pub refused: u64,
 }
 
 impl Background {
-    /// An empty account, and its gauge.
+    /// Counts of zero, and their gauge.
     #[must_use]
     pub fn open(services: &mut Services) -> Self {
         let account = Self::default();
@@ -71,7 +71,7 @@ impl Background {
         account
     }
 
-    /// A task is handed over: it is pending until it ran, or is dropped.
+    /// A new task. It is pending until it has run or is dropped.
     #[must_use]
     pub fn task(&self) -> BackgroundTask {
         self.counts.pending.fetch_add(1, Ordering::Relaxed);
@@ -144,8 +144,8 @@ impl Drop for Running<'_> {
     }
 }
 
-/// What the seven routes answer: how long the inner work took, and in the header `x-background` as
-/// well as in the body whether there was room for the background task.
+/// What the seven routes answer: how long the inner work took, and whether there was room for the
+/// background task. The header `x-background` says the latter too.
 #[derive(Clone, Copy, Debug)]
 pub struct MatrixAnswer {
     /// How long the inner work took, its wait for a thread included.

@@ -9,11 +9,11 @@ use service::Services;
 
 use crate::relaying::{as_it_is, protocol, relay, routes, timeouts, upstream_url};
 
-/// `GET /chat/stream`, `POST /v1/chat/completions` and `GET /v1/models`, relayed to the upstream of the
-/// flags as `relay_to` does it: it gets the relay, the path at the upstream and the request.
+/// `GET /chat/stream`, `POST /v1/chat/completions` and `GET /v1/models`, relayed by `relay_to` to the
+/// upstream of the flags. It gets the relay, the path at the upstream and the request.
 ///
 /// # Errors
-/// If the upstream's address is none that can be relayed to.
+/// If the relay cannot use the upstream's address.
 pub fn mount<F, R>(services: &mut Services, relay_to: F) -> anyhow::Result<Router>
 where
     F: Fn(Relay, String, Request) -> R + Clone + Send + Sync + 'static,

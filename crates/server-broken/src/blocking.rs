@@ -1,5 +1,5 @@
-//! A blocking HTTP client, and how a thread passes on to a handler what the client reads. Nothing of the
-//! lesson: which thread calls it, and for how long, is.
+//! A blocking HTTP client. A thread reads with it and passes what it reads to a handler. This file is
+//! plumbing. The lesson is which thread calls it, and for how long: see the files that use it.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -30,13 +30,13 @@ pub(crate) enum Threads {
     Own(Bulkhead),
 }
 
-/// Bytes as they arrive; nothing comes after an error.
+/// Bytes as they arrive. Nothing comes after an error.
 pub(crate) type Chunk = io::Result<Bytes>;
 
 /// A body that is being read: every `next` blocks its thread until the upstream has sent a chunk.
 pub(crate) type Chunks = Box<dyn Iterator<Item = Chunk> + Send>;
 
-/// What an exchange with the upstream yields: the head, then chunks; or an error and nothing more.
+/// What an exchange with the upstream yields: the head and then chunks, or only an error.
 pub(crate) enum Part {
     Head(Result<Parts, RelayError>),
     Chunk(Chunk),
@@ -64,9 +64,9 @@ impl BlockingClient {
         }
     }
 
-    /// Runs `job` on a thread, once its turn comes, and hands it the passage. No job is refused. The shared
-    /// pool runs it even if nobody awaits the other end any more. A pool of its own then drops it, as
-    /// Python's executors take a cancelled job out of their queue.
+    /// Queues `job` for a thread and hands it the passage. No job is refused. The shared pool runs a job
+    /// even if its client has left. A pool of its own drops such a job, as Python's executors do with a
+    /// cancelled one.
     pub(crate) fn on_a_thread(
         self,
         passage: Passage,
@@ -80,8 +80,8 @@ impl BlockingClient {
         });
     }
 
-    /// Runs `job` on a thread and waits for its result, however long the queue is. A job whose caller is
-    /// gone keeps its place and runs all the same.
+    /// Runs `job` on a thread and waits for its result, however long the queue is. If the caller leaves,
+    /// the job keeps its place and still runs.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(Self) -> T + Send + 'static,
@@ -100,8 +100,8 @@ impl BlockingClient {
         }
     }
 
-    /// Every `next` blocks its thread until the upstream has sent the next part; the first one sends the
-    /// request.
+    /// The first `next` sends the request. Every `next` blocks its thread until the upstream has sent the
+    /// next part.
     pub(crate) fn exchange(&self, request: Request<Bytes>) -> impl Iterator<Item = Part> + use<> {
         let client = self.clone();
         let mut request = Some(request);
@@ -158,7 +158,7 @@ fn read_chunks(mut reader: impl Read) -> impl Iterator<Item = Chunk> {
     })
 }
 
-/// A way from a thread, which passes parts on, to a handler, which awaits them.
+/// A channel from a thread, which sends the parts, to a handler, which awaits them.
 pub(crate) fn passage() -> (Passage, PassedOn) {
     let (head_sender, head) = oneshot::channel();
     let (chunk_sender, chunks) = mpsc::channel(1);
@@ -184,8 +184,8 @@ impl Passage {
         self.head.as_ref().is_some_and(oneshot::Sender::is_closed)
     }
 
-    /// Passes a part on, and blocks its thread while the chunk before it has not been taken. That the
-    /// client is gone shows with the first chunk, not with the head.
+    /// Passes a part on. It blocks its thread until the chunk before it has been taken. Only a chunk can
+    /// fail with [`ClientGone`]; the head never does.
     pub(crate) fn pass(&mut self, part: Part) -> Result<(), ClientGone> {
         match part {
             Part::Head(head) => {

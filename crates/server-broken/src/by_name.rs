@@ -1,5 +1,5 @@
-//! A `reqwest` client as it comes, and the upstream's host name for it to dial. Nothing of the lesson:
-//! when a name is looked up, and on which thread, is.
+//! A `reqwest` client with its default resolver, and an upstream URL with a host name. This file is
+//! plumbing. The lesson, in the `dns` variant, is when a name is looked up, and on which thread.
 
 use anyhow::ensure;
 use relay::{RelayError, Timeouts, Url};
@@ -7,7 +7,7 @@ use reqwest::Client;
 use reqwest::redirect::Policy;
 use service::ServerArgs;
 
-/// The upstream by a host name. The lab gives its address, for which nothing would be looked up.
+/// The upstream by a host name. The lab passes an IP address, which needs no lookup.
 pub(crate) fn upstream(args: &ServerArgs) -> anyhow::Result<Url> {
     let mut url = failures::upstream_url(args)?;
     if url.host_str() == Some("127.0.0.1") {
@@ -22,7 +22,7 @@ pub(crate) fn upstream(args: &ServerArgs) -> anyhow::Result<Url> {
 
 /// A client with the timeouts of the flags.
 pub(crate) fn client(args: &ServerArgs) -> reqwest::Result<Client> {
-    // Only the first caller of a process can install it, and any will do.
+    // Only the first call in a process installs it. It does not matter who was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .connect_timeout(args.connect_timeout)
@@ -39,7 +39,7 @@ pub(crate) fn unsent(error: reqwest::Error) -> RelayError {
 }
 
 pub(crate) fn no_head(error: reqwest::Error, timeouts: Timeouts) -> RelayError {
-    // Without the URL: clients read it, and the upstream's address does not concern them.
+    // Clients read this error, and the upstream's address is none of their business.
     let error = error.without_url();
     match (error.is_connect(), error.is_timeout()) {
         (true, true) => RelayError::ConnectTimeout {

@@ -1,5 +1,5 @@
-//! A pump that nobody stops: a task of its own drains the upstream, whether anybody listens or not,
-//! and the permit lives in the task.
+//! A pump that nobody stops. A task of its own reads the upstream to the end, even if the client has
+//! left. The task owns the permit.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use relay::{Framing, Relay, RelayError};
 use service::Services;
 use tokio::sync::{mpsc, oneshot};
 
-/// A limit that nobody has set: a year, as Tokio's timers do not reach much farther.
+/// Stands for "no limit". It is a year, because Tokio's timers do not reach much farther.
 pub(crate) const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     mount(services, relay_to)
 }
 
-/// The client's body is the end of a channel without a bound. When the client goes away only that is
-/// dropped: the task sends into the void until the upstream ends.
+/// The client's body is the receiver of an unbounded channel. A hang-up drops the receiver and nothing
+/// else: the task ignores failed sends until the upstream ends.
 async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
     let (parts, body) = request.into_parts();
     let request = relay.read(relay.request(&parts, &path, body)?).await?;

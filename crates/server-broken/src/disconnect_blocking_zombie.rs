@@ -1,5 +1,5 @@
-//! A reader that cannot be aborted: the upstream is read on a thread of the blocking pool, which the
-//! client's hang-up does not reach. It holds the thread and the permit until the upstream ends.
+//! A reader that cannot be aborted. A thread of the blocking pool reads the upstream. A hang-up does not
+//! stop it: it holds the thread and the permit until the upstream ends.
 
 use axum::Router;
 use axum::body::Body;
@@ -19,8 +19,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     })
 }
 
-/// That nobody takes chunks any more is seen with the next one, and ignored. With fewer threads than
-/// permits, it is the threads that run out.
+/// The next chunk cannot be passed on, and the thread ignores that. Whichever are fewer run out first:
+/// the permits or the threads.
 async fn relay_to(
     relay: Relay,
     client: BlockingClient,

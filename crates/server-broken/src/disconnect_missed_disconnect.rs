@@ -1,6 +1,5 @@
-//! A hang-up that nobody looks for: while the response is under way nothing is read from the client's
-//! connection, so its end is noticed only when something is written. As long as the upstream is
-//! silent, nothing is.
+//! A hang-up that nobody looks for. During a response, nothing is read from the client's connection. A
+//! hang-up is noticed only when a write fails. While the upstream is silent there is no write.
 
 use axum::Router;
 use axum::body::Body;
@@ -17,8 +16,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     mount(services, relay_to)
 }
 
-/// Everything is let go with the body; but the body is dropped when hyper notices, and hyper, told
-/// to allow half-closed connections, does not look.
+/// The body owns everything, but hyper drops it only when it notices the hang-up. hyper does not look,
+/// because it was told to allow half-closed connections.
 async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
     let (parts, body) = request.into_parts();
     let request = relay.read(relay.request(&parts, &path, body)?).await?;

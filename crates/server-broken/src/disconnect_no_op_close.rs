@@ -1,5 +1,5 @@
-//! A close that closes nothing: the client's body is a wrapper around an exchange that a registry
-//! holds as well. To close the wrapper closes the wrapper.
+//! A close that closes nothing. The client's body shares its exchange with a registry. Closing the body
+//! drops one of the two references, so the exchange stays open.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,14 +21,14 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     })
 }
 
-/// Every exchange, for whoever wants to list or cancel them. Nobody ever takes one out.
+/// Every exchange, so that somebody could list or cancel them. Nothing ever removes one.
 type Registry = Arc<Mutex<Vec<Arc<Mutex<Exchange>>>>>;
 
-/// What has to be let go: the upstream's response, and the permit.
+/// What must be freed: the upstream's response and the permit.
 type Exchange = (BoxStream<'static, reqwest::Result<Bytes>>, Permit);
 
-/// When the client's body is dropped, or has come to its end, it lets go of its share of the exchange. The
-/// registry keeps the other share, and with it the upstream's connection and the permit.
+/// The client's body drops its reference when it ends or when the client leaves. The registry's reference
+/// keeps the upstream's connection and the permit.
 async fn relay_to(
     relay: Relay,
     registry: Registry,

@@ -1,5 +1,5 @@
-//! Patience without end: everything is let go with the body, but an upstream that falls silent keeps
-//! its permit for as long as its client waits.
+//! No timeout. Everything is freed with the body, but a silent upstream keeps its permit for as long as
+//! the client waits.
 
 use axum::Router;
 use axum::body::Body;
@@ -11,7 +11,7 @@ use service::Services;
 
 use crate::disconnect::FOREVER;
 
-/// Only the connection has a limit: neither the silence of the upstream has one nor the whole.
+/// Only connecting has a limit. The silence of the upstream has none, and the whole request has none.
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     let timeouts = Timeouts {
         connect: services.args.connect_timeout,
@@ -21,8 +21,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     mount_with(services, timeouts, relay_to)
 }
 
-/// A client that hangs up takes everything along, the silent upstream included. One that waits, as
-/// clients without a timeout of their own do, or one that vanished without a FIN, does not.
+/// A client that hangs up frees everything, even before a silent upstream. A client without a timeout
+/// waits and frees nothing. Nor does a client that vanished without a FIN.
 async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
     let (parts, body) = request.into_parts();
     let request = relay.read(relay.request(&parts, &path, body)?).await?;

@@ -1,5 +1,5 @@
-//! The same miss on hyper's defaults: a request whose body is not read to its end. hyper looks for the
-//! client's end in mid-response only behind a request that it has read whole.
+//! A hang-up that hyper's defaults miss, because the request's body is not read to its end. While bytes
+//! of the request are left to read, hyper does not see that the client has left.
 
 use axum::Router;
 use axum::body::Body;
@@ -20,8 +20,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     mount(services, relay_to)
 }
 
-/// The head of the request is all that is needed, so nobody reads the body. One that comes with hyper's
-/// first read is behind it, and a hang-up is noticed; of 200 kB the rest stays in the way.
+/// Only the head of the request is needed, so nothing reads the body. A small body arrives with hyper's
+/// first read, so a hang-up is noticed. Of 200 kB most stays unread, and the hang-up is missed.
 async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
     let (parts, _unread) = request.into_parts();
     let question = match parts.method {

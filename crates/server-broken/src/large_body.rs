@@ -1,5 +1,4 @@
-//! Big bodies starve small requests: a body is parsed where it was read, on a worker of the event
-//! loop, and whatever shares that worker waits until it is done.
+//! Big bodies starve small requests: they are parsed on the event loop, and all others wait.
 //!
 //! The body is `{"model":"m","items":[{"id":17,"text":"…","vector":[0.1,-0.2,…]},…]}`.
 
@@ -15,13 +14,13 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     Ok(mount(services, LIMIT, ping, pong, take)?)
 }
 
-/// `POST /ping`: a general parser makes a tree of values, and a check of the tree makes parameters.
+/// `POST /ping`: a general parser makes a tree of values. Parameters are made from the tree.
 fn ping(body: &[u8]) -> Result<Parameters, BodyError> {
     let tree: serde_json::Value = serde_json::from_slice(body).map_err(BodyError::invalid)?;
     Parameters::deserialize(tree).map_err(BodyError::invalid)
 }
 
-/// `POST /pong`: the same with a faster parser, in phases that are timed.
+/// `POST /pong`: the same with a faster parser. Each phase is timed.
 fn pong(body: &[u8], phases: &mut Phases) -> Result<Parameters, BodyError> {
     let text = str::from_utf8(body).map_err(BodyError::invalid)?;
     phases.ended("string_conversion");
@@ -32,7 +31,7 @@ fn pong(body: &[u8], phases: &mut Phases) -> Result<Parameters, BodyError> {
     Ok(parameters)
 }
 
-/// Reads a body, logs it if that is asked for, and parses it, all of it on the worker.
+/// Reads a body, logs it if the flags say so, and parses it. All of it runs on the loop's worker.
 pub(crate) async fn take(arrival: Arrival) -> Result<Answer, BodyError> {
     let mut bytes = Vec::new();
     let body = arrival.read_into(&mut bytes).await?;

@@ -70,9 +70,9 @@ const FAILURES: &[Failure] = &[
 /// The routes of every failure.
 ///
 /// # Errors
-/// If the upstream's address is not one, or a variant is asked for that does not exist.
+/// If the upstream's address is invalid, or the variant does not exist.
 pub fn routes(services: &mut Services) -> anyhow::Result<Router> {
-    // These two flags are for the fixed server: here they change nothing.
+    // These two flags are meant for the fixed server and must change nothing here.
     services.args.upstream_http2 = false;
     services.args.fallback.clear();
     services.mount(FAILURES)

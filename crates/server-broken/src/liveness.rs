@@ -1,5 +1,5 @@
-//! The probe shares the pool with the work: a server that is merely full does not answer whether it is
-//! alive, and is killed for it, with all the work that it has.
+//! The probe shares the pool with the work. A server that is merely full does not answer its liveness
+//! probe. It is killed for that, and all its work is lost.
 
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
@@ -26,8 +26,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
         .with_state(app))
 }
 
-/// `POST /predict`, on the pool that is shared by all, behind all that was queued before. And
-/// `GET /readyz`: a server that can make a prediction is ready, so each probe makes one more.
+/// `POST /predict`: waits in the shared pool behind everything that was queued before. `GET /readyz` is
+/// the same handler: each readiness probe makes a prediction, to show that the server can.
 async fn predict(
     State(app): State<App>,
     Query(query): Query<PredictQuery>,
@@ -36,8 +36,8 @@ async fn predict(
     Ok(Json(prediction))
 }
 
-/// `GET /livez`: whether predictions make progress. The answer takes no time, and waits for a thread
-/// of the pool as long as a prediction does.
+/// `GET /livez`: whether predictions make progress. The answer itself is quick, but it waits for a
+/// thread of the pool as long as a prediction does.
 async fn livez(
     State(app): State<App>,
     Query(query): Query<LivezQuery>,

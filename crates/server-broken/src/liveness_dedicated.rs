@@ -1,6 +1,6 @@
-//! The cure that saves only the probe: a pool of their own for predictions, and a queue without a bound. The
-//! server is never killed. With one thread it makes one prediction at a time; with as many as the shared pool
-//! has, it is well as long as they suffice. Then each client waits for all that came before it, and left.
+//! A cure that saves only the probe. Predictions have a pool of their own, with an unbounded queue. The
+//! server is never killed. But when requests come faster than the threads can serve them, each client
+//! waits for everything that was queued before it, even for clients that have left.
 
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
@@ -33,7 +33,7 @@ async fn predict(
     Query(query): Query<PredictQuery>,
 ) -> Result<Json<Prediction>, BulkheadError> {
     let job = app.predictions.job(query.work);
-    // A task of its own, because many a framework lets a handler go on whose client has left.
+    // A task of its own, because in many frameworks a handler runs on after its client has left.
     let waiting = tokio::spawn(async move { app.pool.run(job).await });
     let prediction = waiting
         .await

@@ -1,5 +1,5 @@
-//! The work runs in the handlers themselves, on the event loop: while a prediction is made, nothing
-//! else on that loop is answered, the liveness probe included.
+//! The work runs in the handlers, on the event loop. During a prediction, that loop answers nothing else,
+//! not even the liveness probe.
 
 use std::thread;
 
@@ -35,7 +35,7 @@ async fn predict(State(app): State<App>, Query(query): Query<PredictQuery>) -> J
     Json(app.predictions.begin().run(|| thread::sleep(work)))
 }
 
-/// `GET /livez`: whether predictions make progress. It holds no thread, and needs the loop.
+/// `GET /livez`: whether predictions make progress. It needs no thread, but it needs the loop.
 async fn livez(State(app): State<App>, Query(query): Query<LivezQuery>) -> Liveness {
     app.predictions.liveness(query.recent.get())
 }

@@ -1,6 +1,6 @@
-//! A rollout under way: the blocking path and the async one side by side, and a percentage that says
-//! who takes which. A thread is held for each stream that is still on the blocking path, so the pool
-//! stays exhausted until fewer of them are left than it has threads.
+//! A rollout under way. The blocking path and the async path are both there, and a percentage says which
+//! streams take which. Each stream on the blocking path holds a thread. So the pool stays exhausted until
+//! fewer such streams are left than it has threads.
 
 use axum::Router;
 use axum::body::Body;
@@ -21,7 +21,7 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     })
 }
 
-/// The whole request is kept for the other path, until the first one has the first byte of an answer.
+/// Keeps the whole request until an answer's first byte is there, because the other path may need it.
 async fn choose(
     relay: Relay,
     rollout: Rollout,
@@ -38,8 +38,8 @@ async fn choose(
     rollout.serve(session(&parts), request, new, old).await
 }
 
-/// Send, take the byte stream, return it as the body: no thread is held. Until the first byte is there
-/// the blocking path can still take over.
+/// Sends, takes the byte stream and returns it as the body. No thread is held.
+/// Until the first byte is there, the blocking path can still take over.
 async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
     let (parts, body) = request.into_parts();
     let request = relay.read(relay.request(&parts, &path, body)?).await?;

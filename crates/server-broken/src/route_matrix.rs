@@ -1,4 +1,4 @@
-//! Seven ways to mix sync and async, by what the work of a request holds and what its background task.
+//! Seven ways to mix sync and async. Each route says what its work and its background task hold.
 
 use std::thread;
 use std::time::Instant;
@@ -22,7 +22,7 @@ enum Holds {
     Nothing,
 }
 
-/// Path, inner work, background task. A `sync-route` runs on the pool as a whole.
+/// Path, inner work, background task. All work of a `sync-route` runs on the pool.
 #[rustfmt::skip]
 const ROUTES: [(&str, Holds, Holds); 7] = {
     use Holds::{Loop, Nothing, Pool};
@@ -57,8 +57,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     Ok(router)
 }
 
-/// The inner work, then the background task is handed over, then the response leaves.
-/// A task on the loop begins once the response is written; one on the pool may begin before.
+/// Does the inner work, hands the background task over, and then answers.
+/// A task on the loop begins after the response is written. A task on a pool may begin before.
 #[expect(
     clippy::disallowed_methods,
     reason = "the failure on purpose: two of the seven block the loop"

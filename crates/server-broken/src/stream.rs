@@ -1,4 +1,4 @@
-//! Slow streams exhaust the blocking pool: a thread is held for as long as a stream lasts.
+//! Slow streams exhaust the blocking pool: every stream holds a thread until it ends.
 
 use axum::Router;
 use axum::body::Body;
@@ -17,9 +17,9 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     })
 }
 
-/// Send and read on a thread of the pool, and pass on what comes. The thread is held until the upstream
-/// has sent everything. A client that goes away is noticed when the next chunk cannot be passed on; one
-/// that goes away while its job is queued leaves the job behind.
+/// Sends and reads on a thread of the pool, and passes on what comes. The thread is held until the
+/// upstream has sent everything. If the client leaves, the thread notices when it passes the next chunk
+/// on. If the client leaves while its job is queued, the job stays in the queue.
 pub(crate) async fn relay_to(
     relay: Relay,
     client: BlockingClient,

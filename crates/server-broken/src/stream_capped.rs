@@ -1,10 +1,9 @@
-//! Slow streams, async, by a client with a *limit on its connections*: no thread is held, and the loop is
-//! free. But a stream has its connection for as long as it lasts, and the first one after the limit waits
-//! in the client until another ends: unseen, in a queue without a bound, and without a time limit. Health
-//! knows nothing of it.
+//! Slow streams, async, by a client with a *limit on its connections*. No thread is held, and the loop is
+//! free. But a stream keeps its connection until it ends. Beyond the limit, a stream waits inside the
+//! client until another ends. That queue has no bound and no time limit, and health does not see it.
 //!
-//! reqwest has no such limit. aiohttp and httpx have one, 100 unless told otherwise, and what such a
-//! client amounts to is the semaphore here.
+//! reqwest has no such limit. aiohttp and httpx have one: 100 by default. The semaphore here stands for
+//! such a client.
 
 use std::sync::Arc;
 
@@ -26,8 +25,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     })
 }
 
-/// As the cure does it, but for the wait before it sends. It is the client's and not the relay's: no
-/// timeout knows of it, no gauge, and no 503.
+/// The same as the fixed server, with a wait before it sends. The client waits, not the relay. So no
+/// timeout covers the wait, no gauge shows it, and no 503 ends it.
 async fn relay_to(
     relay: Relay,
     connections: Arc<Semaphore>,

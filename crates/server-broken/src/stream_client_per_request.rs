@@ -1,6 +1,6 @@
-//! Slow streams, async, with a client *built for each request*: no thread is held, but to build one is
-//! to parse the system's TLS roots, on the event loop, and no connection is used twice. In a burst of
-//! requests the loop parses, and answers nobody meanwhile.
+//! Slow streams, async, with a client *built for each request*. No thread is held. But building a client
+//! parses the system's TLS roots on the event loop, and no connection is used twice. In a burst of
+//! requests the loop is busy parsing and answers nobody.
 
 use axum::Router;
 use axum::body::Body;
@@ -18,8 +18,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     })
 }
 
-/// As the cure does it, but for the client: a relay is made here, which makes its own, to send one
-/// request. The permits and the counters stay those of the relay that all requests share.
+/// The same as the fixed server, except for the client. Each request is sent by a relay of its own, which
+/// makes a client. The permits and the counters are still those of the relay that all requests share.
 async fn relay_to(
     relay: Relay,
     upstream: Url,

@@ -1,10 +1,10 @@
-//! Slow streams, async, to a host *name*: a stream holds no thread, and to open a connection takes one
-//! all the same. reqwest's default resolver looks a name up by `getaddrinfo`, in `spawn_blocking`. While
-//! others fill the runtime's blocking pool, the lookup waits behind them, and the stream with it, though
-//! nothing in its handler blocks.
+//! Slow streams, async, to a host *name*. A stream holds no thread, but opening its connection needs one:
+//! reqwest's default resolver calls `getaddrinfo` in `spawn_blocking`. While other work fills the
+//! runtime's blocking pool, the lookup waits behind it. The stream waits for the lookup, though nothing
+//! in its handler blocks.
 //!
-//! An IP address, `.resolve()` or a resolver with threads of its own, as the relay has, need nothing of
-//! that pool. Nor does a stream that finds an idle connection, so that this comes and goes with traffic.
+//! No lookup on that pool is needed for an IP address, with `.resolve()`, or by a resolver with its own
+//! threads, like the relay's. An idle connection needs no lookup either, so the failure comes and goes.
 
 use axum::Router;
 use axum::body::Body;
@@ -19,14 +19,14 @@ use crate::by_name;
 
 pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     let upstream = by_name::upstream(&services.args)?;
-    // One for all requests, with the resolver that reqwest has unless told otherwise.
+    // One client for all requests, with reqwest's default resolver.
     let client = by_name::client(&services.args)?;
     mount_at(services, upstream, move |relay, path, request| {
         relay_to(relay, client.clone(), path, request)
     })
 }
 
-/// As the cure does it, but for the client. The wait is in `execute`, as a part of connecting.
+/// The same as the fixed server, except for the client. `execute` connects, so the wait is there.
 async fn relay_to(
     relay: Relay,
     client: Client,

@@ -1,10 +1,10 @@
-//! Slow streams on a pool of *their own*, a second executor beside the one that the rest of the server
-//! shares. A stream still holds a thread for as long as it lasts, so no more are served at once than that
-//! pool has threads, and its queue has no bound. But nothing else waits for those threads: a health check
-//! finds a free one in the other pool, and sees nothing of it.
+//! Slow streams on a pool of *their own*, beside the pool that the rest of the server shares. A stream
+//! still holds a thread until it ends. So the pool serves as many streams at once as it has threads, and
+//! its queue has no bound. Nothing else uses those threads: a health check finds a free thread in the
+//! other pool, and so does not see the queue.
 //!
-//! FastAPI has two pools: a `def` route runs on AnyIO's, `run_in_executor(None, …)` on the loop's own. And
-//! an executor that the app makes is a third. Which pool a health check uses decides what it can see.
+//! FastAPI has two pools. A `def` route runs on AnyIO's, and `run_in_executor(None, …)` on the loop's
+//! own. An executor that the app makes is a third. A health check sees only the pool that it uses.
 
 use axum::Router;
 use failures::stream::mount;

@@ -1,7 +1,7 @@
-//! Slow streams, a thread for each *chunk*: what Starlette makes of a generator that is not async. A thread
-//! is held only until the next chunk is there, so far more streams flow than there are threads. But every
-//! stream always waits for its next chunk, so all threads are held all the same. Whatever else wants one
-//! waits for as long as a chunk takes, and without end if as many streams as threads fall silent.
+//! Slow streams, with a thread for each *chunk*, as Starlette reads a generator that is not async. A
+//! thread is held only until the next chunk arrives, so more streams flow than there are threads. But
+//! every stream always waits for a chunk, so all threads are busy. Other work waits for a thread until a
+//! chunk arrives. If as many streams as threads fall silent, it waits for ever.
 
 use std::io;
 
@@ -23,7 +23,7 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     })
 }
 
-/// Send and wait for the head in one job on the pool, then for each chunk in a job of its own.
+/// One job on the pool sends the request and waits for the head. Then each chunk has a job of its own.
 async fn relay_to(
     relay: Relay,
     client: BlockingClient,
@@ -39,8 +39,8 @@ async fn relay_to(
     Ok(Response::from_parts(head, Body::from_stream(body)))
 }
 
-/// Each `next` on a thread of the pool. A client that goes away leaves the job that waits for the next
-/// chunk behind, and no more than that one.
+/// Runs each `next` on a thread of the pool. A client that leaves abandons one job: the one that waits
+/// for the next chunk.
 fn chunk_by_chunk(client: BlockingClient, chunks: Chunks) -> impl Stream<Item = Chunk> {
     stream::unfold(Some((client, chunks)), async |state| {
         let (client, mut chunks) = state?;

@@ -8,7 +8,7 @@ use failures::large_body::BodyError;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Most large bodies that wait for a seat, and how long each of them waits.
+/// How many large bodies may wait for a seat, and for how long.
 const WAITING: usize = 32;
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -32,10 +32,10 @@ struct SeatLimits {
     wait: Duration,
 }
 
-/// The right to be inside, and the memory that goes with it; both are given back when it is dropped.
+/// The right to be inside, and a buffer. Dropping the seat gives both back.
 ///
-/// Buffers are used again: as many are there as seats, whatever the allocator would have kept. An
-/// allocator with an arena for each thread keeps a body's memory in every thread that ever read one.
+/// There are as many buffers as seats, and they are used again. That bounds the memory. An allocator with
+/// an arena for each thread would keep a body's memory in every thread that ever read one.
 pub(crate) struct Seat {
     pub(crate) buffer: Vec<u8>,
     buffers: Buffers,
@@ -74,7 +74,7 @@ impl Admission {
         }
     }
 
-    /// Waits for a seat. Dropping the future gives the place in the queue back.
+    /// Waits for a seat. Dropping the future frees the place in the queue.
     pub(crate) async fn enter(&self) -> Result<Seat, BodyError> {
         match self.permit().await {
             Ok(permit) => Ok(Seat {

@@ -1,5 +1,5 @@
-//! The bounds of `route-matrix`: a pool for inner work, and one for background tasks that block beside a
-//! limit on those that only await.
+//! The bounds of `route-matrix`. Inner work has a pool, and background tasks that block have another.
+//! Background tasks that only await have a limit on their number.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub(crate) fn inner_pool(args: &ServerArgs) -> Bulkhead {
     Bulkhead::new("inner", args.pool_threads as usize, Some(args.queue()))
 }
 
-/// Room for background tasks; what there is no room for is dropped.
+/// Room for background tasks. A task that finds no room is dropped.
 #[derive(Clone)]
 pub(crate) struct BoundedBackground {
     threads: Bulkhead,
@@ -28,7 +28,7 @@ impl BoundedBackground {
         }
     }
 
-    /// Runs a task that blocks on a thread of its own kind. Returns whether there was room.
+    /// Runs a blocking task on the pool for such tasks. Returns whether there was room.
     pub(crate) fn block(&self, task: impl FnOnce() + Send + 'static) -> bool {
         self.threads.spawn(task).is_ok()
     }

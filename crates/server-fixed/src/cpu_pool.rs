@@ -1,4 +1,4 @@
-//! Threads for work that computes, beside those that the event loop and waiting have.
+//! Threads for work that computes, apart from the event loop and from threads that wait.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use tokio::sync::oneshot;
 
 use crate::admission::{Admission, Seat};
 
-/// A rayon pool; unless told otherwise with one thread less than there are cores, so that one is left
-/// for the event loop.
+/// A rayon pool. By default it has one thread less than there are cores, which leaves a core for the
+/// event loop.
 ///
-/// Its queue has no bound of its own: whoever hands over work has a seat.
+/// Its queue needs no bound, because the seats bound it: only the holder of a seat hands over work.
 #[derive(Clone)]
 pub(crate) struct CpuPool {
     threads: Arc<rayon::ThreadPool>,
@@ -44,7 +44,7 @@ impl CpuPool {
 
     fn of(threads: rayon::ThreadPool) -> Self {
         Self {
-            // While all threads compute, the next body is read.
+            // One more than threads, so that the next body is read while all threads compute.
             seats: Admission::new(threads.current_num_threads() + 1),
             threads: Arc::new(threads),
         }
@@ -55,8 +55,8 @@ impl CpuPool {
         self.seats.enter().await
     }
 
-    /// Runs `job` on a thread of the pool. If nobody waits for it any more when its turn comes, it
-    /// is dropped unrun; once it runs it runs to its end.
+    /// Runs `job` on a thread of the pool. If its caller has left when its turn comes, it is dropped. A
+    /// job that has begun runs to its end.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -66,7 +66,7 @@ impl CpuPool {
             if sender.is_closed() {
                 return;
             }
-            // A panic that left the job would end the process.
+            // Rayon ends the process if a job panics, so the panic is caught here.
             if let Ok(value) = std::panic::catch_unwind(AssertUnwindSafe(job)) {
                 let _ = sender.send(value);
             }

@@ -1,5 +1,5 @@
-//! Hang-ups, cured: the client's body owns the upstream's response and the permit, so dropping it is
-//! all that there is to do, and nothing else can be forgotten.
+//! Hang-ups, cured. The client's body owns the upstream's response and the permit. Dropping the body
+//! frees both, so no clean-up can be forgotten.
 
 use axum::Router;
 use axum::body::Body;
@@ -13,9 +13,9 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     mount(services, relay_to)
 }
 
-/// No task of its own, no registry: whatever is alive is a local variable, then part of the body, which
-/// lets go of it once, be it at the end, at a timeout, or when hyper drops it because the client is gone.
-/// hyper sees that in mid-response only because the request's body has been read to its end.
+/// There is no task and no registry. All state is in local variables, and later in the body. The body
+/// frees it at its end, at a timeout, or when hyper drops it because the client has left. hyper notices
+/// that in mid-response only because the request's body has been read to its end.
 async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
     let (parts, body) = request.into_parts();
     let request = relay.read(relay.request(&parts, &path, body)?).await?;

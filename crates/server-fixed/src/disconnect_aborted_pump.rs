@@ -1,5 +1,5 @@
-//! Hang-ups, cured where a task is needed: the client's body owns the task that pumps, and the drop of
-//! its handle aborts it, wherever it waits.
+//! Hang-ups, cured where a task is needed. The client's body owns the handle of the task. Dropping the
+//! handle aborts the task, wherever it waits.
 
 use axum::Router;
 use axum::body::Body;
@@ -17,9 +17,9 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     mount(services, relay_to)
 }
 
-/// Until the head is there the handle is a local variable, then part of the body. An aborted task
-/// drops what it owns: the upstream's response, and after it the permit. The channel has a bound, so
-/// a slow client slows the upstream.
+/// The handle is a local variable until the head is there, then it is part of the body. An aborted task
+/// drops the upstream's response, and after it the permit. The channel is bounded, so a slow client
+/// slows the upstream.
 async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
     let (parts, body) = request.into_parts();
     let request = relay.read(relay.request(&parts, &path, body)?).await?;

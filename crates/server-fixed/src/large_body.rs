@@ -1,5 +1,4 @@
-//! Big bodies, cured: they are parsed on threads for computing, a few at a time, and nothing of them
-//! is read before it is their turn. Small ones are parsed where they were read.
+//! Big bodies, cured: a few at a time are read, and then parsed on threads for computing.
 //!
 //! The body is `{"model":"m","items":[{"id":17,"text":"…","vector":[0.1,-0.2,…]},…]}`.
 
@@ -18,12 +17,12 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     Ok(mount(services, LIMIT, ping, pong, take)?)
 }
 
-/// `POST /ping`: the parser makes parameters at once, without a tree of values in between.
+/// `POST /ping`: the parser makes the parameters directly, without a tree of values.
 fn ping(body: &[u8]) -> Result<Parameters, BodyError> {
     serde_json::from_slice(body).map_err(BodyError::invalid)
 }
 
-/// `POST /pong`: the same, in phases that are timed. No phase is left for making parameters of a tree.
+/// `POST /pong`: the same. Each phase is timed. There is no tree to make parameters from.
 fn pong(body: &[u8], phases: &mut Phases) -> Result<Parameters, BodyError> {
     let text = str::from_utf8(body).map_err(BodyError::invalid)?;
     phases.ended("string_conversion");
@@ -32,15 +31,14 @@ fn pong(body: &[u8], phases: &mut Phases) -> Result<Parameters, BodyError> {
     Ok(parameters)
 }
 
-/// Reads a body and parses it: a small one here, a large one on the CPU pool, and so one that costs more
-/// than its size tells.
+/// Parses a small body here. A large body, or one that costs more than its size tells, goes to the pool.
 async fn take(cpu: CpuPool, mut arrival: Arrival) -> Result<Answer, BodyError> {
     let mut bytes = Vec::new();
     if arrival.is_small().await? {
         let body = arrival.read_into(&mut bytes).await?;
         return body.parse_and_log_beside(bytes);
     }
-    // Before it is read, not after: those that wait would wait in memory.
+    // It waits before it is read, because a body that has been read would wait in memory.
     let mut seat = cpu.enter().await?;
     let body = arrival.read_into(&mut seat.buffer).await?;
     let parsed = cpu.run(move || {

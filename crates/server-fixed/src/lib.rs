@@ -33,7 +33,7 @@ const FAILURES: &[Failure] = &[
 /// The routes of every failure.
 ///
 /// # Errors
-/// If the upstream's address is not one, or a variant is asked for that does not exist.
+/// If the upstream's address is invalid, or the variant does not exist.
 pub fn routes(services: &mut Services) -> anyhow::Result<Router> {
     services.mount(FAILURES)
 }

@@ -1,5 +1,5 @@
-//! The probe, cured: predictions have a bulkhead of their own, which refuses what it cannot take, and
-//! the probes answer on the event loop. A full server says that it is not ready, never that it is dead.
+//! The probe, cured. Predictions have a bulkhead of their own, which refuses what it has no room for. The
+//! probes answer on the event loop. A full server says that it is not ready, never that it is dead.
 
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
@@ -31,8 +31,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
         .with_state(app))
 }
 
-/// `POST /predict`, on a thread of the bulkhead; 503 with `Retry-After` when its queue is full. A client
-/// that leaves takes its prediction out of the queue.
+/// `POST /predict`: runs on a thread of the bulkhead. A full queue gives 503 with `Retry-After`. If the
+/// client leaves, its prediction leaves the queue.
 async fn predict(
     State(app): State<App>,
     Query(query): Query<PredictQuery>,
@@ -41,13 +41,13 @@ async fn predict(
     Ok(Json(prediction))
 }
 
-/// `GET /livez`: whether predictions make progress, answered on the loop. `recent` has to be longer than
-/// any prediction takes, or a slow one passes for one that is stuck.
+/// `GET /livez`: whether predictions make progress, answered on the loop. `recent` must be longer than
+/// any prediction takes, or a slow prediction looks stuck.
 async fn livez(State(app): State<App>, Query(query): Query<LivezQuery>) -> Liveness {
     app.predictions.liveness(query.recent.get())
 }
 
-/// `GET /readyz`: 503 while predictions have been waiting for a while. It makes none.
+/// `GET /readyz`: 503 while predictions have been waiting for a while. The probe makes no prediction.
 async fn readyz(State(app): State<App>) -> Readyz {
     Readyz(app.readiness.snapshot())
 }

@@ -1,5 +1,5 @@
-//! A rollout at its end: every stream takes the async path, and nothing is left of the blocking one,
-//! nor of the percentage that chose between them.
+//! A rollout at its end. Every stream takes the async path. The blocking path is gone, and so is the
+//! percentage.
 
 use axum::Router;
 use axum::body::Body;
@@ -13,7 +13,7 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     mount(services, relay_to)
 }
 
-/// Send, take the byte stream, return it as the body: no thread is held.
+/// Sends, takes the byte stream and returns it as the body. No thread is held.
 async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
     let (parts, body) = request.into_parts();
     let request = relay.read(relay.request(&parts, &path, body)?).await?;

@@ -1,4 +1,5 @@
-//! Seven ways to mix sync and async, cured: a bounded pool for each kind of work, and refusals beyond it.
+//! Seven ways to mix sync and async. Each route says what its work and its background task hold.
+//! Cured: each kind of work has a bound, and work beyond the bound is refused.
 
 use std::time::Instant;
 
@@ -21,7 +22,7 @@ enum Holds {
     Nothing,
 }
 
-/// Path, inner work, background task. A `sync-route` runs on the pool as a whole.
+/// Path, inner work, background task. All work of a `sync-route` runs on the pool.
 #[rustfmt::skip]
 const ROUTES: [(&str, Holds, Holds); 7] = {
     use Holds::{Nothing, Pool};
@@ -58,8 +59,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     Ok(router)
 }
 
-/// The inner work, then the background task is handed over, then the response leaves.
-/// It says in `x-background` whether there was room for the task.
+/// Does the inner work, hands the background task over, and then answers.
+/// A task on the loop begins after the response is written. A task on a pool may begin before.
 async fn respond(
     app: App,
     inner: Holds,

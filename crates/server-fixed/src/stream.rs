@@ -12,8 +12,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     mount(services, relay_to)
 }
 
-/// Send, take the byte stream, return it as the body. When the client goes away the body is dropped,
-/// and with it the upstream's connection.
+/// Sends, takes the byte stream and returns it as the body. When the client leaves, hyper drops the body,
+/// and the body drops the upstream's connection.
 async fn relay_to(relay: Relay, path: String, request: Request) -> Result<Response, RelayError> {
     let (parts, body) = request.into_parts();
     let request = relay.read(relay.request(&parts, &path, body)?).await?;
