@@ -1,4 +1,4 @@
-//! Predictions that compete with the probe that decides over their server's life.
+//! Predictions compete with the liveness probe, whose failure kills their server.
 
 mod simulation;
 
@@ -35,8 +35,8 @@ pub(crate) struct Setting<'a> {
     livez_waits: bool,
 }
 
-/// What the servers need from SIGTERM to their end while predictions hold their threads: the 500 ms
-/// that the lab gives the drain, and 100 ms for threads that hold on.
+/// Time from SIGTERM to the server's end while predictions hold its threads. The drain gets 500 ms from the
+/// lab, and threads that do not end get 100 ms.
 const STOP: Duration = Duration::from_millis(600);
 
 /// The work of a prediction whose request does not say.
@@ -128,8 +128,8 @@ pub(crate) fn shared_pool(setting: &Setting<'_>) -> Vec<Forecast> {
     rows
 }
 
-/// Predictions run on the loop: one at a time, and nothing else meanwhile. Even SIGTERM may wait until
-/// SIGKILL, so that of further kills there is only a least number.
+/// Predictions run on the loop, one at a time, and nothing else runs meanwhile. Even SIGTERM may wait until
+/// SIGKILL. So only a minimum is known for the number of further kills.
 pub(crate) fn on_loop(setting: &Setting<'_>) -> Vec<Forecast> {
     let kubelet = setting.cell.kubelet.as_ref();
     let alone = Setting {
@@ -318,7 +318,7 @@ mod tests {
         predicted(&rows, "first_kill").map(|us| us / 1e6)
     }
 
-    /// The start of the load in every phase of the probe's period.
+    /// The start of the load, at each point of the probe's period.
     fn phases() -> impl Iterator<Item = f64> {
         (0..40).map(|n| 10.0 + f64::from(n) * 0.25)
     }
