@@ -1,4 +1,4 @@
-//! The commit that a run is of.
+//! The commit that a run's programs were built from.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,18 +20,17 @@ const CODE: [&str; 5] = [
 /// The programs of a run. They stand beside each other.
 const PROGRAMS: [&str; 4] = ["lab", "mock-llm", "server-broken", "server-fixed"];
 
-/// The commit that the lab and the servers are of, with `-dirty` if they differ from it: if there are
-/// changes that are not committed, or a program is older than a file that it was built from.
+/// The commit of the lab and the servers. It ends in `-dirty` if there are changes that are not committed,
+/// or if a program is older than a file that it was built from.
 ///
-/// A commit that changes nothing in the lab does not make it stale, and it is not built anew for it: the
-/// commit is looked up when it is first asked for. A lab that does not stand where it was built has the
-/// commit from then.
+/// The commit is looked up when it is first asked for, because a commit that does not change the lab does
+/// not rebuild it. A lab that was moved from where it was built has the commit from then.
 pub(super) fn commit() -> &'static str {
     static COMMIT: OnceLock<String> = OnceLock::new();
     COMMIT.get_or_init(|| now().unwrap_or_else(|| env!("LAB_GIT_COMMIT").to_owned()))
 }
 
-/// What is known if the lab stands where it was built.
+/// The commit, if the lab is still where it was built.
 fn now() -> Option<String> {
     let lab = std::env::current_exe().ok()?;
     let folder = lab.parent()?;
