@@ -1,4 +1,4 @@
-//! Big bodies starve small requests: they are parsed on the event loop, and the others wait.
+//! Big bodies starve small requests: they are parsed on the event loop, and all others wait.
 //!
 //! The body is `{"model":"m","items":[{"id":17,"text":"…","vector":[0.1,-0.2,…]},…]}`.
 

@@ -1,6 +1,6 @@
 //! Parsers that make the parameters directly, without a tree, but still on the event loop. The general
 //! parser is then as quick as the faster parser with a tree. The faster parser gains little, because most
-//! of the time goes into allocating every part. A shorter stall is left, and the worker's others wait.
+//! of the time goes into allocating every part. The stall is shorter, but it still makes all others wait.
 
 use axum::Router;
 use failures::large_body::{BodyError, Parameters, Phases, mount};

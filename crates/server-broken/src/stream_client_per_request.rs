@@ -18,8 +18,8 @@ pub(crate) fn routes(services: &mut Services) -> anyhow::Result<Router> {
     })
 }
 
-/// The same as the fixed server, except for the client: each request makes a relay, and with it a client,
-/// to send itself. The permits and the counters are still those of the relay that all requests share.
+/// The same as the fixed server, except for the client. Each request is sent by a relay of its own, which
+/// makes a client. The permits and the counters are still those of the relay that all requests share.
 async fn relay_to(
     relay: Relay,
     upstream: Url,

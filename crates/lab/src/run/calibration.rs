@@ -51,8 +51,8 @@ struct Item {
 }
 
 impl Calibration {
-    /// Measures what the forecasts of these cells in these models need; nothing if they need nothing.
-    /// Takes some seconds where large bodies are parsed.
+    /// Measures what the forecasts of these cells and models need, if they need anything. It takes some
+    /// seconds if large bodies are parsed.
     #[must_use]
     pub fn measure<'a>(cells: impl Iterator<Item = &'a Cell>, models: &[Model]) -> Self {
         let mut calibration = Self::default();
@@ -68,7 +68,7 @@ impl Calibration {
         calibration
     }
 
-    /// How long the largest body of a cell takes to parse here.
+    /// How long this machine takes to parse the largest body of a cell.
     #[must_use]
     pub fn parse(&self, cell: &Cell) -> Option<Duration> {
         self.parse.get(&ParseWork::of(cell)?).copied()
@@ -81,12 +81,12 @@ const CHUNK: usize = 64 << 10;
 /// How often each is timed.
 const ROUNDS: usize = 7;
 
-/// Between two: a server is not asked without a pause either.
+/// Pause between two rounds, because a server has pauses between requests too.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The median of some rounds, each done as a server does it: on a thread that is not the first of its
-/// process, from a copy of its own, until the last part of it is given back. The allocator gives memory
-/// of that size back to the system, and every round pays for it again.
+/// The median of some rounds, each done as a server does it. It runs on a thread that is not the first of
+/// its process, parses a copy of its own, and frees everything. The allocator gives memory of that size
+/// back to the system, so every round pays for it again.
 #[expect(
     clippy::disallowed_methods,
     reason = "on a thread of its own, which is no worker of a runtime"
@@ -111,11 +111,11 @@ fn time_of(work: ParseWork) -> Duration {
         .name("calibration".into())
         .spawn(rounds)
         .map(std::thread::JoinHandle::join);
-    // Neither fails; a forecast of nothing would be seen.
+    // Neither the spawn nor the join should fail. If one did, the forecast of 0 would be noticed.
     timed.map_or(Duration::ZERO, Result::unwrap_or_default)
 }
 
-/// A copy, made as a body is read from a socket.
+/// A copy, made in pieces, as a server reads a body from a socket.
 fn in_chunks(body: &[u8]) -> Vec<u8> {
     let mut own = Vec::with_capacity(body.len());
     body.chunks(CHUNK)
@@ -123,8 +123,8 @@ fn in_chunks(body: &[u8]) -> Vec<u8> {
     own
 }
 
-/// Makes a tree of values and parameters of the tree, as server-broken does it, and drops both before it
-/// returns. The body was made here and is JSON; what counts is the time.
+/// Makes a tree of values, and parameters from the tree, as server-broken does. It drops both before it
+/// returns. Only the time counts: the lab made the body, so it is valid JSON.
 fn parse(body: &[u8], is_fast: bool) {
     if is_fast {
         let text = str::from_utf8(body).unwrap_or_default();
@@ -172,7 +172,7 @@ mod tests {
         let calibration = Calibration::measure(cells.iter(), &[PARSE_ON_WORKER]);
         let [small, large, fast] = [0, 1, 2].map(|n| calibration.parse(&cells[n]).expect("timed"));
         assert!(small > Duration::ZERO);
-        // Twenty times the bytes, and a slower parser: with a wide margin.
+        // Twenty times the bytes and a slower parser must take clearly longer.
         assert!(large > small * 4, "{small:?} {large:?}");
         assert!(large > fast, "{large:?} {fast:?}");
     }

@@ -28,10 +28,10 @@ pub(super) enum Stop {
     Environment(StageError),
 }
 
-/// Runs one cell with processes of its own, and saves what was measured whatever ends it.
+/// Runs one cell with processes of its own. It saves what was measured, whatever ends the cell.
 ///
 /// # Errors
-/// [`StageError`] if the environment fails; what was measured until then is saved if it can be.
+/// [`StageError`] if the environment fails. What was measured until then is saved if possible.
 pub(super) async fn run(
     task: &Task<'_>,
     directory: &mut RunDirectory,
@@ -240,7 +240,7 @@ impl<'a> Experiment<'a> {
         self.pass("baseline", baseline_end).await?;
         self.pass("ramp", ramp_end).await?;
         self.pass("hold", hold_end).await?;
-        // A check that is due last in the hold is decided a timeout later.
+        // The last check of the hold may take a whole timeout.
         let checks_end = hold_end + cell.probe.timeout + SPARE;
         let tail_end = checks_end.max(baseline_end + cell.load.within());
         self.pass_until("tail", tail_end, |this| {
@@ -259,7 +259,7 @@ impl<'a> Experiment<'a> {
         Ok(())
     }
 
-    /// A last look at the server under load, whose end is where `part` begins.
+    /// Takes a last look at the server under load, and ends the load. Then `part` begins.
     pub(super) async fn end_load_at(&mut self, part: impl Into<verdict::record::Part>) -> u64 {
         self.sources.ask(self.collector.results()).await;
         let load_end_us = self.clock.begin(part);
@@ -267,8 +267,8 @@ impl<'a> Experiment<'a> {
         load_end_us
     }
 
-    /// Waits until health is back and no background task is pending, after `least` on the cell's clock
-    /// and by `limit`.
+    /// Waits until health is back and no background task is pending. It waits at least until `least` and
+    /// at most until `limit`, both on the cell's clock.
     pub(super) async fn recover(
         &mut self,
         phase: &str,
@@ -365,12 +365,12 @@ impl<'a> Experiment<'a> {
         self.so_far(recorded).summarise(State::Running, None)
     }
 
-    /// Ends the load off this thread: each request reports how it ended, which takes a moment for
-    /// thousands.
+    /// Ends the load on another thread. Each request reports how it ended, and thousands of them take a
+    /// moment.
     pub(super) async fn end_load(&mut self) {
         let slots = std::mem::take(&mut self.slots);
         if !slots.is_empty() {
-            // Dropping them ends them.
+            // Dropping the slots ends their streams.
             let _ = tokio::task::spawn_blocking(move || drop(slots)).await;
         }
         if let Some(mut load) = self.load.take() {
@@ -387,13 +387,13 @@ impl<'a> Experiment<'a> {
         self.view.phase("finish", None);
         let end_us = self.prober.stop_at(self.clock.now_us());
         if result.is_ok() {
-            // The last checks may take as long as any.
+            // The last checks may take a whole timeout too.
             let deadline = Instant::now() + self.task.cell.probe.timeout + SPARE;
             while !self.prober.is_done() && Instant::now() < deadline {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
-        // A kubelet that kills now would tell of nothing that was measured.
+        // The measurement is over, so the kubelet must not kill any more.
         if let Some(server) = &mut self.stage.server {
             let _ = server.dismiss_kubelet().await;
         }

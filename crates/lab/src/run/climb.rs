@@ -14,19 +14,19 @@ use verdict::units::us;
 /// How long the first stream of all may take until its first byte.
 const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(30);
 
-/// Steps with more streams than are served, after which the capacity is sure enough.
+/// The capacity is sure enough after this many steps with more streams than are served.
 const SURE_AFTER: u64 = 3;
 
 /// Least time of a look at health after a hang-up.
 const LEAST_LOOK: Duration = Duration::from_secs(1);
 
-/// A hold lasts at least so many times what one stream takes to its first byte.
+/// A hold lasts at least this many times as long as one stream takes to its first byte.
 const HOLD_PER_TTFT: u32 = 4;
 
 impl Experiment<'_> {
-    /// Drives a target: the baseline; streams that become more from step to step, none of which is
-    /// hung up on before the last step is over, because what hangs up may still hold its thread; the
-    /// hang-up of all; and whether as many are served afresh.
+    /// Drives a target. First comes the baseline, then steps with more and more streams. No stream hangs
+    /// up before the last step is over, because it might still hold its thread. Then all hang up, and as
+    /// many streams as were served are asked for afresh.
     pub(super) async fn climb(&mut self, target: &Target) -> Result<(), Stop> {
         let task = self.task;
         let plan = target::plan(target, &task.reach).map_err(Stop::Environment)?;
@@ -41,7 +41,7 @@ impl Experiment<'_> {
         let (mut last, mut open) = (0, 0);
         for (n, step) in task.cell.steps.iter().enumerate() {
             let count = step.streams.unwrap_or(open);
-            // A step that would not be over in time is not begun, but for that of one stream alone.
+            // A step that would not be over in time is not begun, except the step of one stream alone.
             let again = ramp_of(count, target.max_rate);
             let left = time_left().saturating_sub(after_steps + again);
             if n > 0 && left < ramp_of(count - open, target.max_rate) + hold {
@@ -66,8 +66,8 @@ impl Experiment<'_> {
             }
         }
         let waited = plan.slots.as_ref().map_or(0, Pace::held_up);
-        // Slots that begin together wait for one another; what waits beyond that was asked for less
-        // often than it could have been.
+        // Slots that begin together wait for one another. Any further waits mean that the lab asked
+        // less often than it could have.
         self.course.held_up = waited.saturating_sub(u64::from(open));
         self.tail(last, target).await?;
         let summary = self.summarise();
@@ -95,15 +95,15 @@ impl Experiment<'_> {
         FIRST_BYTE_WITHIN.min(target.max_time.saturating_sub(after))
     }
 
-    /// How long streams that are asked for afresh may take until they are served: who waits for less
-    /// than what is long is not told from who has just begun.
+    /// How long streams that are asked for afresh may take until they are served. Below the bound of a
+    /// long wait, a stream that waits looks like one that has just begun.
     fn time_for_afresh(&self, target: &Target, summary: &Summary) -> Duration {
         let long = Duration::from_micros(capacity::long_us(summary).unwrap_or(0));
         target.settle.max(long + LEAST_LOOK)
     }
 
-    /// One step: further slots, and a hold with all of them; with the first one, as long as its first
-    /// byte may take.
+    /// One step: further slots, and a hold with all slots. With the first slot, the hold lasts as long
+    /// as its first byte may take.
     async fn rise(
         &mut self,
         (n, slots): (usize, std::ops::Range<u32>),
@@ -153,7 +153,7 @@ impl Experiment<'_> {
         Ok(ramp)
     }
 
-    /// What the first stream of all came to; errors are not measured, they are said.
+    /// What became of the very first stream. If it failed, the run reports that instead of measuring.
     fn first_stream(&self, target: &Target) -> Result<Duration, Stop> {
         let recorded = self.collector.recorded();
         let figures = recorded.load.streams.figures(None, 0);
@@ -221,8 +221,8 @@ impl Experiment<'_> {
         Ok(())
     }
 
-    /// As many streams as were served at once, afresh: until they are served, or the time for it is
-    /// over.
+    /// Asks afresh for as many streams as were served at once. It waits until they are served, or until
+    /// the time for that is over.
     async fn afresh(
         &mut self,
         (n, count, most): (usize, u32, Duration),
@@ -253,7 +253,7 @@ impl Experiment<'_> {
 
     async fn look(&self) {
         self.sources.ask(self.collector.results()).await;
-        // What was sent is recorded before anything that is sent later; wait for it.
+        // Events are recorded in the order in which they were sent, so wait for this one.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

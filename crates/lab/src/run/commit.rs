@@ -1,4 +1,4 @@
-//! The commit that a run is of.
+//! The commit that a run's programs were built from.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,7 +31,7 @@ pub(super) fn commit() -> &'static str {
     COMMIT.get_or_init(|| now().unwrap_or_else(|| env!("LAB_GIT_COMMIT").to_owned()))
 }
 
-/// What is known if the lab stands where it was built.
+/// The commit, if the lab is still where it was built.
 fn now() -> Option<String> {
     let lab = std::env::current_exe().ok()?;
     let folder = lab.parent()?;

@@ -102,8 +102,8 @@ impl RunDirectory {
         self.write_index()
     }
 
-    /// Puts the folder of the cell called `name` aside, because it is to be measured again: what was
-    /// measured in the given attempt is kept and claims nothing.
+    /// Puts the folder of the cell called `name` aside, because the cell will be measured again. The
+    /// measurement of this attempt is kept, but does not count.
     ///
     /// # Errors
     /// If it cannot be moved.
@@ -130,7 +130,7 @@ impl RunDirectory {
 }
 
 fn json(value: &impl serde::Serialize) -> Vec<u8> {
-    // The types of the summary have string keys only, so they always serialize.
+    // All maps in the summary have string keys, so it always serializes.
     let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
     text.push(b'\n');
     text
@@ -143,7 +143,7 @@ fn write_error(path: &Path, source: std::io::Error) -> StageError {
     }
 }
 
-/// A reader, or a crash, sees the old text or the new one, never a half.
+/// Replaces a file as a whole: a reader, even after a crash, sees the old text or the new one.
 fn write_atomically(path: &Path, text: &[u8]) -> Result<(), StageError> {
     let temporary = path.with_extension("tmp");
     fs::write(&temporary, text)
@@ -184,7 +184,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Reads a run. What its lab was killed over stands there as far as it had been recorded.
+    /// Reads a run. If its lab was killed, the run holds what had been recorded until then.
     ///
     /// # Errors
     /// If the folder holds no run, or one of another schema.
@@ -225,8 +225,8 @@ impl Run {
     }
 }
 
-/// The cells that have a summary: those of the index in its order, then any that a full disk kept out
-/// of it.
+/// The cells that have a summary. First those of the index, in its order, then any that are missing in
+/// the index because the disk was full.
 fn cells(run: &Path, index: &Index) -> Vec<String> {
     let mut on_disk: Vec<String> = fs::read_dir(run.join("cells"))
         .into_iter()
@@ -267,7 +267,7 @@ pub fn newest(out: &Path, scenario: Option<&str>) -> anyhow::Result<Vec<PathBuf>
         let Ok(index) = serde_json::from_str::<Index>(&index) else {
             continue;
         };
-        // A run that has not come to its first second has nothing to compare.
+        // A run that ended before its first second has nothing to compare.
         if cells(&folder, &index).is_empty() {
             continue;
         }

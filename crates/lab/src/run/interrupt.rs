@@ -7,7 +7,7 @@ use tokio::sync::watch;
 pub struct Interrupt(watch::Receiver<bool>);
 
 impl Interrupt {
-    /// Listens from now on. The first signal is a request; a second one ends the process at once with
+    /// Listens from now on. The first signal asks for a stop. A second one ends the process at once with
     /// code 130, and the lifeline ends its children.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl Interrupt {
             .await
             .is_err()
         {
-            // Nobody can ask any more.
+            // The listener is gone, so nobody can ask for a stop any more.
             std::future::pending::<()>().await;
         }
     }

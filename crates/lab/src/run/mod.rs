@@ -1,5 +1,5 @@
-//! The life of a run: for each repeat, for each variant (interleaved), for each cell: fresh processes,
-//! phases, summary.
+//! The life of a run. Every repeat, cell and variant gets fresh processes, its phases and a summary. The
+//! variants take turns within each cell.
 
 mod calibration;
 mod cell;
@@ -63,7 +63,7 @@ pub struct Finished {
     pub summaries: Vec<Summary>,
     /// How far it came.
     pub state: State,
-    /// What the environment denied, if that ended it.
+    /// What the environment denied, if that ended the run.
     pub error: Option<StageError>,
 }
 
@@ -157,8 +157,8 @@ pub async fn run(
     })
 }
 
-/// Runs a cell, and again while it is invalid. Such a run claims nothing; that it was made is said, and
-/// what it measured is kept.
+/// Runs a cell, and again while it is invalid. An invalid run does not count, but it is reported, and its
+/// measurements are kept.
 async fn measure(
     task: Task<'_>,
     retries: u32,
@@ -190,8 +190,8 @@ struct Turn<'a> {
     variant: usize,
 }
 
-/// The order of a run: variants in turn within each cell, so that whatever the machine does meanwhile
-/// meets all of them.
+/// The order of a run. The variants take turns within each cell, so that a disturbance of the machine
+/// affects all of them.
 fn turns(plan: &Plan) -> impl Iterator<Item = Turn<'_>> {
     (1..=plan.repeats).flat_map(move |repeat| {
         plan.cells.iter().flat_map(move |cell| {
@@ -207,7 +207,7 @@ fn turns(plan: &Plan) -> impl Iterator<Item = Turn<'_>> {
     })
 }
 
-/// Open files that the hungriest process of the hungriest cell needs: a relay has two for a stream.
+/// The most open files that a process of any cell needs. A relay has two for each stream.
 fn open_files_needed(cells: &[Cell]) -> u64 {
     const SPARE: u64 = 100;
     cells
@@ -230,7 +230,7 @@ mod tests {
     fn variants_take_turns() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/stream.toml");
         let scenario = crate::scenario_files::load(path, &[]).expect("valid");
-        // The two that are run in every cell.
+        // These two variants run in every cell.
         let named = |name: &str| {
             let mut all = scenario.variants.iter();
             all.find(|one| one.name == name).cloned().expect("there")

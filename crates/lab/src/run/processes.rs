@@ -20,7 +20,7 @@ pub(super) struct Stage {
     /// Base URLs of the server, the same after a restart.
     pub listening: String,
     pub gauges: Option<String>,
-    /// The last to go: until then a process may write there.
+    /// It is dropped last, because a process may write there until its end.
     _scratch: Option<Scratch>,
 }
 
@@ -50,7 +50,7 @@ impl Stage {
     }
 }
 
-/// Starts them: first the upstreams, then the server that is told of them.
+/// Starts the processes: first the upstreams, then the server, which gets their addresses.
 pub(super) async fn start(
     task: &Task<'_>,
     folder: &Path,
@@ -78,7 +78,7 @@ pub(super) async fn start(
         ("--gauges", gauges_at.clone()),
         ("--upstream", upstream.url("listening")),
         ("--pool-threads", parameters.pool_threads.to_string()),
-        // What is left of the load when a cell ends is of no interest any more.
+        // When a cell ends, nobody needs the rest of the load, so the drain is short.
         ("--drain", "500ms".to_owned()),
     ]
     .into_iter()
@@ -128,7 +128,7 @@ pub(super) async fn start(
     })
 }
 
-/// What there is to start of a service that is not the lab's own: its command, if it has one.
+/// Starts a service that is not the lab's own, if there is a command for it.
 async fn target_stage(
     target: &Target,
     task: &Task<'_>,
@@ -172,18 +172,18 @@ fn upstream_spec(seed: u64, args: &[String], log: PathBuf) -> Spec {
     }
 }
 
-/// A folder for what a server writes and nobody keeps, beside the records of its cell: a real one, on
-/// the disk that the records are on. It goes with all that is in it when this is dropped.
+/// A folder for what a server writes and nobody keeps. It is beside the records of its cell, so that it is
+/// on the same real disk. Dropping this removes the folder with everything in it.
 #[derive(Debug)]
 struct Scratch {
     path: PathBuf,
 }
 
 impl Scratch {
-    /// What stands for such a folder in a flag of a server, as in `--log-bodies {folder}/bodies.log`.
+    /// Placeholder for such a folder in a server's flag, as in `--log-bodies {folder}/bodies.log`.
     const PLACEHOLDER: &str = "{folder}";
 
-    /// Puts a folder below `folder` in the place of every placeholder; makes none if there is none.
+    /// Replaces every placeholder by a folder below `folder`. Without a placeholder it makes no folder.
     fn fill_in(args: &mut [String], folder: &Path) -> Result<Option<Self>, StageError> {
         let path = folder.join("scratch");
         let mut scratch = None;
@@ -209,7 +209,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Gone already, or the disk does not let go of it: neither is worth a run.
+        // It is gone already, or the disk refuses. Neither is a reason to fail a run.
         let _ = std::fs::remove_dir_all(&self.path);
     }
 }

@@ -7,13 +7,13 @@ use verdict::scenario::Cell;
 /// Starting the processes of a cell and ending them.
 const STAGE: Duration = Duration::from_millis(800);
 
-/// How long the cells of a run take, as far as can be known: when a tail or a recovery ends is
-/// decided by what happens in it.
+/// How long the cells of a run take, as an estimate: what happens in a tail or a recovery decides when it
+/// ends.
 #[derive(Debug)]
 pub struct Schedule {
     spans: Vec<Span>,
     begun: usize,
-    /// Of the time that ended cells could have taken beyond the least, and what they took of it.
+    /// Time beyond the least that ended cells could have taken. `taken` is what they took of it.
     possible: Duration,
     taken: Duration,
 }
@@ -104,10 +104,10 @@ mod tests {
         let mut schedule = Schedule::new(cells.iter());
         let least = schedule.spans[0].least;
         assert_eq!(schedule.begin(), (1, 3));
-        // Nothing is known: half of what may be.
+        // No cell has ended: half of the possible time is the guess.
         let half = Duration::from_millis(30_500);
         assert_eq!(schedule.left(), (least + half) * 3);
-        // Its recovery was short; so will be the others'.
+        // Its recovery was short, so the others are expected to be short too.
         schedule.end(least);
         assert_eq!(schedule.begin(), (2, 3));
         assert_eq!(schedule.left(), least * 2);

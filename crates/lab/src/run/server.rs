@@ -8,14 +8,14 @@ use verdict::load::kubelet::KubeletSpec;
 pub(super) struct Server {
     name: String,
     pid: LivePid,
-    /// Unless the kubelet has it.
+    /// `None` while the kubelet has it.
     pod: Option<Pod>,
     kubelet: Option<Kubelet>,
 }
 
 /// Why a server does not run any more.
 pub(super) enum Gone {
-    /// It ended, as this tells, and there is no kubelet.
+    /// It ended, and there is no kubelet. The text says how it ended.
     Ended(String),
     /// It could not be started again.
     Environment(StageError),
@@ -58,7 +58,7 @@ impl Server {
         Ok(())
     }
 
-    /// Why it does not run, unless it does or is about to again.
+    /// Why it does not run; `None` while it runs or the kubelet is about to start it again.
     ///
     /// # Cancel safety
     /// Dropping the future kills the process.
@@ -72,7 +72,7 @@ impl Server {
         self.dismiss_kubelet().await.err().map(Gone::Environment)
     }
 
-    /// From now on nothing is done to it.
+    /// Ends the kubelet, so that nothing kills or restarts the server any more.
     ///
     /// # Errors
     /// [`StageError`] if it could not be started again.
@@ -88,12 +88,12 @@ impl Server {
         result
     }
 
-    /// Ends it, and what looks after it.
+    /// Ends the server and its kubelet.
     ///
     /// # Cancel safety
     /// Dropping the future kills the process.
     pub(super) async fn stop(mut self) {
-        // Whoever asks for the end does not care any more whether it could have been started again.
+        // The server ends anyway, so it does not matter whether a restart failed.
         let _ = self.dismiss_kubelet().await;
         if let Some(pod) = self.pod {
             pod.stop().await;

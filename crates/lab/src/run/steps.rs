@@ -8,7 +8,7 @@ use verdict::scenario::{self, Step};
 use verdict::summary;
 use verdict::units::us;
 
-/// An action that is not answered in this time has failed.
+/// An action without an answer in this time has failed.
 const ACTION_WITHIN: Duration = Duration::from_secs(10);
 
 impl Experiment<'_> {
@@ -33,7 +33,7 @@ impl Experiment<'_> {
         let cell = self.task.cell;
         let load = cell.load_of(step);
         let part = |segment| Part::of(Some(n), segment);
-        // Nothing of the step before is under way: what comes from now on is of this one.
+        // Nothing of the last step is under way, so what comes from now on belongs to this step.
         self.collector.results().tell(Event::StepBegins);
         let ramp_start_us = self.clock.begin(part(Segment::Ramp));
         let start = Duration::from_micros(ramp_start_us) + LEAD;

@@ -13,11 +13,10 @@ use crate::stage::{Guarded, StageError};
 use verdict::scenario::Target;
 use verdict::summary::{Attach, probe_rank};
 
-/// A health check that is not answered in this time before anything is asked of the service is not
-/// there.
+/// If a health check does not answer within this time before the load, it counts as missing.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A stream that is silent for so long when it is cut counts as stalled.
+/// A stream counts as stalled if it has been silent for this long when it is cut.
 const STALL_AFTER: Duration = Duration::from_secs(10);
 
 /// Waits until every health check answers: a service that was just started may take a while.
@@ -54,7 +53,7 @@ pub(super) async fn first_look(
         }
     }
     if let Some(count) = count(target)? {
-        // What cannot be read would be left out of the verdict without a word.
+        // Check this now. Otherwise the verdict would silently leave out what cannot be read.
         count.ask(&client).await.map_err(|problem| {
             StageError::Target(format!("--upstream-stats: {problem}; give URL#/POINTER"))
         })?;
@@ -87,7 +86,7 @@ fn is_of_one_origin(one: &str, other: &str) -> bool {
 /// The health checks of a target, in the order in which they are shown.
 ///
 /// # Errors
-/// If the token cannot be read, or a header is none.
+/// If the token cannot be read, or a header is invalid.
 pub(super) fn endpoints(target: &Target) -> Result<Vec<Endpoint>, StageError> {
     let mut endpoints = Vec::new();
     for (name, url) in target.endpoints() {
@@ -114,8 +113,8 @@ pub(super) fn count(target: &Target) -> Result<Option<Count>, StageError> {
     }))
 }
 
-/// What is sent beside a stream's request to a URL of the same origin; another's does not get to see
-/// what may be secrets.
+/// The headers of a request to a URL. Only a URL of the streams' origin gets the target's headers, because
+/// they may be secrets.
 fn headers_for(target: &Target, url: &str) -> Result<HeaderMap, StageError> {
     if !is_of_one_origin(url, &target.stream) {
         return Ok(HeaderMap::new());
@@ -140,7 +139,7 @@ fn with_token(target: &Target) -> anyhow::Result<BTreeMap<String, String>> {
 /// The plan of all slots of a target; each step takes some of them.
 ///
 /// # Errors
-/// If the body or the token cannot be read, or a URL or a header is none.
+/// If the body or the token cannot be read, or a URL or a header is invalid.
 pub(super) fn plan(target: &Target, reach: &Reach) -> Result<StreamPlan, StageError> {
     let make = || {
         let mut headers = with_token(target)?;
@@ -171,7 +170,7 @@ pub(super) fn plan(target: &Target, reach: &Reach) -> Result<StreamPlan, StageEr
     make().map_err(|error| StageError::Target(format!("{error:#}")))
 }
 
-/// What is told of a target in the summary.
+/// What the summary says about a target.
 pub(super) fn told(target: &Target, has_pid: bool) -> Attach {
     let health = target.endpoints().into_iter();
     Attach {

@@ -1,25 +1,25 @@
-//! How many streams a service serves at once, as seen from outside while ever more are asked for.
+//! How many streams a service serves at once. It is seen from outside, while more and more are asked for.
 
 use super::diagnosis::much_longer_than;
 use super::flat;
 use crate::summary::{Capacity, Step, Summary};
 
-/// A step in which one stream takes this many times what it takes alone has a queue.
+/// A step has a queue if one stream takes this many times as long as it takes alone.
 const QUEUED: f64 = 1.25;
 
-/// A request that takes less, in microseconds, is decided by the machine and not by a limit.
+/// The time of a shorter request, in microseconds, depends on the machine and not on a limit.
 const LEAST_TOOK_US: u64 = 20_000;
 
-/// With so many ends for each stream that was asked for, throughput tells more than who has a byte.
+/// If this many streams end for each one that was asked for, throughput tells more than first bytes do.
 const ENDS_PER_STREAM: u64 = 4;
 
-/// With fewer gaps between chunks, one stream alone does not tell its pace.
+/// With fewer gaps between chunks, the pace of one stream alone is unknown.
 const LEAST_GAPS: u64 = 5;
 
 /// Streams keep the pace of one alone if their median gap is at most so many times its own.
 const OWN_PACE: f64 = 1.25;
 
-/// Of the streams that have begun, fewer than this share go on: the others have stopped.
+/// If less than this share of the streams that have begun go on, the others have stopped.
 const STOPPED: f64 = 0.75;
 
 /// True if the answer arrives all at once, at its end. Such a stream never shows that it is being
@@ -35,8 +35,8 @@ pub fn is_short(summary: &Summary) -> bool {
     }
 }
 
-/// True if a step must be judged by how many of its streams have ended. They are so short that each was
-/// asked for many times over. One without a byte may have begun just now.
+/// True if a step must be judged by how many of its streams have ended. Its streams are so short that each
+/// was asked for many times. A stream without a byte may just have begun.
 #[must_use]
 pub fn is_told_by_ends(summary: &Summary, step: &Step) -> bool {
     let asked = step.streams.unwrap_or(0);
@@ -57,7 +57,7 @@ pub fn of(summary: &Summary) -> Option<Capacity> {
             }
         })
         .collect();
-    // What most steps agree on; of two, what was seen last.
+    // The number that most steps agree on. If two are as frequent, the later one.
     let streams = seen
         .iter()
         .copied()
@@ -81,7 +81,7 @@ pub fn of(summary: &Summary) -> Option<Capacity> {
     })
 }
 
-/// Median time to the first byte, of the streams that were answered. Of short answers it is the time to
+/// Median time to the first byte of the streams that were answered. For short answers it is the time to
 /// the end.
 #[must_use]
 pub fn typical_us(summary: &Summary, step: &Step) -> Option<u64> {
@@ -93,14 +93,13 @@ pub fn typical_us(summary: &Summary, step: &Step) -> Option<u64> {
     }
 }
 
-/// Above this, in microseconds, a first byte takes much longer than that of a stream that has the service
-/// to itself.
+/// Above this, in microseconds, a first byte takes much longer than for one stream alone.
 #[must_use]
 pub fn long_us(summary: &Summary) -> Option<u64> {
     typical_us(summary, summary.steps.first()?).map(much_longer_than)
 }
 
-/// Requests of a step that were turned away for want of room.
+/// Requests of a step that were refused because there was no room.
 #[must_use]
 pub fn turned_away(step: &Step) -> u64 {
     let statuses = &step.load.streams.statuses;
@@ -108,8 +107,8 @@ pub fn turned_away(step: &Step) -> u64 {
     of("503") + of("429")
 }
 
-/// Some streams are served. Most of the others have waited much longer than a stream alone does, or each
-/// of them was turned away.
+/// Some streams are served. Most of the others have waited much longer than one stream alone, or all of
+/// them were refused.
 fn by_plateau(summary: &Summary, step: &Step) -> Option<u64> {
     let streams = &step.load.streams;
     let asked = step.streams?;
@@ -120,11 +119,11 @@ fn by_plateau(summary: &Summary, step: &Step) -> Option<u64> {
     (served > 0 && served < asked && (waits || is_turned_away)).then_some(served)
 }
 
-/// All streams have begun, but only a few of them go on, each at the pace of a stream alone. The others
-/// got what the service sends before it has room for them, such as a greeting, and wait since then.
+/// All streams have begun, but only a few of them go on, each at the pace of one stream alone. The others
+/// got what the service sends before it has room for them, such as a greeting. Since then they wait.
 ///
-/// By Little's law, as many go on as chunks arrive in the time between two chunks of a stream alone. If
-/// all streams became slower they share something, and this says nothing.
+/// By Little's law, as many go on as chunks arrive in the time between two chunks of one stream alone. If
+/// all streams became slower, they share something, and this law does not apply.
 fn by_flow(summary: &Summary, step: &Step) -> Option<u64> {
     let alone = &summary.steps.first()?.load.streams;
     let streams = &step.load.streams;
@@ -139,9 +138,9 @@ fn by_flow(summary: &Summary, step: &Step) -> Option<u64> {
     (is_own_pace && have_stopped).then(|| flowing.round().max(1.0) as u64)
 }
 
-/// Each stream takes longer than one alone. By Little's law, throughput times the time that one alone
-/// takes is how many are worked on at once. If sync health starves in a step, the capacity is at most the
-/// streams of that step.
+/// Each stream takes longer than one alone. By Little's law, the number worked on at once is the
+/// throughput times the time that one stream alone takes. If sync health starves in a step, the capacity
+/// is at most the streams of that step.
 fn by_throughput(summary: &Summary, step: &Step) -> Option<u64> {
     let alone = summary.steps.first()?.load.streams.took_us.p50?;
     let asked = step.streams?;

@@ -1,4 +1,4 @@
-//! The positive control: an expectation that nothing can fail proves nothing.
+//! The positive control. An expectation that no run can fail proves nothing.
 
 use super::expectations;
 use crate::forecast;
@@ -14,7 +14,7 @@ pub struct Judged<'a> {
     pub summary: &'a Summary,
 }
 
-/// One expectation of one cell of a variant, held against what was measured elsewhere.
+/// One expectation of one cell of a variant, compared with what was measured in other runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
     /// The scenario.
@@ -41,28 +41,27 @@ impl Control {
     }
 }
 
-/// What fails an expectation, the strongest evidence that it can fail first. A run is named as
-/// `scenario / cell / variant`.
+/// What fails an expectation. The order is from the strongest evidence that it can fail to the weakest. A
+/// run is named `scenario / cell / variant`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FailedBy {
-    /// A run of the same cell with another variant: the server makes the difference and nothing else.
+    /// A run of the same cell with another variant: only the server differs.
     SameCell(String),
-    /// Where no run of the same cell does, one of another cell of the scenario, with another variant:
-    /// the load may make the difference.
+    /// A run of another cell and another variant of the scenario: the load may make the difference.
     OtherCell(String),
-    /// A run of another scenario: it shows that the metric can have such a value, and no more.
+    /// A run of another scenario: it shows only that the metric can have such a value.
     OtherScenario(String),
-    /// No run; but its own run with the forecast that was made for this one.
+    /// No other run, but this run with a forecast that was made for another cell or variant.
     Forecast(String),
-    /// Nothing that was measured or forecast; but its own run, had its load fared badly.
+    /// Nothing that was measured or forecast, but this run with a load that went as badly as possible.
     Spoiled,
 }
 
-/// Holds each expectation against the valid runs of other variants, those of its own cell first, then
-/// those of its own scenario, and in each broken as if it were fixed, and the reverse. A run that did
-/// not measure the metric is no control. One that no server here fails (an error of a forecast, a lost
-/// stream) is held against a forecast that was made for another cell or variant, and then against its
-/// own run with the load spoiled.
+/// Compares each expectation with the valid runs of other variants. Runs of its own cell come first, then
+/// those of its own scenario. A broken server is compared with fixed ones first, and the reverse. A run
+/// that did not measure the metric is no control. Some expectations no server here fails, such as an error
+/// of a forecast or a lost stream. They are compared with a forecast that was made for another cell or
+/// variant, and then with their own run with the load spoiled.
 #[must_use]
 pub fn control(judged: &[Judged<'_>]) -> Vec<Control> {
     let mut controls: Vec<Control> = Vec::new();
@@ -77,7 +76,7 @@ pub fn control(judged: &[Judged<'_>]) -> Vec<Control> {
             };
             let same = |one: &&mut Control| one.is_of_the_same(&control);
             match controls.iter_mut().find(same) {
-                // Of repeats the one with the strongest evidence.
+                // Of several repeats, keep the one with the strongest evidence.
                 Some(known) => {
                     let both = [known.failed_by.take(), control.failed_by];
                     known.failed_by = both.into_iter().flatten().min();
@@ -109,8 +108,8 @@ fn failed_by(expectation: &Expectation, own: &Summary, judged: &[Judged<'_>]) ->
         .or_else(|| fails(&spoiled(own)).then_some(FailedBy::Spoiled))
 }
 
-/// All runs, those first that differ from `own` in the server alone, and those last that have nothing
-/// in common with it; among equals those of the opposite kind of server first.
+/// All runs. First come those that differ from `own` only in the server, and last those that have nothing
+/// in common with it. Among equals, the opposite kind of server comes first.
 fn nearest<'a>(own: &Summary, judged: &[Judged<'a>]) -> Vec<&'a Summary> {
     let mut all: Vec<_> = judged.iter().map(|one| one.summary).collect();
     all.sort_by_key(|other| {
@@ -121,7 +120,7 @@ fn nearest<'a>(own: &Summary, judged: &[Judged<'a>]) -> Vec<&'a Summary> {
     all
 }
 
-/// Whether it is a run of a server with a mistake: variants of one are called `broken` or `broken-…`.
+/// Whether it is a run of a broken server. Such variants are called `broken` or `broken-…`.
 fn is_broken(summary: &Summary) -> bool {
     summary.variant.starts_with("broken")
 }
@@ -135,8 +134,8 @@ pub fn place(summary: &Summary) -> String {
     )
 }
 
-/// For an expectation of a forecast: what was forecast for another cell or variant, held against this
-/// run.
+/// For an expectation about a forecast: this run, compared with what was forecast for another cell or
+/// variant.
 fn foreign_forecast(
     expectation: &Expectation,
     own: &Summary,
@@ -153,7 +152,8 @@ fn foreign_forecast(
     })
 }
 
-/// The same run, had its load fared as badly as a load can: for what no server here gets wrong.
+/// The same run with a load that went as badly as possible. It is the control for what no server here
+/// gets wrong.
 fn spoiled(own: &Summary) -> Summary {
     let mut spoiled = own.clone();
     spoil(&mut spoiled.phases.load);
@@ -161,7 +161,7 @@ fn spoiled(own: &Summary) -> Summary {
         spoil(&mut step.load);
         step.diagnosis.kind = Kind::Undecided;
     }
-    // A law that is off by a factor of two; what was to be nothing is something.
+    // Each law is off by a factor of two. A forecast of nothing becomes something.
     for row in &mut spoiled.forecast {
         row.predicted = 2.0 * row.predicted + 1.0;
     }
@@ -196,7 +196,7 @@ fn spoil(load: &mut LoadPhase) {
     }
 }
 
-/// The same figures, had every answer taken so long, or at least so long.
+/// The same figures, as if every answer took exactly `us`, or at least `us`.
 fn all_of(figures: &Distribution, us: u64, is_bound: bool) -> Distribution {
     let so_long = |figure: Option<u64>| figure.map(|_| us);
     Distribution {

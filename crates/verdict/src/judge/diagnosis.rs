@@ -20,29 +20,29 @@ use crate::summary::{
 };
 use crate::units::{time, time_or_bound};
 
-/// Above this share of the machine's cores, in percent, the CPU itself is what is short.
+/// Above this share of the machine's cores, in percent, the CPU is short.
 pub(super) const CPU_SATURATED_PERCENT: f64 = 90.0;
 
-/// A server that used less than this, in percent of one core, did not want to run. One that wants to gets
-/// its share, however busy the machine is.
+/// A server that used less than this, in percent of one core, had no work for the CPU. A server with work
+/// gets its share of CPU, however busy the machine is.
 pub(super) const IDLE_PERCENT: f64 = 3.0;
 
 /// A TTFT beyond this many times the upstream's own means that streams wait somewhere.
 const TTFT_GROWN: u64 = 3;
 
-/// Above this share of timeouts and of requests without an answer at the end, in percent, a class
-/// waits. What is in flight of a healthy open loop is far less: one response time's worth of a hold.
+/// A class waits if more than this share of its requests, in percent, timed out or had no answer at the
+/// end. A healthy open loop has far fewer in flight: those that came within one response time.
 const WAITING_PERCENT: f64 = 25.0;
 
-/// What it may always take to start a stream, in microseconds.
+/// Starting a stream may always take this long, in microseconds.
 const TTFT_FLOOR_US: u64 = 200_000;
 
-/// Deciding signs that are named more than once.
+/// Deciding signs that are used more than once.
 const AT_THE_LIMIT: &str = "the upstream's own count of open streams: it stays at the limit";
 const AS_THE_CLIENTS: &str = "the upstream's own count of open streams: it equals the clients'";
 const SYNC_SLOW: &str = "a sync health URL that is slow";
 
-/// What a wait must exceed to be much longer than this one, both in microseconds.
+/// The bound above which a wait is much longer than a wait of `us`. Both are in microseconds.
 pub(super) fn much_longer_than(us: u64) -> u64 {
     (TTFT_GROWN * us).max(us + TTFT_FLOOR_US)
 }
@@ -143,7 +143,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The reason stands before everything else that is known.
+    /// `Undecided`, with `reason` as the first piece of evidence: it is what a reader needs most.
     fn undecided_because(mut self, reason: String, candidates: &[(Kind, &str)]) -> Diagnosis {
         self.evidence.insert(0, reason);
         self.undecided(candidates)
@@ -177,7 +177,7 @@ impl<'a> Facts<'a> {
             .filter(|_| summary.state == State::Complete)
     }
 
-    /// Async health hurts, so the loop does not run: for want of CPU, or because something blocks it.
+    /// Async health hurts, so the loop does not run. Either the CPU is short or something blocks the loop.
     fn loop_or_cpu(self) -> Diagnosis {
         let cores = self.summary.host.cores as f64;
         let machine = self.summary.quality.host_cpu_percent;
@@ -209,7 +209,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Sync health hurts and async health does not: the pool between them is what is short.
+    /// Sync health hurts and async health does not. Only sync health needs the pool, so the pool is short.
     fn pool(self) -> Diagnosis {
         let streams = &self.summary.phases.load.streams;
         let plateau = plateau(streams);
@@ -251,7 +251,7 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Streams were turned away while health was fast: by a limit, if others were served meanwhile.
+    /// Streams were refused while health was fast. If others were served meanwhile, a limit refused them.
     fn refused(self) -> Diagnosis {
         let streams = &self.summary.phases.load.streams;
         let (refused, asked) = (streams.refused, streams.started);
@@ -270,8 +270,8 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// A class of requests that waits until it times out, or that is answered ever later: most of what
-    /// was due had no answer when the load ended.
+    /// A class of requests that wait: more than [`WAITING_PERCENT`] timed out or had no answer when the
+    /// load ended.
     fn waiting_class(&self) -> Option<(&'a str, &'a RequestFigures)> {
         let classes = self.summary.phases.load.requests.iter();
         classes
@@ -283,7 +283,7 @@ impl<'a> Facts<'a> {
             })
     }
 
-    /// One class waits while everything else is fast: what it runs on is full and queues.
+    /// One class waits while everything else is fast. So the threads that it runs on are full.
     fn bulkhead(self, name: &str, class: &RequestFigures) -> Diagnosis {
         let ledger = self.summary.upstream.ledger.as_ref();
         let reason = format!(
@@ -312,8 +312,8 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Nothing waits. Requests that are refused at once are load beyond capacity, and shedding that is
-    /// what a service should do.
+    /// Nothing waits. Requests that were refused at once are no failure: a service should shed load beyond
+    /// its capacity.
     fn healthy(self) -> Diagnosis {
         let mut reasons = vec!["every health check and every stream kept its time".to_owned()];
         for (name, class) in &self.summary.phases.load.requests {
@@ -328,7 +328,7 @@ impl<'a> Facts<'a> {
         self.verdict(Kind::Healthy, reasons)
     }
 
-    /// No health check hurts, and clients that hung up left something, or others were not served.
+    /// No health check hurts. But clients that hung up left something behind, or others were not served.
     fn hang_ups(self, found: Leak) -> Diagnosis {
         let (reason, candidates) = match found {
             Leak::Seen { reason, capacity } => {
@@ -416,16 +416,17 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// As many streams as are served at once, while others wait.
+/// How many streams are served at once while others wait.
 #[derive(Debug, PartialEq, Eq)]
 struct Plateau {
     served: u64,
-    /// Of how many, in words.
+    /// Words for what `served` is a part of, such as "40 streams".
     of: String,
 }
 
-/// Where answers name a cohort, and in some cohorts streams wait while in others none does, the others
-/// do not need what is short, and are left out. `None` if none waits, or if it cannot be told.
+/// How many streams are served at once. If streams wait in some cohorts and not in others, only the
+/// waiting cohorts count: the others do not need what is short. `None` if no stream waits, or if the
+/// number cannot be known.
 fn plateau(streams: &StreamFigures) -> Option<Plateau> {
     let (short, free): (Vec<_>, Vec<_>) = streams
         .cohorts
@@ -443,7 +444,7 @@ fn plateau(streams: &StreamFigures) -> Option<Plateau> {
     let names: Vec<_> = short.iter().map(|(name, _)| name.as_str()).collect();
     let sum =
         |of: fn(&StreamFigures) -> u64| short.iter().map(|(_, cohort)| of(cohort)).sum::<u64>();
-    // One that has ended has made room for another: then more were served than at once.
+    // A stream that ended made room for another. Then more were served in all than at once.
     let have_ended = sum(|cohort| cohort.complete) > 0;
     let served = sum(|cohort| cohort.started - cohort.unserved - cohort.refused);
     (!have_ended && served > 0).then(|| Plateau {
@@ -456,17 +457,17 @@ fn plateau(streams: &StreamFigures) -> Option<Plateau> {
     })
 }
 
-/// How many requests a bulkhead works on at once while others queue, as its gauges show. By Little's law
-/// it is the throughput times the mean time that one takes; but a client sees that time only together
-/// with the wait, and the shortest of all response times is that of one lucky or small request. `None`
-/// if there are no gauges, or none was seen to queue.
+/// How many requests a bulkhead works on at once while others queue. Its gauges must show it. Little's law
+/// needs the mean time that a request takes, and a client sees that time only together with the wait. The
+/// shortest response time may be that of a small request. `None` if there are no gauges, or if no request
+/// was seen to queue.
 fn busy_servers(bulkhead: Option<&Bulkhead>) -> Option<u64> {
     let full = bulkhead.filter(|bulkhead| bulkhead.queued_peak > 0)?;
     Some(full.busy_peak)
 }
 
-/// What a kubelet did. While the process is down connections are refused, which [`flat::is_hurt`]
-/// leaves out.
+/// What a kubelet did. [`flat::is_hurt`] ignores the connections that were refused while the process was
+/// down.
 fn restarts(summary: &Summary) -> Option<String> {
     let kubelet = summary.kubelet.as_ref().filter(|one| one.restarts > 0)?;
     let down = kubelet.kills.iter().filter_map(|kill| kill.down_us);
@@ -572,7 +573,7 @@ mod tests {
             reason.contains("4 of 33 streams of the cohort blocking"),
             "{reason}"
         );
-        // All of one kind: the peak is that of the pool.
+        // All streams need a thread: the peak is that of the pool.
         summary.phases.load.streams.cohorts.remove("async");
         assert_eq!(diagnose(&summary).inferred_capacity, Some(11));
     }
@@ -627,7 +628,7 @@ mod tests {
         assert_eq!(diagnose(&summary).kind, Kind::EventLoopBlocked);
         summary.quality.host_cpu_percent = Some(99.0);
         assert_eq!(diagnose(&summary).kind, Kind::CpuSaturated);
-        // Others make the machine busy; the server does not even ask for its share.
+        // Other processes keep the machine busy. The server does not even use its share.
         summary.server.cpu_percent = Some(0.5);
         assert_eq!(diagnose(&summary).kind, Kind::EventLoopBlocked);
         summary.server.cpu_percent = None;

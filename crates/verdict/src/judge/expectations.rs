@@ -1,4 +1,4 @@
-//! Whether what had to hold did.
+//! Whether the expectations of a cell hold.
 
 use std::cmp::Ordering;
 
@@ -7,8 +7,8 @@ use crate::scenario::{Expectation, Operator, Value};
 use crate::summary::{Outcome, Summary};
 use crate::units;
 
-/// Judges each expectation. What was not measured does not hold, so that none can pass because its
-/// load or its probe was not there.
+/// Judges each expectation. An expectation about something that was not measured fails. Otherwise it
+/// would pass because its load or its probe was missing.
 #[must_use]
 pub fn judge(expectations: &[Expectation], summary: &Summary) -> Vec<Outcome> {
     expectations
@@ -17,8 +17,8 @@ pub fn judge(expectations: &[Expectation], summary: &Summary) -> Vec<Outcome> {
         .collect()
 }
 
-/// Whether `summary` measured what the expectation is about, the two can be compared, and it does not
-/// hold there. What a parameter is that `summary` does not have says nothing about the expectation.
+/// Whether `summary` measured what the expectation is about, and fails it. False if the two cannot be
+/// compared, for example because `summary` lacks a parameter that the expectation names.
 #[must_use]
 pub fn is_failed_by(expectation: &Expectation, summary: &Summary) -> bool {
     measured(&expectation.metric, summary)
@@ -43,7 +43,7 @@ fn judge_one(expectation: &Expectation, summary: &Summary) -> Outcome {
     }
 }
 
-/// As everywhere else in what the lab prints; what was expected stays as it was written.
+/// In the format of the lab's other output. The expected value stays as it was written.
 fn for_people(measured: &Value) -> String {
     match measured {
         Value::Time(us) => units::time(*us as f64),

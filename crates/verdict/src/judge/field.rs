@@ -1,6 +1,6 @@
-//! What others reported of their systems, judged by this lab's own run of the same row: whether it
-//! agrees, is what one sees on the way to the steady state, or leaves out those who were not answered,
-//! or who would have asked while nobody was.
+//! What others reported of their systems, judged by this lab's own run of the same row. A report may
+//! agree with the run. It may be a value on the way to the steady state. Or it may leave out requests
+//! that were not answered, or that a client would have sent during a stall.
 
 use crate::metrics::{as_number, measured, number};
 use crate::scenario::{FieldReport, Value};
@@ -10,8 +10,8 @@ use crate::units::{bytes, count, per_second, percent, time};
 /// Figures that differ by no more than this agree.
 const NEAR: f64 = 0.15;
 
-/// Distributions of different machines are alike if a percentile of theirs is as many times the median,
-/// give or take this factor.
+/// Distributions of two machines are alike if their ratios of percentile to median differ by at most this
+/// factor.
 const ALIKE: f64 = 3.0;
 
 /// Judges each report.
@@ -39,7 +39,7 @@ struct Row<'a> {
     /// Of `requests.<class>.<field>`.
     class: Option<(&'a str, &'a RequestFigures)>,
     field: &'a str,
-    /// What the metric tends to in the long run.
+    /// The value of the metric in the long run.
     limit: Option<f64>,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Row<'a> {
             limit: None,
         };
         row.limit = if row.is_response() {
-            // Of the mean; in a steady closed loop the median is not far from it.
+            // This is the mean. In a steady closed loop the median is close to it.
             row.class
                 .and_then(|(name, _)| row.limit_of(&format!("requests.{name}.ok_mean")))
         } else {
@@ -127,7 +127,7 @@ impl<'a> Row<'a> {
         (ClaimVerdict::Disagrees, because)
     }
 
-    /// The figure fits this run. If the run is no steady state, both are transients.
+    /// The figure fits this run. If the run is not in its steady state, both are transients.
     fn fitting(&self, reported: f64, measured: f64, censored: bool) -> (ClaimVerdict, String) {
         let off = 100.0 * (reported - measured) / measured;
         let because = if censored && !near(reported, measured) {
@@ -149,9 +149,9 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Whether the figure is what a client sees that waits for each answer, and not what requests show
-    /// that come by a plan: such a client asks once in a stall, and the others that would have come in it
-    /// are left out. Machines differ, so percentiles are compared in medians of their own distribution.
+    /// Whether the figure comes from a client that waits for each answer. Such a client has only one
+    /// request in each stall. Requests that come by a plan would have been several, so the figure leaves
+    /// some out. Machines differ, so each percentile is compared as a multiple of its own median.
     fn leaves_out_stalls(&self, reported: f64, measured: f64) -> Option<String> {
         let waits = self.report.closed_loop.as_deref()?;
         let (name, _) = self.class?;
@@ -188,7 +188,7 @@ impl<'a> Row<'a> {
         ))
     }
 
-    /// Whether the figure fits only with those left out who were not answered.
+    /// Whether the figure fits only if the requests without an answer are left out.
     fn leaves_out(&self, reported: f64, measured: f64) -> Option<String> {
         let (name, class) = self.class.filter(|_| self.is_response())?;
         let answered = number(&format!("requests.{name}.ok_{}", self.field), self.summary);
@@ -203,7 +203,7 @@ impl<'a> Row<'a> {
         self.breaks_littles_law(reported, name, class)
     }
 
-    /// A throughput that is right leaves users N/X − Z to wait; a report of less leaves out who waits.
+    /// With throughput X, users wait for N/X − Z. A report of less leaves out users who wait.
     fn breaks_littles_law(
         &self,
         reported: f64,
@@ -236,7 +236,7 @@ impl<'a> Row<'a> {
         ))
     }
 
-    /// Whether the figure lies on the way from the first seconds to the steady state.
+    /// Whether the figure lies between that of the first seconds and that of the steady state.
     fn on_the_way(&self, reported: f64, measured: f64) -> Option<String> {
         let (_, class) = self.class?;
         if self.limit.is_some_and(|limit| near(reported, limit)) {

@@ -1,4 +1,4 @@
-//! One bound for "health stayed flat", everywhere.
+//! The one bound for "health stayed flat", used everywhere.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use crate::units::time;
 
 pub use crate::scenario::LEAST_CHECKS;
 
-/// What a check may always take, in microseconds, however fast the baseline was: below it, a shared
-/// machine's scheduler decides.
+/// A check may always take this long, in microseconds, however fast the baseline was. Below it, the
+/// scheduler of a shared machine decides.
 pub const FLOOR_US: u64 = 10_000;
 
-/// A baseline that is slower, in microseconds, was disturbed: an idle server on loopback answers in
-/// less than 1 ms.
+/// A baseline slower than this, in microseconds, was disturbed. An idle server on loopback answers in less
+/// than 1 ms.
 const BASELINE_LIMIT_US: u64 = 50_000;
 
-/// Below this, in microseconds, no health check is said to hurt, whatever its baseline was: a tenth of
-/// Kubernetes' default `timeoutSeconds` of 1 s.
+/// Below this, in microseconds, a health check never hurts, whatever its baseline was. It is a tenth of
+/// Kubernetes' default `timeoutSeconds`, which is 1 s.
 const HURT_FLOOR_US: u64 = 100_000;
 
 /// The largest response time that still counts as flat, in microseconds: `max(3 × baseline p99, 10 ms)`.
@@ -35,8 +35,8 @@ pub fn is_flat(baseline: &Probe, hold: &Probe) -> Option<bool> {
     Some(!hold.response_us.p99_censored && p99 <= bound_us(baseline))
 }
 
-/// Why the hold cannot be compared with this baseline; `None` if it can. What was slow before the load
-/// would make the bound of "flat" as wide as that disturbance.
+/// Why the hold cannot be compared with this baseline; `None` if it can. A slow baseline would make the
+/// bound of "flat" too wide.
 #[must_use]
 pub fn disturbed(baseline: &Probe) -> Option<String> {
     let failed = baseline.due - baseline.ok;
@@ -57,10 +57,10 @@ pub fn disturbed(baseline: &Probe) -> Option<String> {
 }
 
 /// Whether the hold hurts: more than one check in a hundred fails, or p99 is above both three times
-/// the baseline and 100 ms. A hold can be neither flat nor hurt. No diagnosis is built on such a one.
+/// the baseline and 100 ms. A hold can be neither flat nor hurt. No diagnosis is built on such a hold.
 ///
-/// A process that refuses connections is down, as between a kill and the restart. That says nothing of
-/// what waits inside it, so only the checks that reached it count.
+/// A process that refuses connections is down, as between a kill and the restart. A refusal tells nothing
+/// about waits inside the process, so only the checks that reached it count.
 #[must_use]
 pub fn is_hurt(baseline: &Probe, hold: &Probe) -> Option<bool> {
     let bound = bound_us(baseline).max(HURT_FLOOR_US);
@@ -76,8 +76,8 @@ pub fn is_hurt(baseline: &Probe, hold: &Probe) -> Option<bool> {
     Some(unanswered > 1.0 || slow)
 }
 
-/// As [`is_hurt`], for a hold of any length. With fewer checks than [`LEAST_CHECKS`] a single one would
-/// be the p99; then more than one in twenty must fail or be slow.
+/// As [`is_hurt`], for a hold of any length. With fewer checks than [`LEAST_CHECKS`] a single check would
+/// be the p99. Then more than one in twenty must fail or be slow.
 #[must_use]
 pub fn hurts(baseline: &Probe, hold: &Probe) -> Option<bool> {
     if hold.due >= LEAST_CHECKS {
@@ -89,8 +89,8 @@ pub fn hurts(baseline: &Probe, hold: &Probe) -> Option<bool> {
     Some(unanswered > 5.0 || censored || p95 > bound)
 }
 
-/// The response time that decides whether a hold hurts, in microseconds: p99, or p95 of fewer checks
-/// than [`LEAST_CHECKS`].
+/// The response time that decides whether a hold hurts, in microseconds. It is p99, or p95 if there are
+/// fewer checks than [`LEAST_CHECKS`].
 #[must_use]
 pub fn deciding_us(hold: &Probe) -> Option<u64> {
     let response = &hold.response_us;

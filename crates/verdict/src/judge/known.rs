@@ -1,16 +1,16 @@
-//! Whether what a scenario expects can be known of its cells at all: what cannot would only fail after the
-//! run.
+//! Whether each name in a scenario's expectations exists in its cells. Otherwise a wrong name would only
+//! fail after the run.
 
 use crate::load::forecasts_of;
 use crate::metrics::{Asked, check};
 use crate::scenario::{Cell, Expectation, Scenario, Value, Variant};
 use crate::summary::Kind;
 
-/// Whether each metric and each diagnosis that the expectations and field reports of a scenario name is
-/// there in the cells that they are about.
+/// Checks every metric and diagnosis that a scenario's expectations and field reports name. Each must exist
+/// in the cells that they are about.
 ///
 /// # Errors
-/// A sentence about the first that is not.
+/// A sentence about the first name that does not.
 pub fn check_scenario(scenario: &Scenario) -> Result<(), String> {
     for variant in &scenario.variants {
         let cells = scenario.cells.iter().chain(&scenario.quick_cells);
@@ -38,7 +38,7 @@ fn check_cell(variant: &Variant, cell: &Cell) -> Result<(), String> {
     Ok(())
 }
 
-/// A misspelt diagnosis would make `!=` hold for ever.
+/// Rejects an unknown diagnosis, because with a misspelt one `!=` would always hold.
 fn check_diagnosis(expectation: &Expectation) -> Result<(), String> {
     let known = Kind::ALL.map(Kind::name);
     match &expectation.value {
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use crate::forecast::{Question, forecast};
 
-    /// Whatever this machine is: where a body is parsed on a worker, how long that takes decides which
+    /// The names for any machine. How long a machine takes to parse a body on a worker decides which
     /// percentile is forecast.
     fn forecast_names(scenario: &Scenario, variant: &Variant, cell: &Cell) -> Vec<String> {
         let rows = [4, 64, 1_024].map(|ms| {

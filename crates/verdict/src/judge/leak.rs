@@ -1,19 +1,19 @@
-//! Whether clients that hung up left something behind that others then waited for.
+//! Whether clients that hung up left something held, for which others then waited.
 
 use crate::summary::{HangUpFigures, Kind, Leftovers, Summary};
 use crate::units::time_or_bound;
 
-/// What a row of hang-ups says of the server, if it says anything.
+/// What a row of hang-ups shows about the server, if it shows anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Leak {
-    /// Something is held for clients that are gone.
+    /// The server holds something for clients that have left.
     Seen {
         /// The figures.
         reason: String,
         /// How much of it there is, if all of it was used up.
         capacity: Option<u64>,
     },
-    /// Requests hung, and what holds them up was not seen.
+    /// Requests hung, and the cause was not seen.
     Suspected {
         /// The figures.
         reason: String,
@@ -29,7 +29,7 @@ pub(super) enum Leak {
     },
 }
 
-/// Looks for a leak; `sync_seen` if a sync health check was there and did not hurt.
+/// Looks for a leak. `sync_seen` is true if there was a sync health check and it did not hurt.
 pub(super) fn leak(summary: &Summary, sync_seen: bool) -> Option<Leak> {
     let row = summary.phases.load.hang_ups.as_ref()?;
     let none = Leftovers::default();
@@ -91,7 +91,7 @@ pub(super) fn leak(summary: &Summary, sync_seen: bool) -> Option<Leak> {
     })
 }
 
-/// What may hold requests up, while health is fast and nothing was seen to be left over.
+/// Possible causes if requests hang while health is fast and nothing was seen to be left over.
 fn suspects(row: &HangUpFigures, left: &Leftovers, sync_seen: bool) -> Vec<(Kind, &'static str)> {
     let mut suspects = Vec::new();
     if left.upstream_streams.is_none() {
@@ -100,7 +100,7 @@ fn suspects(row: &HangUpFigures, left: &Leftovers, sync_seen: bool) -> Vec<(Kind
             "the upstream's own count of open streams: it has more than there are clients",
         ));
     } else if left.permits.is_none() {
-        // A permit can outlive its stream.
+        // Possible even without an open stream, because a permit can outlive its stream.
         suspects.push((
             Kind::ConnectionLeak,
             "the server's own count of permits: some are in use and nobody has them",
@@ -125,8 +125,8 @@ fn suspects(row: &HangUpFigures, left: &Leftovers, sync_seen: bool) -> Vec<(Kind
     suspects
 }
 
-/// True if the upstream's ledger shows that none of the requests that hung reached it: it has no more
-/// streams than requests were served. With one more, such as one of a fallback, it cannot be told.
+/// True if the upstream's ledger shows that no request that hung reached it: it has at most as many
+/// streams as requests were served. With one more, such as a stream of a fallback, this is unknown.
 fn never_reached_upstream(row: &HangUpFigures) -> bool {
     let Some(unknown) = row.unknown_to_upstream else {
         return false;

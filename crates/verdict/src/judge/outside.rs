@@ -1,5 +1,5 @@
-//! Which failure it is of a service that is seen from outside: by its health, by its streams, and by
-//! what else was given. What that cannot tell apart is listed with the flag that would.
+//! Which failure a service has, seen from outside. The evidence is its health, its streams, and what else
+//! the user gave. Failures that look the same are all listed, each with the flag that would decide.
 
 use super::capacity::{self, is_short, is_told_by_ends, typical_us};
 use super::diagnosis::{CPU_SATURATED_PERCENT, IDLE_PERCENT, describe};
@@ -7,8 +7,8 @@ use super::flat;
 use crate::summary::{Attach, Candidate, Diagnosis, Kind, Probe, Step, StreamFigures, Summary};
 use crate::units::time;
 
-/// A server that waits for a core more than this share of the time it wants to run, in percent, is
-/// short of CPU: with twice as many runnable threads as cores it is half of it.
+/// A server is short of CPU if it waits for a core for more than this share, in percent, of the time it
+/// wants to run. With twice as many runnable threads as cores the share is 50 %.
 const CORE_WAIT_PERCENT: f64 = 40.0;
 
 /// Deciding flags.
@@ -65,13 +65,13 @@ struct Outside<'a> {
     last: &'a Step,
 }
 
-/// What became of the streams that were asked for after the hang-up of all.
+/// What became of the streams that were asked for after all clients had hung up.
 enum Afresh {
-    /// It was not looked at, or as many were served as before.
+    /// As many were served as before, or nobody looked.
     Served,
-    /// Fewer, as some wait.
+    /// Fewer were served: some wait.
     Missing(String),
-    /// Fewer, as some were answered with an error.
+    /// Fewer were served: some were answered with an error.
     Refused(String),
 }
 
@@ -146,21 +146,21 @@ impl Outside<'_> {
         flat::check_hurts(name, baseline, &self.last.load.probes)
     }
 
-    /// A check before the load, and what decides of it under load, in microseconds.
+    /// A check before the load, and its deciding response time under load, in microseconds.
     fn deciding(&self, name: &str) -> Option<(&Probe, u64)> {
         let baseline = self.summary.phases.baseline.probes.get(name)?;
         let hold = self.last.load.probes.get(name)?;
         Some((baseline, flat::deciding_us(hold)?))
     }
 
-    /// Whether async health is slower than flat, though it does not hurt yet.
+    /// Whether async health is no longer flat, though it does not hurt yet.
     fn is_async_slower(&self) -> bool {
         self.deciding("health_async")
             .is_some_and(|(baseline, us)| us > flat::bound_us(baseline))
     }
 
-    /// True if sync health spends most of its wait on the event loop, where async health waits too. A full
-    /// pool would hold up sync health alone.
+    /// True if sync health waits mostly for the event loop, so that async health waits too. A full pool
+    /// would delay only sync health.
     fn waits_for_the_loop(&self) -> bool {
         let on_loop = self.deciding("health_async");
         let on_thread = self.deciding("health_sync");
@@ -170,7 +170,7 @@ impl Outside<'_> {
         is_most && self.is_async_slower()
     }
 
-    /// Async health is slow: for want of CPU, or because something blocks the loop.
+    /// Async health is slow. Either the CPU is short or something blocks the loop.
     fn loop_or_cpu(&self, reason: &str) -> Diagnosis {
         let Some(cpu) = self.last.cpu_percent else {
             return undecided(
@@ -185,8 +185,8 @@ impl Outside<'_> {
         let machine = self.last.host_cpu_percent.unwrap_or(0.0);
         let core_wait = self.last.core_wait_percent;
         let wants_to_run = cpu > IDLE_PERCENT;
-        // A machine may be busy with others: what counts is whether the server got a core when it
-        // wanted one.
+        // Other processes may keep the machine busy. What counts is whether the server got a core
+        // when it wanted one.
         let is_short = match core_wait {
             Some(percent) => percent > CORE_WAIT_PERCENT,
             None => machine > CPU_SATURATED_PERCENT,
@@ -270,7 +270,7 @@ impl Outside<'_> {
             );
             return self.with_capacity(Kind::Healthy, reason);
         }
-        // A limit on short answers is no fault in itself: they may just take as long as they take.
+        // A limit on short answers is no failure in itself. They may simply take that long.
         let waits = self.attach.capacity.is_some() && !is_short(self.summary);
         if waits || self.is_slow() {
             let mut diagnosis = self.waiting(sync_seen);
@@ -312,7 +312,7 @@ impl Outside<'_> {
         )
     }
 
-    /// Streams wait, or are turned away, while health is fast.
+    /// Streams wait or are refused while health is fast.
     fn waiting(&self, sync_seen: bool) -> Diagnosis {
         let reason = match &self.attach.capacity {
             Some(capacity) => format!("health is fast, yet capacity {}", capacity.confidence),
@@ -387,7 +387,7 @@ impl Outside<'_> {
         self.inferring(plain(kind, vec![reason]))
     }
 
-    /// The same, with the capacity that was seen.
+    /// The same diagnosis, with the capacity that was seen.
     fn inferring(&self, diagnosis: Diagnosis) -> Diagnosis {
         Diagnosis {
             inferred_capacity: self.attach.capacity.as_ref().map(|one| one.streams),
@@ -395,7 +395,7 @@ impl Outside<'_> {
         }
     }
 
-    /// Requests that were turned away at once, if no other went wrong.
+    /// Requests that were refused at once, if nothing else went wrong.
     fn shed(&self) -> u64 {
         let shed = capacity::turned_away(self.last);
         if shed == self.last.load.streams.refused {
@@ -409,8 +409,8 @@ impl Outside<'_> {
         typical_us(self.summary, self.summary.steps.first()?)
     }
 
-    /// Whether a stream takes much longer than alone. If some were turned away, it is only known how many
-    /// of the others wait.
+    /// Whether a stream takes much longer than alone. If some were refused, only the number of the others
+    /// that wait is known.
     fn is_slow(&self) -> bool {
         let streams = &self.last.load.streams;
         if self.shed() > 0 && !is_short(self.summary) {
@@ -423,7 +423,7 @@ impl Outside<'_> {
             .is_some_and(|(typical, long)| typical > long)
     }
 
-    /// Streams that the upstream still has after all clients are gone, beyond those from before the load.
+    /// Streams that the upstream has after all clients have left, beyond those that it had before the load.
     fn left_at_upstream(&self) -> Option<u64> {
         let step = self.attach.after_hang_up.as_ref().unwrap_or(self.last);
         let before = self.attach.upstream_open_before?;
@@ -435,8 +435,8 @@ impl Outside<'_> {
             return Afresh::Served;
         };
         let streams = &step.load.streams;
-        // A step that was cut off has not been waited for. Streams that were slow before the hang-up are
-        // slow after it for the same reason.
+        // Nobody waited for the end of a step that was cut off. Streams that were slow before the
+        // hang-up are slow after it for the same reason.
         let was_slow = self.attach.capacity.is_none() && self.is_slow();
         if step.recovery.duration_us == 0 || was_slow {
             return Afresh::Served;
@@ -456,7 +456,7 @@ impl Outside<'_> {
         Afresh::Served
     }
 
-    /// How many were served. Each short stream that has ended counts, since it made room for another.
+    /// How many were served. Each short stream that has ended counts, because it made room for another.
     fn served_afresh(&self, step: &Step) -> u64 {
         let streams = &step.load.streams;
         if is_told_by_ends(self.summary, step) {

@@ -7,7 +7,7 @@ use crate::summary::{Quality, State};
 /// The probe may always be this late, in microseconds.
 const DISPATCH_FLOOR_US: u64 = 2_000;
 
-/// The same of a service that is seen from outside: what is concluded of it begins at ten times that.
+/// The same for a service that is seen from outside. Its verdicts need times at least ten times as long.
 const ATTACHED_DISPATCH_FLOOR_US: u64 = 10_000;
 
 /// Adds the verdict to what was measured of the lab itself.
@@ -29,7 +29,7 @@ pub fn judge(delivery: Delivery<'_>, unaccounted: &[String]) -> Quality {
     };
     reasons.extend(cut_short.map(str::to_owned));
     for (name, baseline) in &summary.phases.baseline.probes {
-        // A service elsewhere may be as slow as the way to it.
+        // A service elsewhere may be slow because the network to it is.
         let failed = baseline.due > baseline.ok;
         if let Some(why) = flat::disturbed(baseline).filter(|_| summary.attach.is_none() || failed)
         {
@@ -152,7 +152,7 @@ mod tests {
         };
         let mut summary = summary();
         assert!(!judged(quality(), &summary).valid);
-        // The limit follows the smallest p99 that is reported: 10 % of 5 s for all of them.
+        // The limit is 10 % of the smallest p99 that is reported: here 10 % of 5 s.
         for name in ["health_sync", "health_async"] {
             summary.phases.load.probes.insert(name.into(), hurt());
         }
@@ -187,7 +187,7 @@ mod tests {
         assert!(!judged(with(1.1), &summary()).valid);
     }
 
-    /// A class of 1000 requests that came by a plan, of which some were not sent.
+    /// A class of 1000 requests, of which some were not sent.
     fn with_class(arrivals: Loop, not_sent: u64, p99_us: u64) -> Summary {
         let mut summary = summary();
         let outcomes = crate::summary::Probe {

@@ -2,14 +2,14 @@
 
 use crate::record::{Outcome, Tick};
 
-/// Share of the checks in a window that must be answered within the bound: one slow check on a shared
-/// machine does not undo a recovery.
+/// Share of the checks in a window that must be answered within the bound. It is below 1, so that one slow
+/// check on a shared machine does not undo a recovery.
 const SHARE: f64 = 0.95;
 
-/// Time from `load_end_us` to the start of the first second in which 95 % of the checks of one
-/// endpoint were answered within `bound_us`, 0 if that is the first one; `None` if it has not come.
+/// Time from `load_end_us` to the start of the first second in which 95 % of the checks of one endpoint
+/// were answered within `bound_us`. It is 0 for the very first second, and `None` if there is none yet.
 ///
-/// `ticks` are the endpoint's checks in any order; one that has no outcome yet breaks the window.
+/// `ticks` are the endpoint's checks in any order. A check without an outcome breaks the window.
 #[must_use]
 pub fn time_to_recover_us(
     ticks: &[Tick],

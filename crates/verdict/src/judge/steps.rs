@@ -1,8 +1,8 @@
-//! One step of a cell, seen as if it were the cell.
+//! One step of a cell, judged as if it were a cell.
 
 use crate::summary::{Diagnosis, Kind, Step, Summary};
 
-/// `summary` with the load of `step` in place of its own, so that whatever judges a cell judges a step.
+/// `summary` with the load of `step` instead of its own. So whatever judges a cell can judge a step.
 #[must_use]
 pub fn view(summary: &Summary, step: &Step) -> Summary {
     let mut view = Summary {
@@ -24,7 +24,7 @@ pub fn view(summary: &Summary, step: &Step) -> Summary {
     view
 }
 
-/// What fails in a cell with steps: what fails first, as they follow one another.
+/// The diagnosis of a cell with steps: that of the first step that fails, or of the last if none does.
 #[must_use]
 pub fn diagnosis(steps: &[Step]) -> Option<Diagnosis> {
     let is_ill = |step: &&Step| step.diagnosis.kind != Kind::Healthy;

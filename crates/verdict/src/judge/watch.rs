@@ -11,10 +11,11 @@ use crate::record::{Look, Outcome};
 use crate::summary::{Candidate, Diagnosis, Kind};
 use crate::units::time;
 
-/// A verdict rests on so many checks of each URL, the latest whose outcome or slowness is known.
+/// A verdict rests on this many checks of each URL: the latest that have an outcome or are known to be
+/// slow.
 const RECENT: usize = 3;
 
-/// So many of them have to be slow: one slow check may be anything.
+/// This many of them must be slow, because one slow check may be chance.
 const SLOW: usize = 2;
 
 /// The verdict on a service at one moment.
@@ -34,8 +35,8 @@ impl Verdict {
     }
 }
 
-/// Judges the latest checks of both URLs, the oldest first; those in flight count once they are older
-/// than `alert_above_us`.
+/// Judges the latest checks of both URLs, given from the oldest on. A check in flight counts once it is
+/// older than `alert_above_us`.
 #[must_use]
 pub fn verdict(sync: &[Look], asynchronous: &[Look], alert_above_us: u64) -> Verdict {
     let sync = UrlPace::of("sync", sync, alert_above_us);
@@ -126,7 +127,7 @@ fn candidate(kind: Kind, decided_by: &str) -> Candidate {
 enum UrlState {
     Unknown,
     Fast,
-    /// It makes its callers wait: the only state that says anything about threads or the loop.
+    /// It makes its callers wait. Only this state tells anything about threads or the loop.
     Slow,
     /// It answers, with an error status.
     Refusing,
@@ -135,7 +136,7 @@ enum UrlState {
 }
 
 impl UrlState {
-    /// Of a URL whose last checks have `bad` among them, the latest first: slow or failed.
+    /// The state of a URL. `bad` are those of its last checks that were slow or failed, the latest first.
     fn of(bad: &[&Look], limit_us: u64) -> Self {
         let waits = bad.iter().filter(|look| look.is_wait(limit_us)).count();
         if bad.len() < SLOW {
@@ -144,7 +145,7 @@ impl UrlState {
         if waits >= SLOW {
             return Self::Slow;
         }
-        // Too few waits to call it slow: the latest failure that is none says what it is.
+        // Too few checks waited to call it slow. So the latest failure that is not a wait decides.
         let failure = bad.iter().find(|look| !look.is_wait(limit_us));
         match failure.and_then(|look| look.outcome) {
             Some(Outcome::NotSent) => Self::NotSent,

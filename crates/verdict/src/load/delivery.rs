@@ -2,14 +2,13 @@ use super::{Load, LoadRecorder};
 use crate::summary::{Quality, Summary};
 use crate::units::time;
 
-/// The load may always be this late, in microseconds: it is sent by an async timer, which rounds to
-/// milliseconds.
+/// The load may always be this late, in microseconds, because its async timer rounds to milliseconds.
 pub(crate) const LATE_FLOOR_US: u64 = 20_000;
 
 /// Share of what was to be sent that may go unsent, in percent.
 pub(crate) const NOT_SENT_PERCENT: f64 = 1.0;
 
-/// What was asked for and what came of it, for whoever doubts that it was asked as planned.
+/// What the doubts look at: the planned load and what was recorded of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery<'a> {
     /// What was measured.

@@ -1,7 +1,7 @@
-//! The kinds of load, a room each: what a file says of it, what is recorded of it, what the summary has of
-//! it, what theory says of it, and when it is doubted.
+//! The kinds of load, one folder each: its table in a scenario file, its record, its figures in the
+//! summary, its forecast, and when its measurement is doubted.
 //!
-//! Whoever adds a kind adds a folder, a place in [`parts`] and a line in [`KINDS`].
+//! To add a kind, add a folder, a place in [`parts`] and a line in [`KINDS`].
 
 mod delivery;
 pub mod hang_ups;
@@ -20,14 +20,14 @@ pub(crate) use table::{Parameters, Table};
 use crate::forecast::Model;
 use crate::scenario::Cell;
 
-/// What one kind has for those who go through all of them.
+/// What each kind offers to code that goes through all kinds.
 pub(crate) struct Kind {
     /// The laws that speak of it.
     pub models: &'static [Model],
-    /// What they may forecast, at whatever size of the load; `<class>` and `<endpoint>` stand for those of
+    /// What the laws may forecast, for any size of the load. `<class>` and `<endpoint>` stand for those of
     /// the cell.
     pub forecasts: &'static [&'static str],
-    /// Why what was measured of it proves nothing, each reason with what to do about it.
+    /// Why its measurement proves nothing, each reason with what to do about it.
     pub doubts: fn(Delivery<'_>) -> Vec<String>,
 }
 

@@ -62,7 +62,7 @@ impl Load {
         ramps.max().unwrap_or_default()
     }
 
-    /// How long after its start what ends by itself must be over.
+    /// How long after its start a load that ends by itself must be over.
     #[must_use]
     pub fn within(&self) -> Duration {
         let within = self.tables().into_iter().map(Table::within);
@@ -119,7 +119,7 @@ impl LoadRecorder {
         }
     }
 
-    /// A recorder of the step that begins now: what goes on over the steps is carried over.
+    /// A recorder of the step that begins now. What goes on from one step to the next is carried over.
     #[must_use]
     pub fn go_on(&self) -> Self {
         Self {
@@ -129,25 +129,25 @@ impl LoadRecorder {
         }
     }
 
-    /// Whether what the server holds until the load begins is what it always holds.
+    /// Whether the server now holds only what it always holds, as it does until the load begins.
     #[must_use]
     pub fn is_warm(&self) -> bool {
         self.hang_ups.is_warm()
     }
 
-    /// Whether nothing is still to be asked of what ends by itself.
+    /// Whether a load that ends by itself has nothing left to send.
     #[must_use]
     pub fn is_over(&self, asked: &Load) -> bool {
         asked.hang_ups.is_none() || self.hang_ups.is_over()
     }
 
-    /// Whether a stream waits for its first byte, or a request that is judged for its outcome.
+    /// Whether a stream waits for its first byte, or a judged request waits for its outcome.
     #[must_use]
     pub fn waits(&self) -> bool {
         self.streams.waiting() > 0 || self.requests.waits()
     }
 
-    /// From when on it can be counted what the load has left over, on the cell's clock.
+    /// From this time on, what the load has left over can be counted. It is on the cell's clock.
     #[must_use]
     pub fn settled(&self, asked: &Load) -> Duration {
         let hang_ups = asked.hang_ups.as_ref();
@@ -163,7 +163,7 @@ impl LoadRecorder {
         (self.streams.dispatch().lateness(), requests)
     }
 
-    /// What is asked and has no outcome, each with how much of it.
+    /// What was sent and has no outcome yet, each with its number.
     #[must_use]
     pub fn undecided(&self, asked: &Load) -> Vec<String> {
         let mut all = self.requests.undecided(&asked.requests);

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::scenario::ranges::Range;
 use crate::units::us;
 
-/// What the table of a kind of load in a scenario file says, as far as every kind is asked for it.
+/// What every kind of load can say about its table in a scenario file.
 pub(crate) trait Table {
     /// Until the whole load is there.
     fn ramp(&self) -> Duration {

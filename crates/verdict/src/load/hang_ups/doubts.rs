@@ -1,7 +1,7 @@
 use crate::load::Delivery;
 use crate::summary::State;
 
-/// Whether clients did not hang up as they were told to, or it is not known what became of them.
+/// Whether some clients did not hang up as planned, or their end is unknown.
 pub(crate) fn doubts(delivery: Delivery<'_>) -> Vec<String> {
     let is_over = delivery.summary.state == State::Complete;
     let row = delivery.summary.phases.load.hang_ups.as_ref();

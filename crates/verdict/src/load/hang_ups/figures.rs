@@ -11,21 +11,20 @@ use crate::summary::Distribution;
 pub struct HangUpFigures {
     /// Requests that the plan had.
     pub planned: u64,
-    /// Requests whose turn came: no further ones when enough had hung.
+    /// Requests whose turn came. The row stops when enough have hung.
     pub sent: u64,
     /// Whether the row came to its end.
     pub is_over: bool,
-    /// Attempts whose answer was over before the client could leave where it was to; each was made
-    /// again.
+    /// Attempts whose answer was over before the client could leave at its stage. Each was repeated.
     pub tried_again: u64,
     /// By name: `hung_up`, `completed`, `broken`, `hanging`, `refused`, `failed`, `missed`, `not_sent`,
     /// `cut`.
     pub endings: BTreeMap<String, u64>,
     /// Answers by status.
     pub statuses: BTreeMap<String, u64>,
-    /// Requests that got to the stage that was planned for them.
+    /// Requests that reached their planned stage.
     pub reached: u64,
-    /// From the sending of a request to the head of its answer, of those that got one.
+    /// From the sending of a request to the head of its answer, for requests that got one.
     pub first_byte_us: Distribution,
     /// Number in the row of the first request that was served nothing; `null` if none hung.
     pub first_hanging: Option<u64>,
@@ -33,14 +32,14 @@ pub struct HangUpFigures {
     pub tried_after_first_hanging: Option<u64>,
     /// Those of them that were served.
     pub served_after_first_hanging: Option<u64>,
-    /// From the hang-up to the release by the upstream, by its ledger. A stream that it still had at
-    /// the end enters censored. `null` if the ledger was not read.
+    /// From the hang-up to the release by the upstream, by its ledger. A stream that is still open at the
+    /// end counts as censored. `null` if the ledger was not read.
     pub release_us: Option<Distribution>,
     /// Streams that the upstream still had.
     pub not_released: Option<u64>,
     /// Requests that were served and are not in the ledger.
     pub unknown_to_upstream: Option<u64>,
-    /// Streams that the upstream began when their client had given up.
+    /// Streams that the upstream began after their client had given up.
     pub begun_for_nobody: Option<u64>,
     /// Streams by upstream: the first one, then the fallback.
     pub by_upstream: Vec<u64>,
@@ -62,7 +61,7 @@ pub struct StageFigures {
     pub not_released: Option<u64>,
 }
 
-/// What is there after a load and was not there before it; `null` if it could not be read.
+/// What is there after a load and was not there before it. A field is `null` if it could not be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Leftovers {

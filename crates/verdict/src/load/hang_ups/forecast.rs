@@ -1,5 +1,5 @@
-//! Clients that hang up: what each mechanism keeps, until when, and which request is the first to
-//! find nothing left.
+//! Clients that hang up: what each kind of server keeps, until when, and which request is the first that
+//! finds nothing free.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::scenario::Cell;
 use crate::summary::Forecast;
 use crate::units::us;
 
-/// What a hang-up may take to reach the upstream where nothing waits, in microseconds.
+/// A hang-up may take this long to reach the upstream if nothing delays it, in microseconds.
 const AT_ONCE_US: f64 = 100_000.0;
 
 /// The servers' own limit on an upstream's silence, if the cell sets none.
@@ -53,13 +53,13 @@ pub(crate) const MODELS: &[Model] = &[
 enum Mechanism {
     /// A permit, until a task that nobody stops has drained the upstream.
     DetachedPump,
-    /// A permit, for ever: the close does not reach it.
+    /// A permit, for ever, because the close does not free it.
     NoOpClose,
     /// A permit, until something is written to a client that is gone.
     MissedDisconnect,
     /// A permit and a thread of the blocking pool, until the upstream has been read to its end.
     BlockingZombie,
-    /// A permit, as long as neither the client is known to be gone nor the upstream says anything.
+    /// A permit, until the client is known to have left or the upstream sends something.
     NoTimeout,
     /// A permit, until the client is gone.
     Releasing,
@@ -70,7 +70,7 @@ fn of(question: Question<'_>, holds: Mechanism) -> Vec<Forecast> {
     load.map_or(Vec::new(), |load| disconnect(question.cell, load, holds))
 }
 
-/// What one request still holds when its client is gone.
+/// What one request still holds after its client has left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Kept {
     permit: bool,
@@ -78,7 +78,7 @@ struct Kept {
 }
 
 impl Kept {
-    /// Both as long as `this` is so.
+    /// Keeps both for as long as `this` is true.
     fn both(this: bool) -> Self {
         Self {
             permit: this,
@@ -90,7 +90,7 @@ impl Kept {
 /// The forecast of a row of hang-ups; empty without a limit.
 fn disconnect(cell: &Cell, load: &HangUpSpec, holds: Mechanism) -> Vec<Forecast> {
     if cell.upstream.fallback.is_some() && holds != Mechanism::Releasing {
-        // The laws know of one upstream only, and here the first one is there to fail.
+        // The laws know only one upstream. With a fallback, the first upstream is there to fail.
         return Vec::new();
     }
     let keeps = |stage| kept(load, holds, stage);
@@ -117,7 +117,7 @@ fn disconnect(cell: &Cell, load: &HangUpSpec, holds: Mechanism) -> Vec<Forecast>
     let mut rows = Vec::new();
     match first_hanging {
         Some(first) => {
-            // With several at once, which of them comes to the limit first is chance.
+            // With several at once, it is chance which of them reaches the limit first.
             if load.concurrency == 1 {
                 let why = first_formula(first, capacity, limit, threads);
                 rows.push(number("first_hanging", "hang_ups.first_hanging", first as f64).why(why));
@@ -142,7 +142,7 @@ fn disconnect(cell: &Cell, load: &HangUpSpec, holds: Mechanism) -> Vec<Forecast>
         0 => "a stream ends with its client's leaving, or by itself",
         _ => "the streams that go on though their clients are gone",
     }));
-    // Requests that have a permit and wait for a thread keep theirs as well, when they are given up.
+    // A request that waits for a thread has a permit, and keeps it when its client gives up.
     if capacity == limit {
         let left = number("left_permits", "leftover.permits", held as f64);
         rows.push(left.why(format!(
@@ -172,7 +172,7 @@ fn first_formula(first: u64, capacity: u32, limit: u32, threads: Option<u32>) ->
 
 /// What one request that leaves at `stage` keeps.
 fn kept(load: &HangUpSpec, holds: Mechanism, stage: HangUpStage) -> Kept {
-    // A stream that ends by itself is not kept by a reader that reads to its end.
+    // A reader that reads to the end does not keep a stream that ends by itself.
     let is_over = match stage {
         HangUpStage::Complete => true,
         HangUpStage::AfterLastContent => !load.silent,
@@ -181,7 +181,7 @@ fn kept(load: &HangUpSpec, holds: Mechanism, stage: HangUpStage) -> Kept {
     match holds {
         Mechanism::DetachedPump | Mechanism::BlockingZombie => Kept::both(!is_over),
         Mechanism::NoOpClose => {
-            // Before the head there is no body whose close could do nothing.
+            // Before the head the exchange is not in the registry yet, so a hang-up frees it.
             let has_body = stage != HangUpStage::BeforeHeaders;
             Kept {
                 permit: has_body,
@@ -194,7 +194,7 @@ fn kept(load: &HangUpSpec, holds: Mechanism, stage: HangUpStage) -> Kept {
     }
 }
 
-/// From a hang-up to the release of the upstream, where it is released.
+/// From a hang-up to the release of the upstream, if it is released.
 fn release(cell: &Cell, load: &HangUpSpec, holds: Mechanism) -> Option<Forecast> {
     let mut stages = load.stages.iter();
     if stages.all(|&stage| stage == HangUpStage::Complete) {

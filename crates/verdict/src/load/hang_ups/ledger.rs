@@ -1,4 +1,4 @@
-//! What an upstream says of each stream: the ground truth for when one was released.
+//! What an upstream says of each stream. It is the ground truth for when a stream was released.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! What a server holds: read before a load and after it, the difference is what the load left behind.
+//! What a server holds. It is read before and after a load. The difference is what the load left behind.
 
 use super::Leftovers;
 use crate::record::{ServerGauges, UpstreamStats};
@@ -6,7 +6,7 @@ use crate::record::{ServerGauges, UpstreamStats};
 /// What a server holds. A figure that cannot be read is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Levels {
-    /// Permits in use, of the relay that has hang-ups to deal with.
+    /// Permits in use, of the relay under test.
     pub permits: Option<i64>,
     /// Threads of its blocking pool that are busy.
     pub threads_busy: Option<i64>,
@@ -27,8 +27,8 @@ impl Levels {
         upstreams: Option<&[UpstreamStats]>,
         fds: Option<u64>,
     ) -> Self {
-        // A connection that is kept costs the server a file and a task, and is no leak. Where the
-        // upstream does not tell, they stay in the figure, which can only make it too large.
+        // A kept connection costs the server a file and a task, and is no leak. If the upstream does
+        // not count its connections, they stay in the figure, which can only make it too large.
         let kept = upstreams.and_then(kept).unwrap_or(0);
         let gauges = gauges.unwrap_or_default();
         let relay = gauges.disconnect.or(gauges.relay);
@@ -42,7 +42,7 @@ impl Levels {
         }
     }
 
-    /// The smaller of both figures, each by itself.
+    /// The smaller of the two, for each figure by itself.
     #[must_use]
     pub fn least(self, other: Self) -> Self {
         let least = |a: Option<i64>, b: Option<i64>| match (a, b) {
@@ -75,13 +75,13 @@ impl Levels {
     }
 }
 
-/// How many of the connections that carry no stream are kept for later: of each upstream no more than
-/// it had streams at once, by its own count, and the lab's own one. Any further ones are left over.
-/// `None` if an upstream does not count its connections.
+/// How many connections without a stream are kept for later. To each upstream these are at most as many as
+/// it had streams at once, by its own count, and one more for the lab's. Any others are left over. `None`
+/// if an upstream does not count its connections.
 fn kept(upstreams: &[UpstreamStats]) -> Option<i64> {
     let kept = upstreams.iter().map(|stats| {
         let idle = stats.connections?.saturating_sub(stats.open);
-        // A stream that was refused was never open, and came by a connection all the same.
+        // A refused stream was never open, but it came by a connection too.
         let at_once = stats.open_peak.max(u64::from(stats.started > 0));
         Some(idle.min(at_once + 1))
     });

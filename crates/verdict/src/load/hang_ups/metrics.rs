@@ -2,7 +2,7 @@ use crate::metrics::metric::Read::{Count, Figures};
 use crate::metrics::metric::{Group, Names, metric};
 use crate::summary::{HangUpFigures, Leftovers, Summary};
 
-/// Of no request every count is 0, which would satisfy most expectations.
+/// Without a request every count is 0, which would satisfy most expectations.
 fn row(run: &Summary) -> Option<&HangUpFigures> {
     run.phases.load.hang_ups.as_ref().filter(|row| row.sent > 0)
 }

@@ -9,14 +9,14 @@ use crate::scenario::duration::{count, seconds, time};
 use crate::scenario::ranges::{HOUR, Range, Ranges, ms};
 use crate::units::us;
 
-/// A stream or a phase of one that shall last longer than any cell.
+/// The length of a stream, or of a phase of one, that must outlast every cell.
 const FOREVER: &str = "1h";
 
 /// Clients that hang up, each on a connection of its own.
 ///
-/// A request is one of a *row* and has its number in it, from 1. Its stage follows from the number;
-/// what the upstream has to do so that the stage is reached and lasts follows from the stage, and is
-/// asked for by `x-mock-…` headers that the server passes on.
+/// Requests form a *row*, numbered from 1. The number decides the stage. The stage decides what the
+/// upstream must do so that the stage is reached and lasts. `x-mock-…` headers, which the server passes
+/// on, ask the upstream for that.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HangUpSpec {
@@ -61,7 +61,7 @@ pub struct HangUpSpec {
     /// Padding in each chunk.
     #[serde(default)]
     pub bytes: u32,
-    /// A request that is served nothing in this time hangs, and is given up.
+    /// A request that is served nothing in this time hangs, and its client gives up.
     #[serde(deserialize_with = "time")]
     pub patience: Duration,
     /// How many requests are still sent after the first one that hangs.
@@ -112,8 +112,8 @@ pub enum Leave {
     Fin,
     /// It resets the connection.
     Rst,
-    /// It is there no more and nobody is told, as when its network fails: the socket stays open and
-    /// nothing is read from it.
+    /// It vanishes without a FIN, as when its network fails: the socket stays open and nothing is read
+    /// from it.
     Vanish,
 }
 
@@ -144,7 +144,7 @@ impl HangUpSpec {
             HangUpStage::MidStream => {}
             HangUpStage::AfterLastContent => {
                 chunks = self.tokens.into();
-                // In small pieces, with a millisecond between two, the end takes long enough for a
+                // The end comes in small pieces, a millisecond apart. So it takes long enough for a
                 // client to leave before it.
                 fault = Some(match self.silent {
                     true => format!("stall@{}", self.tokens),

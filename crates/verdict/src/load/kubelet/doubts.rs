@@ -1,6 +1,6 @@
 use crate::load::{Delivery, LATE_FLOOR_US, shown};
 
-/// Whether the kubelet itself was late for its plan, which is what the time to a kill depends on.
+/// Whether the kubelet itself was late for its plan. The time to a kill depends on that.
 pub(crate) fn doubts(delivery: Delivery<'_>) -> Vec<String> {
     late(delivery).into_iter().collect()
 }

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 pub struct KubeletFigures {
     /// How often the container was started again, over the whole cell.
     pub restarts: u64,
-    /// From the start of the load until the liveness probe had failed as often as it may, for the first
-    /// time; `null` if it never had.
+    /// From the start of the load until the first kill: the liveness probe had failed as often as it may.
+    /// `null` if there was none.
     pub first_kill_us: Option<u64>,
-    /// How often it had by the end of the hold, counted from the start of the load.
+    /// Such kills between the start of the load and the end of the hold.
     pub kills_in_load: u64,
     /// Every end of a container, over the whole cell; not the one with which the lab ends the cell.
     pub kills: Vec<Kill>,
@@ -24,11 +24,11 @@ pub struct KubeletFigures {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kill {
-    /// When the last of the failed probes had failed; of a container that ended by itself, its end.
+    /// When the last of the failed probes had failed. If the container ended by itself, when it did.
     pub at_us: u64,
     /// Why it ended.
     pub cause: EndCause,
-    /// Whether its grace period was over first, so that SIGKILL ended it.
+    /// Whether it outlasted its grace period, so that SIGKILL ended it.
     pub forced: bool,
     /// From SIGTERM to its end; `null` if it ended by itself.
     pub took_us: Option<u64>,
@@ -66,8 +66,8 @@ pub struct ProbeCount {
     pub late_us_max: u64,
 }
 
-/// Readiness. It is counted and reported and holds no traffic back: with one pod there is no other to
-/// send the traffic to.
+/// Readiness. It is counted and reported. It holds no traffic back, because there is no other pod to send
+/// the traffic to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Readiness {

@@ -8,7 +8,7 @@ fn load_us(run: &Summary) -> Option<u64> {
     Some(load.ramp.duration_us + load.hold_us).filter(|&us| us > 0)
 }
 
-/// Where no liveness probe was sent under load, no count of what it led to proves anything.
+/// If no liveness probe was sent under load, no count of its effects proves anything.
 fn alive(run: &Summary) -> Option<&KubeletFigures> {
     load_us(run)?;
     let kubelet = run.kubelet.as_ref();

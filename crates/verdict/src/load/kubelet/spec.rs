@@ -6,15 +6,15 @@ use crate::load::table::{Parameters, Table};
 use crate::scenario::duration::count;
 use crate::scenario::ranges::{Range, Ranges};
 
-/// What looks after the server: probes it, and kills and restarts its process, as a node's kubelet
-/// does with a container. Fields, defaults and units are Kubernetes' own; `time_scale` is the lab's.
+/// Probes the server, and kills and restarts its process, as a node's kubelet does with a container.
+/// Fields, defaults and units are Kubernetes' own. Only `time_scale` is the lab's.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct KubeletSpec {
     /// Restarts the container when it fails.
     pub liveness_probe: Option<KubeletProbe>,
-    /// Says whether the pod may get traffic. Here it is counted and reported: with one pod there is no
-    /// other to send the traffic to, so none is held back.
+    /// Says whether the pod may get traffic. Here it is only counted and reported. No traffic is held
+    /// back, because there is no other pod to send it to.
     pub readiness_probe: Option<KubeletProbe>,
     /// From SIGTERM to SIGKILL.
     #[serde(default = "count::<30>")]
@@ -94,7 +94,7 @@ impl KubeletSpec {
         }
     }
 
-    /// From SIGTERM to SIGKILL in this run; what is less than the kubelet's own least is that.
+    /// From SIGTERM to SIGKILL in this run, and at least the kubelet's own minimum.
     #[must_use]
     pub fn grace(&self) -> Duration {
         self.scaled(

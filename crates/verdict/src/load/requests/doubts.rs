@@ -2,7 +2,7 @@ use super::{Loop, RequestFigures};
 use crate::load::{Delivery, LATE_FLOOR_US, NOT_SENT_PERCENT, shown};
 use crate::summary::Quality;
 
-/// Whether the lab did not send what it was told to: what is not asked for proves nothing.
+/// Whether the lab failed to send what was planned. A request that was not sent proves nothing.
 pub(crate) fn doubts(delivery: Delivery<'_>) -> Vec<String> {
     let classes = delivery.summary.phases.load.requests.iter();
     classes

@@ -45,8 +45,8 @@ pub enum Loop {
     Closed,
 }
 
-/// Little's law for a closed loop: X·(R + Z) = N. A row that misses it by more than 15 % is no steady
-/// state: answers are missing from it, or it is a transient.
+/// Little's law for a closed loop: X·(R + Z) = N. If a row misses it by more than 15 %, answers are
+/// missing from the row, or the row is not in its steady state.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Little {
@@ -62,9 +62,9 @@ pub struct Little {
     pub product: f64,
     /// 100·(X·(R + Z) − N)/N.
     pub error_percent: f64,
-    /// W: mean number of users who wait in the hold, those included who wait in vain.
+    /// W: mean number of users who wait in the hold, including those who wait in vain.
     pub waiting: f64,
-    /// W/X: what users wait for each answer, in all. This is the R that meets the law.
+    /// W/X: the waiting time of all users for each answer. This is the R that meets the law.
     pub whole_response_us: u64,
     /// 100·(W + Z·(requests a second that ended) − N)/N: how well the run itself meets the law.
     pub whole_error_percent: f64,

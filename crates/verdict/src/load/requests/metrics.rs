@@ -2,7 +2,7 @@ use crate::metrics::metric::Read::{Count, Figures, PerSecond, Percent, TimeOrBou
 use crate::metrics::metric::{Group, Names, metric};
 use crate::summary::{Little, RequestFigures, Summary};
 
-/// Of no request every count is 0, which would satisfy most expectations.
+/// Without a request every count is 0, which would satisfy most expectations.
 fn class<'a>(run: &'a Summary, at: &[&str]) -> Option<&'a RequestFigures> {
     let class = run.phases.load.requests.get(*at.first()?)?;
     (class.outcomes.due > 0).then_some(class)
@@ -21,7 +21,7 @@ fn failed(class: &RequestFigures) -> u64 {
     class.outcomes.due - class.outcomes.ok.min(class.outcomes.due) - class.unanswered
 }
 
-/// For whom the server was not there, or not to the end.
+/// Requests that the server was not there for, or not until their end.
 fn cut_off(class: &RequestFigures) -> u64 {
     class.outcomes.connect_failure + class.outcomes.aborted
 }

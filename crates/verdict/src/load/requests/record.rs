@@ -26,7 +26,7 @@ pub enum RequestEvent {
 pub struct RequestRecord {
     /// Its class, by position.
     pub class: usize,
-    /// When it was due: of a user in a closed loop, when the user was ready to send it.
+    /// When it was due. In a closed loop, that is when the user was ready to send it.
     pub due_us: u64,
     /// When it was sent.
     pub sent_us: u64,
@@ -209,7 +209,7 @@ pub struct ClassRecorder {
     in_hold: InHold,
 }
 
-/// The requests that were due in the window, but for the last two, which were answered in it.
+/// The requests that were due in the window. The last two fields count those answered in it.
 #[derive(Clone, Debug, Default)]
 struct InWindow {
     due: u64,
@@ -449,7 +449,7 @@ mod tests {
             little.error_percent < -85.0 && little.is_missed(),
             "{little:?}"
         );
-        // Counted with those who wait in vain, the same run meets the law: 10 users, 2 answers a second.
+        // The same run meets the law if users who wait in vain count too: 10 users, 2 answers a second.
         assert!(little.whole_error_percent.abs() < 1.0, "{little:?}");
         assert!((4_900_000..=5_000_000).contains(&little.whole_response_us));
     }

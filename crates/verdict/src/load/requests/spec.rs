@@ -23,8 +23,8 @@ pub struct RequestSpec {
     pub method: Method,
     /// Route that is asked, with its query.
     pub path: String,
-    /// Parameters of the path by name, such as `inner = "200ms"`: apart from it, so that a cell can
-    /// choose the one and `[quick]` the other.
+    /// Parameters of the path by name, such as `inner = "200ms"`. They are apart from the path, so that a
+    /// cell can choose the path and `[quick]` the parameters.
     #[serde(default)]
     pub query: BTreeMap<String, String>,
     /// Further headers.
@@ -35,14 +35,14 @@ pub struct RequestSpec {
     /// What the body is made of.
     #[serde(default)]
     pub body_kind: BodyKind,
-    /// RequestSpec a second, open loop.
+    /// Requests a second, open loop.
     pub rate: Option<f64>,
     /// Users, closed loop.
     pub users: Option<u32>,
     /// New users a second until all are there; all at once if absent.
     pub users_per_second: Option<f64>,
-    /// What a user waits between an answer and its next request; nothing if absent. After a request that
-    /// failed the next one comes no sooner than [`RequestSpec::FAILED_APART`] after it was due.
+    /// What a user waits between an answer and its next request; nothing if absent. If a request failed,
+    /// the next one comes [`RequestSpec::FAILED_APART`] or more after the failed one was due.
     #[serde(default)]
     pub think: Think,
     /// A request that is not answered in this time after it was due has failed.
@@ -108,8 +108,8 @@ fn unit(key: u64) -> f64 {
 }
 
 impl RequestSpec {
-    /// Least time from when a request of a user was due that failed to when the next one is: a server
-    /// that refuses at once is not asked as fast as it can refuse.
+    /// Least time between a user's failed request and the next, each when it is due. Otherwise a server
+    /// that refuses at once would be asked as fast as it can refuse.
     pub const FAILED_APART: Duration = Duration::from_millis(100);
 
     /// How long `user` pauses after its request number `n`, whose outcome came `took` after it was due.

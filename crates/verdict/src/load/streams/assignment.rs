@@ -1,7 +1,7 @@
 //! Which of a cell's streams a server in mid-rollout puts on its async path.
 //!
-//! The servers are known by HTTP alone, so the hash is stated here again, as `relay::rollout::bucket`
-//! documents it; both are held against the same golden values.
+//! The lab talks to the servers only by HTTP, so the hash is stated here again, as
+//! `relay::rollout::bucket` documents it. Both are tested against the same golden values.
 
 use std::collections::BTreeMap;
 
@@ -23,11 +23,11 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    /// That of the last of `steps`, if streams with these headers have keys: of the last action up to
-    /// then that set a percentage, and of the server's default seed.
+    /// The assignment in the last of `steps`, if streams with these headers have keys. The last action so
+    /// far that set a percentage decides, with the server's default seed.
     pub(super) fn in_step(headers: &BTreeMap<String, String>, steps: &[Step]) -> Option<Self> {
         let key = headers.get(KEY_HEADER)?.clone();
-        // Numbers that go on over the steps are other sessions in each.
+        // `{n}` goes on over the steps, so each step would have other sessions.
         if key.contains("{n}") {
             return None;
         }

@@ -4,10 +4,10 @@ use super::StreamSpec;
 use crate::load::{Delivery, shown};
 use crate::units::us;
 
-/// Above this excess over the upstream's own time, in microseconds, something is blamed on the server.
+/// The server is blamed if a time exceeds the upstream's own by more than this, in microseconds.
 const BLAME_FLOOR_US: u64 = 50_000;
 
-/// Whether streams could not be started, or something else made them slower than the server did.
+/// Whether streams could not be started, or were slow for a reason other than the server.
 pub(crate) fn doubts(delivery: Delivery<'_>) -> Vec<String> {
     let mut reasons = Vec::new();
     let not_started = delivery.recorded.streams.not_sent();

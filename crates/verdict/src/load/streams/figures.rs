@@ -57,10 +57,10 @@ pub struct StreamFigures {
     pub sequence_errors: u64,
     /// From when a stream was due to the head of its answer, of those that got one.
     pub ttfb_us: Distribution,
-    /// From when a stream was due to its first chunk. One that never got any enters censored: at its
-    /// age, or if it was refused or broke off, at the length of the load.
+    /// From when a stream was due to its first chunk. A stream without a chunk counts as censored: at its
+    /// age, or, if it was refused or broke off, at the length of the load.
     pub ttft_us: Distribution,
-    /// Every gap between two chunks, and for a stream that is open the one since its last.
+    /// Every gap between two chunks. For an open stream, also the gap since its last chunk.
     pub gap_us: Distribution,
     /// The largest gap of each stream.
     pub max_gap_us: Distribution,

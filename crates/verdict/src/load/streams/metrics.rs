@@ -7,7 +7,7 @@ fn streams(run: &Summary) -> Option<&StreamFigures> {
     Some(&run.phases.load.streams).filter(|streams| streams.started > 0)
 }
 
-/// A count of a cohort. Of one that no stream is in, where others are, every count is 0.
+/// A count of a cohort. If other cohorts have streams and this one has none, every count is 0.
 fn cohort(run: &Summary, at: &[&str], count: fn(&StreamFigures) -> u64) -> Option<u64> {
     let cohorts = &run.phases.load.streams.cohorts;
     let cohort = cohorts.get(*at.first()?);

@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 
 use crate::record::Window;
 
-/// When streams began to receive chunks, and when those ended that had.
+/// When streams began to receive chunks, and when they ended.
 ///
-/// How many received at the same time follows from the changes in the order of time. They are told a
-/// little out of order, so the latest are kept as they are. The older ones are summed up: how long which
-/// number of streams received.
+/// The changes in order of time tell how many received at once. They are reported a little out of order,
+/// so the latest are kept as they are. Older ones are summed up: for how long which number of streams
+/// received.
 #[derive(Clone, Debug, Default)]
 pub struct Receiving {
     now: u64,
@@ -14,14 +14,14 @@ pub struct Receiving {
     /// How many were receiving before the first of `changes`, and since when.
     level: u64,
     since_us: u64,
-    /// How long in the hold the number was what, in microseconds, before that.
+    /// For each number of streams, how long in the hold it was so before that, in microseconds.
     time_at: BTreeMap<u64, u64>,
     /// When one more began to receive, or one ended.
     changes: Vec<(u64, bool)>,
 }
 
-/// So many changes are kept before the older half of them is summed up: what is told late is late by
-/// milliseconds.
+/// How many changes are kept before the older half of them is summed up. It is enough, because a late
+/// report is late by only milliseconds.
 const KEPT: usize = 8_192;
 
 impl Receiving {
@@ -63,7 +63,7 @@ impl Receiving {
         };
     }
 
-    /// The same of what comes now: what receives goes on.
+    /// The same for what comes now. Streams that receive go on.
     pub(super) fn go_on(&self) -> Self {
         Self {
             now: self.now,
@@ -85,8 +85,8 @@ impl Receiving {
         self.peak
     }
 
-    /// The most that received for a twentieth of a hold, together. What one has ended is seen a moment
-    /// later than what another has begun, so that a mere peak can be one too high.
+    /// The most that received at once for a twentieth of a hold in all. An end is seen a moment later than
+    /// the next beginning, so a mere peak can be one too high.
     #[must_use]
     pub fn held(&self, (start_us, end_us): (u64, u64)) -> u64 {
         let mut all = self.clone();

@@ -198,7 +198,7 @@ impl StreamRecorder {
         }
         self.sequence_errors += stream.sequence_errors;
         if stream.ending == StreamEnding::Unserved {
-            // Without these, TTFT would be that of the lucky streams.
+            // Without these, TTFT would count only the lucky streams.
             self.ttft.add(stream.age_us);
             self.waited.add(stream.age_us);
             lower(&mut self.smallest_unserved_age, stream.age_us);
@@ -289,8 +289,8 @@ impl StreamRecorder {
         (self.open > 0).then(|| format!("served {served}/{}", self.open))
     }
 
-    /// As [`figures`](Self::figures), of a load that went on at `now_us`: streams that had not received
-    /// a byte then enter TTFT at their age.
+    /// As [`figures`](Self::figures), for a load that goes on at `now_us`. Streams that have not received a
+    /// byte count in TTFT at their age.
     #[must_use]
     pub fn figures_at(&self, now_us: u64, served_peak: Option<u64>, load_us: u64) -> StreamFigures {
         let mut until_now = self.clone();
@@ -304,7 +304,7 @@ impl StreamRecorder {
     }
 
     /// The figures, with what the upstream counted. A stream that was refused, or broke off before its
-    /// first chunk, enters TTFT at `load_us`, the length of the load: failing fast earns nothing.
+    /// first chunk, counts in TTFT as `load_us`, the length of the load. So failing fast earns nothing.
     #[must_use]
     pub fn figures(&self, served_peak: Option<u64>, load_us: u64) -> StreamFigures {
         let mut ttft = self.ttft.clone();

@@ -35,13 +35,13 @@ pub struct StreamSpec {
     /// A stream that is silent for longer at the end of the load counts as stalled.
     #[serde(deserialize_with = "time")]
     pub stall_after: Duration,
-    /// Headers of each request; in a value `{n}` stands for the stream's number, from 0 and on over all
-    /// steps, `{k}` for its number in the step, and `{seed}` for the scenario's.
+    /// Headers of each request. In a value, `{n}` stands for the stream's number, from 0 on over all steps,
+    /// `{k}` for its number in the step, and `{seed}` for the scenario's seed.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Header of the answer that names the stream's cohort; there are none if absent.
     pub cohort_header: Option<String>,
-    /// The cohorts of a rollout, by which those streams have one that got no answer.
+    /// The cohorts of a rollout. They give streams without an answer a cohort too.
     #[serde(skip)]
     pub assignment: Option<Assignment>,
 }

@@ -4,19 +4,19 @@ use crate::names::names;
 /// What becomes of a request whose client is to hang up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HangUpEnding {
-    /// Its client left where it was to.
+    /// Its client left at its stage.
     HungUp,
     /// Its client stayed, and got everything.
     Completed,
     /// The answer ended too early, or with an error.
     Broken,
-    /// It was served nothing in time, and given up.
+    /// It was served nothing in time, so its client gave up.
     Hanging,
     /// It was answered with an error status.
     Refused,
     /// There was no connection, or it ended before the answer began.
     Failed,
-    /// The answer was over before its client could leave where it was to.
+    /// The answer was over before its client could leave at its stage.
     Missed,
     /// The lab could not send it: no port, no file.
     NotSent,

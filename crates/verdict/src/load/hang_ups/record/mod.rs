@@ -24,7 +24,7 @@ pub enum HangUpEvent {
     Started,
     /// A request has its ending.
     Ended(HangUp),
-    /// The answer was over too early: the same number is tried again.
+    /// The answer was over too early. The same number is tried again.
     TriedAgain,
     /// No further request comes.
     Over,
@@ -64,7 +64,7 @@ impl HangUpRecorder {
         }
     }
 
-    /// Whether what the server holds from now on until the row begins is what it always holds.
+    /// Whether the server now holds only what it always holds, as it does until the row begins.
     #[must_use]
     pub fn is_warm(&self) -> bool {
         self.is_warm
@@ -113,7 +113,7 @@ impl HangUpRecorder {
     pub fn leftovers(&self) -> Option<Leftovers> {
         let open = self.ledger.as_ref().map(|ledger| {
             let all = ledger.upstreams.iter().flatten();
-            // All clients of the row are gone, those of attempts that missed their stage included.
+            // All clients of the row have left, including those of attempts that missed their stage.
             all.filter(|stream| stream.ended_us.is_none() && is_of_a_row(&stream.request_id))
                 .count() as u64
         });

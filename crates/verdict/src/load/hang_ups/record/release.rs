@@ -17,7 +17,7 @@ pub(crate) fn of_rows(streams: &[LedgerStream]) -> u64 {
     ours.count() as u64
 }
 
-/// Streams that an upstream began when their client had left already.
+/// Streams that an upstream began after their client had left.
 pub(crate) fn begun_for_nobody(all: &[(&HangUp, Option<Release>)], ledger: &LedgerLook) -> u64 {
     let left: HashMap<&str, u64> = all
         .iter()
@@ -34,9 +34,9 @@ pub(crate) fn begun_for_nobody(all: &[(&HangUp, Option<Release>)], ledger: &Ledg
 /// How long after a client left its upstream was released, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
-    /// So long.
+    /// Released after this time.
     After(u64),
-    /// It was not, so long after.
+    /// Still not released after this time.
     NotFor(u64),
 }
 
@@ -62,7 +62,7 @@ impl<'a> Join<'a> {
     }
 
     /// `None` if no upstream knows of it. With several streams, as with a fallback, the last to end
-    /// counts; one that ended before its client left was released at once.
+    /// counts. A stream that ended before its client left was released at once.
     pub(crate) fn release(&self, one: &HangUp) -> Option<Release> {
         let streams = self.streams.get(one.id.as_str())?;
         let ended = streams.iter().map(|stream| stream.ended_us);

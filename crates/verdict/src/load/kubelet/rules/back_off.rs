@@ -63,7 +63,7 @@ mod tests {
     fn the_wait_counts_from_the_end_of_the_container() {
         let mut back_off = BackOff::new((s(10), s(300)));
         back_off.restart_at(s(100));
-        // It ran for longer than the back-off, and waits all the same.
+        // It ran for longer than the back-off, but not twice as long, so it still waits.
         assert_eq!(back_off.restart_at(s(150)), s(160));
     }
 

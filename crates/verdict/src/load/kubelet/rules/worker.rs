@@ -33,8 +33,8 @@ pub enum Decision {
 
 /// Counts the results of one probe against its thresholds.
 ///
-/// Each container is counted anew. In the kubelet a run of failures outlives a container that ended by
-/// itself; nothing in the lab could show that.
+/// The count starts anew with each container. In the kubelet a run of failures outlives a container that
+/// ended by itself. The lab cannot show that difference.
 #[derive(Clone, Debug)]
 pub struct Worker {
     kind: ProbeKind,
@@ -62,10 +62,10 @@ impl Worker {
         }
     }
 
-    /// The probe is due; whether it is sent. `running` is the container that runs, if one does.
+    /// The probe is due. Returns whether it is sent. `running` is the container that runs, if any.
     pub fn tick(&mut self, running: Option<Container>, now: Duration) -> bool {
         let Some(running) = running else {
-            // What is down is not ready, and the next container has to show that it is.
+            // A container that is down is not ready. The next one must prove that it is.
             self.is_ready = false;
             return false;
         };

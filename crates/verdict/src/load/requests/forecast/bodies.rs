@@ -8,9 +8,8 @@ use crate::scenario::{Cell, Runtime};
 use crate::summary::Forecast;
 
 /// A body is parsed on the worker, and nothing else on that worker moves meanwhile. `parse` is how long
-/// the lab itself took to parse such a body. If the request asks for more work, that is what it takes.
-/// There is no row where several bodies may come at the same time, or where a line of the log costs time
-/// as well.
+/// the lab itself took to parse such a body. A request that asks for more work takes that long instead.
+/// There is no forecast if several bodies may come at once, or if writing the log takes time too.
 pub(crate) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
     let Some((small, spec, large)) = classes(cell) else {
         return Vec::new();
@@ -26,8 +25,8 @@ pub(crate) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
     let workers = cell.server.worker_threads.unwrap_or(1);
     let is_one_runtime = cell.server.runtime != Some(Runtime::SingleThreaded);
     if workers > 1 && (is_one_runtime || spec.keep_alive) {
-        // Which worker holds the I/O driver when one blocks is up to the scheduler, and which of its
-        // connections a client uses next is up to the client.
+        // The scheduler decides which worker holds the I/O driver when one blocks. The client decides
+        // which of its connections it uses next.
         return Vec::new();
     }
     // One client that sends the next body after the answer to the last and a pause.
@@ -36,9 +35,9 @@ pub(crate) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
     if share <= 0.02 {
         return Vec::new();
     }
-    // Of those that come in a stall each waits for what is left of it: P(wait > x) = u·(B − x)/B.
-    // The percentile must lie in the stalls, where neither a few percent of u nor the longest of a
-    // few stalls decides.
+    // A request that comes in a stall waits for the rest of it: P(wait > x) = u·(B − x)/B. The
+    // percentile must lie well inside the stalls. There, neither a few percent of u nor the longest of
+    // a few stalls decides it.
     let (field, above) = if share > 0.12 {
         ("p95", 0.05)
     } else {
@@ -55,7 +54,7 @@ pub(crate) fn on_worker(cell: &Cell, parse: Duration) -> Vec<Forecast> {
     if workers == 1 {
         return vec![forecast];
     }
-    // A new connection goes to a worker that is free, if it comes when one is blocked.
+    // A new connection that comes while a worker is blocked goes to a free worker.
     vec![forecast.at_most()]
 }
 
@@ -74,8 +73,8 @@ fn classes(cell: &Cell) -> Option<(&str, &RequestSpec, &RequestSpec)> {
     Some((small, spec, large))
 }
 
-/// The class with the largest JSON body of a cell: the lab parses such a body once, to know how long
-/// that takes here.
+/// The class with the largest JSON body of a cell. The lab parses such a body, to know how long that takes
+/// on this machine.
 #[must_use]
 pub fn largest_body(cell: &Cell) -> Option<&RequestSpec> {
     let classes = cell.load.requests.values();

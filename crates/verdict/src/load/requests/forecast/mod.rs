@@ -10,7 +10,7 @@ use liveness::Setting;
 
 pub use bodies::largest_body;
 
-/// The worker that read a body, while it is parsed. Its law has to know how long that takes here.
+/// The worker that read a body, while it is parsed. Its law needs the parse time on this machine.
 pub const PARSE_ON_WORKER: Model = Model::new("parse_on_worker", |question| {
     let parse = question.parse;
     parse.map_or(Vec::new(), |parse| bodies::on_worker(question.cell, parse))

@@ -34,8 +34,8 @@ pub(crate) fn thread_per_chunk(cell: &Cell, streams: &StreamSpec) -> Vec<Forecas
     ]
 }
 
-/// How long a job holds its thread that opens a connection, sends a request and waits for the head, in
-/// seconds: on loopback the head of a stream came 0.9 to 1.0 ms later than the answer to a sync check.
+/// How long the job that connects, sends a request and waits for the head holds its thread, in seconds.
+/// On loopback the head of a stream came 0.9 to 1.0 ms later than the answer to a sync check.
 ///
 /// The exact time matters little, but it must not be 0. When a thread comes free, all requests that wait
 /// are sent one after the other. If that took no time, all their chunks would be due at the same instants
@@ -84,7 +84,7 @@ impl ChunkTurns {
                 is_first: true,
             })
             .collect();
-        // What arrives by itself, the earliest last.
+        // Arrivals that depend on nothing else, with the earliest last.
         let mut arrivals: Vec<_> = all
             .iter()
             .enumerate()

@@ -11,11 +11,11 @@ use crate::load::requests::{Arrivals, RequestSpec};
 use crate::scenario::Cell;
 use crate::summary::Forecast;
 
-/// How long the servers wait for a connection, the lookup of its name included; no cell changes it.
+/// How long the servers wait for a connection, including its name lookup. No cell changes it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A lookup takes no time, and a thread of the pool that users of `/predict` fill: it waits behind all
-/// that was queued before. `None` if nobody fills it.
+/// A lookup takes no time itself, but it needs a thread of the pool that users of `/predict` fill. It waits
+/// behind everything that was queued before. `None` if nobody fills the pool.
 pub(crate) fn name_lookup(cell: &Cell, streams: &StreamSpec) -> Option<Vec<Forecast>> {
     let work = PredictWork::of(cell)?;
     let run = Lookups::run(cell, streams, &work);
@@ -144,7 +144,7 @@ mod tests {
         let mut cell = cell(&[]);
         cell.server.pool_threads = 4;
         let streams = cell.load.streams.as_mut().expect("streams");
-        // Over two whole turns, so that they come everywhere in one.
+        // Spread over two whole turns, so that they come at every point of one.
         streams.ramp = Duration::from_secs(4);
         streams.count = 400;
         for (users, turns) in [(4, 0.0), (8, 1.0), (12, 2.0)] {

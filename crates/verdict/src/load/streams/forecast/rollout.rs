@@ -1,5 +1,5 @@
-//! A rollout under way. Health is back when fewer streams are on the blocking path than it has threads.
-//! How many they are follows from the keys that the seed makes, not from chance.
+//! A rollout under way. Health is back when the blocking path has fewer streams than threads. The seed
+//! makes the keys, and the keys decide how many streams these are. It is not chance.
 
 use super::super::{Assignment, StreamSpec};
 use crate::forecast::row::{number, stays_flat, unanswered};
@@ -173,7 +173,7 @@ mod tests {
             let assignment = assignment(cell, &cell.steps[0]).seeded(scenario.seed);
             let threads = cell.server.pool_threads;
             let split = Split::of(&assignment, streams, threads);
-            // Binomial: the knee of the seed lies around that of the law.
+            // The number is binomial: the knee of a seed lies near that of the law.
             let p = split.expected_knee();
             let sigma = 100.0 * (p / 100.0 * (1.0 - p / 100.0) / f64::from(streams)).sqrt();
             assert!((f64::from(split.knee) - p).abs() < 3.0 * sigma, "{split:?}");

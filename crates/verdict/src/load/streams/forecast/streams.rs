@@ -1,4 +1,4 @@
-//! Slow streams: what waits behind what holds a thread, and what does not.
+//! Slow streams: which work waits for them, and for how long.
 
 use super::super::StreamSpec;
 use crate::forecast::pool_queue::PoolQueue;
@@ -115,7 +115,7 @@ fn beside_health(
 ) -> Vec<Forecast> {
     let n = streams.count;
     let hold_end = (streams.ramp + cell.phases.hold).as_secs_f64();
-    // As if what is limited were threads. No check waits, but the load goes on for as long as one could.
+    // The limit works like a number of threads. No check waits, but the load goes on as long as one could.
     let run = Waves::of(streams, limit, hold_end, cell.probe.timeout.as_secs_f64());
     let mut rows = vec![
         number("served_at_once", "streams.served_peak", f64::from(n.min(limit)))
@@ -130,7 +130,7 @@ fn beside_health(
     rows
 }
 
-/// Health where neither the pool nor the loop is at work, and why they are not.
+/// Health while neither the pool nor the loop is busy, and why they are not.
 fn idle_server(because: &str) -> [Forecast; 3] {
     let never = |endpoint: &str, what: &str| {
         unanswered(endpoint, 0.0).why(format!("{because}: {what} never waits"))
@@ -149,16 +149,16 @@ fn connections(cell: &Cell) -> u32 {
     given.and_then(|value| value.parse().ok()).unwrap_or(100)
 }
 
-/// Streams of one length, one after the other on threads, or on what else there are only so many of.
+/// Streams of one length, one after the other on threads, or on another limited resource.
 struct Waves {
-    /// When a job that comes after all streams would start, were the load never to end.
+    /// When a job that comes after all streams would start if the load never ended.
     free_at: f64,
     /// When the load ends: the hold, and until its last check has its outcome.
     load_end: f64,
     unserved: f64,
     longest_wait: f64,
     longest_ttft: f64,
-    /// When the last queued job has started, its client long gone.
+    /// When the last queued job has started. Its client has long left.
     drained_at: f64,
 }
 
@@ -168,7 +168,7 @@ impl Waves {
         (self.drained_at - self.load_end).max(0.0)
     }
 
-    /// Of a load in which every stream gets its turn.
+    /// The longest TTFT of a load in which every stream gets its turn.
     fn ttft_max(&self) -> Option<Forecast> {
         (self.unserved == 0.0).then(|| {
             micros("ttft_max", "ttft.max", self.longest_ttft * 1e6)
@@ -194,8 +194,8 @@ impl Waves {
             if start + service <= load_end {
                 return start + service;
             }
-            // The client is gone: the thread notices when it writes the next chunk, which for a job
-            // that starts after its client has gone is the first.
+            // The client has left. The thread notices at its next chunk. A job that starts after its
+            // client has left notices at its first chunk.
             let first = start + ttft;
             let behind = ((load_end - first) / interval).ceil().max(0.0);
             first + behind * interval

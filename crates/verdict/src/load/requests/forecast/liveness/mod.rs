@@ -1,4 +1,4 @@
-//! Predictions that compete with the probe that decides over their server's life.
+//! Predictions compete with the liveness probe, whose failure kills their server.
 
 mod setting;
 mod simulation;
@@ -30,8 +30,8 @@ pub(crate) fn shared_pool(setting: &Setting<'_>) -> Vec<Forecast> {
     rows
 }
 
-/// Predictions run on the loop: one at a time, and nothing else meanwhile. Even SIGTERM may wait until
-/// SIGKILL, so that of further kills there is only a least number.
+/// Predictions run on the loop, one at a time, and nothing else runs meanwhile. Even SIGTERM may wait until
+/// SIGKILL. So only a minimum is known for the number of further kills.
 pub(crate) fn on_loop(setting: &Setting<'_>) -> Vec<Forecast> {
     let kubelet = setting.cell.kubelet.as_ref();
     let alone = Setting {
@@ -226,7 +226,7 @@ mod tests {
         predicted(&rows, "first_kill").map(|us| us / 1e6)
     }
 
-    /// The start of the load in every phase of the probe's period.
+    /// The start of the load, at each point of the probe's period.
     fn phases() -> impl Iterator<Item = f64> {
         (0..40).map(|n| 10.0 + f64::from(n) * 0.25)
     }

@@ -15,7 +15,7 @@ pub(crate) struct Simulated {
     pub longest_wait: f64,
 }
 
-/// Plays a cell: predictions come, the probes are due, and each takes the thread that is free first.
+/// Simulates a cell. Predictions and probes come, and each takes the thread that is free first.
 pub(crate) fn simulate(setting: &Setting<'_>) -> Simulated {
     let kubelet = setting.cell.kubelet.as_ref();
     let mut play = Play {
@@ -77,8 +77,8 @@ impl PlayedProbe {
         }
     }
 
-    /// The probe is due; it would be answered at `answered`, were it sent and nobody impatient.
-    /// Returns what follows, and when.
+    /// The probe is due. Without a timeout it would be answered at `answered`. Returns what follows, and
+    /// when.
     fn send(&mut self, container: Container, answered: impl FnOnce(f64) -> f64) -> Option<f64> {
         let due = self.due;
         let is_sent = self
@@ -153,7 +153,7 @@ impl Play<'_> {
         kill
     }
 
-    /// Whatever is due while there is no container is lost.
+    /// Requests that are due while there is no container are lost.
     fn pass_over(&mut self, until: f64) {
         while self.prediction_due() < until {
             self.prediction += 1;

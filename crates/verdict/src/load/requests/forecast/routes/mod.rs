@@ -1,5 +1,5 @@
-//! A closed loop of users on one of the seven routes: simulated, because in a run of seconds none of
-//! them comes to its steady state, with what the closed formulas say of the long run beside it.
+//! A closed loop of users on one of the seven routes. It is simulated, because no route reaches its steady
+//! state in a run of seconds. The closed formulas add what happens in the long run.
 
 mod backlog;
 mod route;
@@ -20,11 +20,11 @@ use crate::scenario::Cell;
 use crate::summary::Forecast;
 use crate::units::{count, us};
 
-/// Below this share, in percent, what is unanswered is merely what was in flight when the load ended.
+/// Below this share, in percent, unanswered requests were merely in flight when the load ended.
 const IN_FLIGHT_PERCENT: f64 = 5.0;
 
-/// Below this number, only how many there can be is forecast. Which of a few users thinks when the load
-/// ends is a matter of milliseconds, and each of them would be 5 % or more.
+/// Below this number, only a maximum is forecast. Milliseconds decide which users think when the load
+/// ends, and one of so few users would be 5 % or more.
 const LEAST_UNANSWERED: u64 = 20;
 
 /// The broken server: one pool for everything that blocks, and two routes that block the loop.
@@ -32,7 +32,7 @@ pub(crate) fn broken(question: Question<'_>) -> Vec<Forecast> {
     forecast(question, Route::broken)
 }
 
-/// The fixed server: what blocks does so on a bulkhead of its kind.
+/// The fixed server: each kind of blocking work has a bulkhead.
 pub(crate) fn cured(question: Question<'_>) -> Vec<Forecast> {
     forecast(question, Route::cured)
 }
@@ -50,7 +50,7 @@ fn forecast(
     let rows = route(class, cell).and_then(|route| {
         let holds_loop = [route.inner, route.background].contains(&Holds::Loop);
         if holds_loop && cell.server.worker_threads != Some(1) {
-            // What is held then is one of several.
+            // A blocked loop is then one of several, and the simulation has only one.
             return None;
         }
         let limit = Limit::of(class, &route)?;
@@ -188,7 +188,7 @@ fn backlog(cell: &Cell, outlook: &Outlook) -> Vec<Forecast> {
         number("pending_end", "background.pending_end", pending(end))
             .why("simulated: background tasks that were accepted and have not ended"),
     ];
-    // Tasks end in waves: a short look back at them proves nothing.
+    // Tasks end in waves, so a short look at them proves nothing.
     if cell.phases.recovery >= LEAST_WATCH {
         let left = pending(end + us(later));
         if left > 0.0 {

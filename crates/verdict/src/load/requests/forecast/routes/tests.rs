@@ -58,7 +58,7 @@ fn fifteen_seconds_of_the_first_route_are_far_from_its_steady_state() {
     for seed in 0..10 {
         let rows = of(&cell(SHARED, 100, 20, 15.0), routes(), seed);
         let throughput = row_of(&rows, "throughput");
-        // 10.7 to 10.8 by another simulation and by a measurement; the spread is that of the seeds.
+        // Another simulation and a measurement give 10.7 to 10.8. The seeds make the spread.
         assert!(
             (throughput.predicted / 10.75 - 1.0).abs() < 0.04,
             "{}",
@@ -66,7 +66,7 @@ fn fifteen_seconds_of_the_first_route_are_far_from_its_steady_state() {
         );
         assert!((throughput.limit.expect("a limit") - 40.0 / 10.2).abs() < 1e-9);
     }
-    // An hour is close to it: what is left are the first seconds.
+    // An hour is close to the steady state. Only the first seconds differ.
     let hour = of(&cell(SHARED, 100, 20, 3600.0), routes(), 1);
     assert!((predicted(&hour, "throughput") / (40.0 / 10.2) - 1.0).abs() < 0.03);
 }
@@ -93,8 +93,8 @@ fn a_blocked_loop_gives_one_answer_at_a_time_and_blocks_both_health_checks() {
     assert!((predicted(&rows, "response_mean") - 19.7e6).abs() < 1e6);
     assert_eq!(predicted(&rows, "health_async_unanswered"), 100.0);
     assert_eq!(predicted(&rows, "health_sync_unanswered"), 100.0);
-    // A batch of 61 blocks for 12 s, so that tasks of 10 s end late; what no client waits for any more
-    // is not run.
+    // A batch of 61 blocks for 12 s, so tasks of 10 s end late. Handlers whose client has left do not
+    // run.
     let rows = of(&cell(BLOCKED_LOOP, 100, 20, 30.0), routes(), 1);
     assert!((75.0..=125.0).contains(&predicted(&rows, "pending_end")));
     assert!(predicted(&rows, "drain") < 12e6);
@@ -119,13 +119,13 @@ fn a_backlog_grows_unseen_and_drains_at_the_pace_of_the_pool() {
 
 #[test]
 fn a_background_task_that_blocks_the_loop_leaves_a_handful_of_answers() {
-    // Those whose inner work is under way when the first task begins are answered when it ends, and
-    // their own tasks run before anybody else is read.
+    // Users whose inner work is under way when the first task begins are answered when it ends. Their
+    // own tasks run before anybody else is read.
     let rows = of(&cell(BLOCKING_TASK, 100, 20, 30.0), routes(), 1);
     assert!((predicted(&rows, "throughput") - 5.0 / 30.0).abs() < 1e-6);
     assert_eq!(predicted(&rows, "health_async_unanswered"), 100.0);
-    // Ten users are read between two blocks, and start within some milliseconds of each other: whose
-    // timers end in the first of these is a matter of chance.
+    // Ten users are read between two blocks and start within some milliseconds of each other. It is
+    // chance whose timers end first.
     let rows = of(&cell(BLOCKING_TASK, 10, 5, 30.0), routes(), 1);
     assert!(
         rows.iter().all(|row| row.name.starts_with("health_")),
@@ -154,7 +154,7 @@ fn bulkheads_keep_health_flat_and_the_backlog_bounded() {
 
 #[test]
 fn how_many_of_a_handful_wait_at_the_end_is_bounded_and_not_forecast() {
-    // Ten users at most wait, of some 150 requests: 6.7 %, and one of them more or less is a tenth of it.
+    // At most ten users wait, of some 150 requests: 6.7 %. One user more or less changes that by a tenth.
     let rows = of(&cell(BLOCKED_LOOP, 10, 5, 30.0), routes(), 1);
     let few = row_of(&rows, "unanswered");
     assert_eq!(few.bound, Bound::AtMost);

@@ -12,8 +12,8 @@ impl PlayedServer<'_> {
         self.requests[id].state == RequestState::Decided
     }
 
-    /// The loop looks at sockets and timers and queues what is ready: what can be read, whose time is
-    /// over, and behind both the connections that it accepts.
+    /// The loop looks at sockets and timers and queues what is ready: first sockets with data and timers
+    /// that ended, then connections that it accepts.
     pub(crate) fn look(&mut self) {
         let (mut timers, mut accepted) = (Vec::new(), Vec::new());
         while let Some((_, ready)) = self.ready.pop_until(self.now) {
@@ -60,7 +60,7 @@ impl PlayedServer<'_> {
             return;
         }
         let work = us(self.route.inner_time);
-        // Those that are read between two blocks of the loop start within some milliseconds.
+        // Users that are read between two blocks of the loop start within some milliseconds.
         let is_in_hold = self.now + work < self.hold.1;
         self.hangs_on_a_millisecond |= self.was_blocked && is_in_hold;
         match self.route.inner {
@@ -76,8 +76,8 @@ impl PlayedServer<'_> {
         }
     }
 
-    /// After inner work or after a wait for a thread. A handler whose client has gone was dropped, so
-    /// that there is no background task.
+    /// A handler goes on after its inner work or its wait for a thread. If its client has left, the
+    /// handler was dropped, so there is no background task.
     fn resume(&mut self, id: usize) {
         if self.is_gone(id) {
             return;

@@ -1,10 +1,10 @@
 //! A deterministic event simulation of a closed loop of users, and of health checks, against one
 //! single-threaded event loop and its pools. Times are microseconds from the start of the load.
 //!
-//! The loop is Tokio's `current_thread` scheduler as far as it matters where something blocks: it
-//! looks at sockets and timers only when its queue is empty or [`TURN`] tasks have run, a new
-//! connection is read at the look after the one that accepted it, and whatever became ready meanwhile
-//! runs in one batch, behind the tasks that were queued before.
+//! The loop is Tokio's `current_thread` scheduler, as far as that matters when something blocks. It looks
+//! at sockets and timers only when its queue is empty or [`TURN`] tasks have run. A new connection is read
+//! one look after it was accepted. Whatever became ready meanwhile runs in one batch, behind the tasks
+//! that were queued before.
 
 mod agenda;
 mod event_loop;
@@ -27,7 +27,7 @@ use crate::units::us;
 /// of Tokio's runtime.
 const TURN: usize = 61;
 
-/// What a timer of Tokio adds on either side, which rounds up to the next millisecond.
+/// What a timer of Tokio adds on either side, because it rounds up to the next millisecond.
 const TIMER: u64 = 1_000;
 
 /// A request on its way over loopback, connection included.
@@ -43,13 +43,13 @@ pub(crate) struct Outlook {
     pub requests: RequestFigures,
     /// By name of the endpoint: what each check of the hold waits; `None` if beyond the timeout.
     pub checks: Vec<(String, Vec<Option<u64>>)>,
-    /// When the load ends: at the end of the hold, or when the last check and the last request of it are
-    /// decided. A request is waited for no longer than a check.
+    /// When the load ends: at the end of the hold, or when the hold's last check and last request have
+    /// their outcome. The load waits for a request no longer than for a check.
     pub load_end: u64,
     /// The background tasks.
     pub backlog: TaskBacklog,
-    /// Whether it hangs on which users' timers end in the same millisecond: the first of them blocks
-    /// the loop for all whose timers end in the next.
+    /// Whether the result depends on which users' timers end in the same millisecond. The first of them
+    /// blocks the loop for all users whose timers end in the next.
     pub hangs_on_a_millisecond: bool,
 }
 
