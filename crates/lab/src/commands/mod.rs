@@ -36,7 +36,7 @@ pub enum Command {
     Scenarios(scenarios::ScenariosArgs),
     /// List the scenarios
     List,
-    /// List the metrics: what [[expect]] and --fail-if may name, with unit and meaning
+    /// List the metrics: what an expectation and --fail-if may name, with unit and meaning
     Metrics(metrics::MetricsArgs),
     /// Print the JSON Schema of summary.json
     Schema,

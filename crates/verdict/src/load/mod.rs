@@ -1,7 +1,7 @@
 //! The kinds of load, one folder each: its table in a scenario file, its record, its figures in the
 //! summary, its forecast, and when its measurement is doubted.
 //!
-//! To add a kind, add a folder, a place in [`parts`] and a line in [`KINDS`].
+//! To add a kind, add a folder, a place in `parts.rs` and a line in `KINDS`.
 
 mod delivery;
 pub mod hang_ups;
