@@ -129,7 +129,7 @@ impl<'a> Experiment<'a> {
             server: stage.pid(task),
             upstream: stage.upstream.as_ref().map(Child::pid),
         };
-        let has_pid = pids.server.get().is_some();
+        let pid = pids.server.get();
         let collector = Collector::start(Setup {
             folder: folder.path.clone(),
             endpoints: names.clone(),
@@ -165,7 +165,7 @@ impl<'a> Experiment<'a> {
             server.look_after(kubelet, &stage.listening, &clock, results)?;
         }
         let sampler = tokio::spawn(sources.clone().sample_all(results.clone()));
-        let told = |target| target::told(target, has_pid);
+        let told = |target| target::told(target, pid);
         let mut experiment = Self {
             task,
             frame: Frame {

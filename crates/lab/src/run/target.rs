@@ -7,9 +7,10 @@ use reqwest::header::HeaderMap;
 
 use crate::http::{Reach, bearer, headers, root_cause};
 use crate::load::{Pace, Reading, StreamPlan, StreamRequest};
-use crate::measure::{Count, Endpoint};
+use crate::measure::{Count, Endpoint, command_line};
 use crate::reach::redacted_url;
 use crate::stage::{Guarded, StageError};
+use verdict::frameworks;
 use verdict::scenario::Target;
 use verdict::summary::{Attach, probe_rank};
 
@@ -171,7 +172,7 @@ pub(super) fn plan(target: &Target, reach: &Reach) -> Result<StreamPlan, StageEr
 }
 
 /// What the summary says about a target.
-pub(super) fn told(target: &Target, has_pid: bool) -> Attach {
+pub(super) fn told(target: &Target, pid: Option<u32>) -> Attach {
     let health = target.endpoints().into_iter();
     Attach {
         stream: redacted_url(&target.stream),
@@ -182,7 +183,11 @@ pub(super) fn told(target: &Target, has_pid: bool) -> Attach {
         upstream_stats: target
             .upstream()
             .map(|(url, pointer)| format!("{}#{pointer}", redacted_url(&url))),
-        has_pid,
+        has_pid: pid.is_some(),
+        framework: pid
+            .and_then(command_line)
+            .and_then(|line| frameworks::by_process(&line))
+            .map(|framework| framework.name.to_owned()),
         command: target.command.clone(),
         first_look: None,
         upstream_open_before: None,

@@ -18,8 +18,12 @@ pub struct Attach {
     pub health: BTreeMap<String, String>,
     /// The document that tells how many streams the upstream has open, if one was given.
     pub upstream_stats: Option<String>,
-    /// Whether the server's process is known, by its number or because the lab started it.
+    /// Whether the server's process is known: by its number, because the lab started it, or because it
+    /// listens at the stream's port of this machine.
     pub has_pid: bool,
+    /// What it runs on, by its command line, if that was recognised: a name in the table of frameworks.
+    #[serde(default)]
+    pub framework: Option<String>,
     /// The command that started it, if the lab did.
     pub command: Option<Vec<String>>,
     /// What the one stream before the baseline was answered.
