@@ -185,6 +185,7 @@ pub(super) fn told(target: &Target, has_pid: bool) -> Attach {
         has_pid,
         command: target.command.clone(),
         upstream_open_before: None,
+        checks_percent: None,
         capacity: None,
         after_hang_up: None,
     }

@@ -247,7 +247,8 @@ impl<'a> Facts<'a> {
         let phases = &self.summary.phases;
         phases.load.probes.iter().filter_map(|(name, hold)| {
             let baseline = phases.baseline.probes.get(name)?;
-            (flat::is_flat(baseline, hold) == Some(false)).then_some(name.as_str())
+            (flat::is_flat(baseline, hold, flat::LEAST_CHECKS) == Some(false))
+                .then_some(name.as_str())
         })
     }
 
@@ -499,8 +500,8 @@ fn describe_class((name, class): (&String, &RequestFigures)) -> String {
 pub(super) fn describe(name: &str, hold: &Probe, baseline: Option<&Probe>) -> String {
     let response = &hold.response_us;
     format!(
-        "{name}: p99 {} (baseline {}), {:.1} % unanswered",
-        time_or_bound(response.p99, response.p99_censored),
+        "{name}: {} (baseline {}), {:.1} % unanswered",
+        response.p99_or_max(),
         time_or_bound(
             baseline.and_then(|baseline| baseline.response_us.p99),
             false

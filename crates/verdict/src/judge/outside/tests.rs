@@ -49,6 +49,7 @@ pub(in crate::judge) fn attached(steps: Vec<Step>) -> Summary {
         has_pid: false,
         command: None,
         upstream_open_before: None,
+        checks_percent: None,
         capacity: None,
         after_hang_up: None,
     });
