@@ -103,6 +103,9 @@ pub struct AttachArgs {
     /// A health check that is not answered in this time has failed
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
     timeout: Duration,
+    /// Checks of each health URL in a second; at most 3 of them are in flight at once
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
+    check_rate: u32,
     /// Name of the run, for instance `before` and `after`
     #[arg(long, value_name = "NAME", default_value = "target")]
     name: String,
@@ -241,10 +244,11 @@ fn text(args: &AttachArgs, shown: impl Fn(&str) -> String) -> String {
     let mut text = format!(
         "schema = 1\nname = \"attach\"\ntitle = \"A service, from outside\"\nfail_if = [{}]\n\n\
          [[cell]]\nname = \"attach\"\nsteps = [{}]\n\n\
-         [probe]\nrate = 5\ntimeout = {}\n\n\
+         [probe]\nrate = {}\ntimeout = {}\n\n\
          [phases]\nbaseline = {}\nhold = {}\nrecovery = {}\n\n[target]\n",
         conditions.join(", "),
         steps.join(", "),
+        args.check_rate,
         time(args.timeout),
         time(args.baseline),
         time(args.hold),

@@ -10,7 +10,7 @@ use super::task::Task;
 use super::times::{LEAD, LEAST_RECOVERY, SPARE};
 use super::{RunDirectory, target};
 use crate::load::{self, RunningLoad, Slots, Start};
-use crate::measure::{CellClock, Collector, Endpoint, Pids, Prober, Setup, Sources, host};
+use crate::measure::{CellClock, Collector, Endpoint, Manner, Pids, Prober, Setup, Sources, host};
 use crate::show::progress::{Progress, View};
 use crate::stage::{Child, Records, StageError};
 use verdict::record::{Recorded, Segment};
@@ -142,9 +142,12 @@ impl<'a> Experiment<'a> {
         let prober = Prober::start(
             task.reach.client(cell.probe.keep_alive)?,
             endpoints,
-            cell.probe.rate,
-            cell.probe.timeout,
-            cell.probe.keep_alive,
+            Manner {
+                rate: cell.probe.rate,
+                timeout: cell.probe.timeout,
+                keep_alive: cell.probe.keep_alive,
+                is_guest: cell.target.is_some(),
+            },
             clock.clone(),
             results.clone(),
         )?;

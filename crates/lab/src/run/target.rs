@@ -191,6 +191,7 @@ pub(super) fn told(target: &Target, pid: Option<u32>) -> Attach {
         command: target.command.clone(),
         first_look: None,
         upstream_open_before: None,
+        checks_percent: None,
         capacity: None,
         after_hang_up: None,
     }

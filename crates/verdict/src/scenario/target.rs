@@ -82,6 +82,12 @@ const PLAIN_HEADERS: [&str; 5] = [
 const TAIL: Duration = Duration::from_secs(1);
 
 impl Target {
+    /// Checks of each endpoint in a second, unless something else is asked for.
+    pub const CHECKS: f64 = 5.0;
+
+    /// The same, at most.
+    pub const MOST_CHECKS: f64 = 50.0;
+
     /// How much of `max_time` is kept for what follows the last step: its checks' outcome, the hang-up,
     /// and the streams that are asked for afresh.
     #[must_use]

@@ -7,7 +7,7 @@ use super::step::Step;
 
 /// A service that is not one of the lab's own, and what was found of it from outside. No secret is in
 /// it: values of headers and of parameters that may be one are left out.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attach {
     /// What was asked for streams.
@@ -31,6 +31,9 @@ pub struct Attach {
     pub first_look: Option<FirstLook>,
     /// Streams that the upstream had open before the load, if known.
     pub upstream_open_before: Option<u64>,
+    /// Share of the requests that were the lab's own health checks, in percent.
+    #[serde(default)]
+    pub checks_percent: Option<f64>,
     /// Streams at once that the service serves, if more were asked for.
     pub capacity: Option<Capacity>,
     /// After all clients had hung up: as many streams as had been served at once, afresh.

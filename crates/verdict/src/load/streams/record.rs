@@ -190,6 +190,12 @@ impl StreamRecorder {
         }
     }
 
+    /// Streams that were started.
+    #[must_use]
+    pub fn started_so_far(&self) -> u64 {
+        self.started
+    }
+
     /// Streams that this side failed to start; each counts as refused as well.
     #[must_use]
     pub fn not_sent(&self) -> u64 {
