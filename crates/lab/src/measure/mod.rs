@@ -23,6 +23,6 @@ pub use local::{is_local, is_local_io};
 pub use pids::Pids;
 pub use priority::prefer_this_thread;
 pub use probe::{Endpoint, Prober, ask, in_time};
-pub use resources::{busy_and_total, descendants, host, sample, started_ticks};
+pub use resources::{busy_and_total, descendants, host, sample, started_ticks, why_not};
 pub use results::Results;
 pub use sampler::Sources;

@@ -164,7 +164,7 @@ impl Experiment<'_> {
         {
             return Ok(Duration::from_micros(ttft));
         }
-        let url = crate::reach::redacted_url(&target.stream);
+        let url = &target.stream;
         let problem = match figures.statuses.keys().next().map(String::as_str) {
             Some(status @ ("401" | "403")) => format!(
                 "{url} is answered with {status}: give a token that is allowed, by --bearer-env or --header"
