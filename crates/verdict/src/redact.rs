@@ -118,9 +118,10 @@ fn without_user(place: &str) -> String {
     let rest = rest.trim_start_matches(is_slash);
     let (authority, path) = rest.split_at(rest.find(is_slash).unwrap_or(rest.len()));
     let authority = unescaped(authority);
-    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
-    if authority.ends_with(']') || port.chars().all(|c| c.is_ascii_digit()) {
-        let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_host = host.ends_with(']') || port.chars().all(|c| c.is_ascii_digit());
+    if is_host && !(host.len() < authority.len() && path.contains('@')) {
         return format!("{scheme}{host}{path}");
     }
     // A slash or a question mark in a password: the host begins later, or was cut off.

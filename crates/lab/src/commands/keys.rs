@@ -32,7 +32,7 @@ const KEYS: [(&str, &str); 26] = [
     ("phases.recovery", "--settle"),
     ("steps.streams", "--streams"),
     ("`steps`", "`--streams`"),
-    ("[[expect]]", "--fail-if"),
+    ("fail_if", "--fail-if"),
     (" of cell \"attach\"", ""),
 ];
 
