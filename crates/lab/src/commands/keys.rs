@@ -7,7 +7,7 @@ use crate::stage::StageError;
 use verdict::scenario::ScenarioError;
 
 /// Keys of a target's file, and the flags of `attach` that stand for them.
-const KEYS: [(&str, &str); 26] = [
+const KEYS: [(&str, &str); 27] = [
     ("target.stream", "--stream"),
     ("target.method", "--method"),
     ("target.headers", "--header"),
@@ -34,6 +34,7 @@ const KEYS: [(&str, &str); 26] = [
     ("`steps`", "`--streams`"),
     ("fail_if", "--fail-if"),
     (" of cell \"attach\"", ""),
+    ("scenario attach: ", ""),
 ];
 
 /// A message about keys, for whoever typed flags.

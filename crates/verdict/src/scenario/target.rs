@@ -133,12 +133,20 @@ impl Target {
         let is_url = |url: &Address| url.starts_with("http://") || url.starts_with("https://");
         let counts: Vec<_> = steps.iter().filter_map(|step| step.streams).collect();
         let rises = !steps.is_empty() && counts.len() == steps.len();
-        let own = Ranges::of("target")
-            .must(
-                "stream",
-                self.urls().iter().all(is_url),
-                "URLs that start with http:// or https://",
-            )
+        let urls = [
+            ("stream", Some(&self.stream)),
+            ("health", self.health.as_ref()),
+            ("sync_health", self.sync_health.as_ref()),
+            ("async_health", self.async_health.as_ref()),
+            ("upstream_stats", self.upstream_stats.as_ref()),
+        ];
+        let own = urls
+            .into_iter()
+            .fold(Ranges::of("target"), |ranges, (key, url)| {
+                let fits = url.is_none_or(is_url);
+                ranges.must(key, fits, "a URL that starts with http:// or https://")
+            });
+        let own = own
             .must(
                 "health",
                 !self.endpoints().is_empty(),
