@@ -52,7 +52,10 @@ impl Reach {
 /// If there is none.
 pub fn bearer(name: &str) -> anyhow::Result<String> {
     let token = std::env::var(name).ok().filter(|token| !token.is_empty());
-    let token = token.with_context(|| format!("the environment variable {name} holds no token"))?;
+    let token = token.context(
+        // It is not named: somebody may have given the token itself.
+        "no environment variable of the name in --bearer-env holds a token",
+    )?;
     Ok(format!("Bearer {token}"))
 }
 

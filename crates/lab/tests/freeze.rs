@@ -19,7 +19,7 @@ async fn measure(timeout: Duration) -> (Vec<Tick>, Duration) {
     let clock = CellClock::new(Instant::now() + Duration::from_millis(100));
     let endpoint = Endpoint {
         name: "health".to_owned(),
-        url: format!("http://{address}/health"),
+        url: format!("http://{address}/health").into(),
         headers: reqwest::header::HeaderMap::new(),
     };
     let mut prober = Prober::start(

@@ -7,6 +7,7 @@ mod conclusion;
 mod forecast;
 mod forecast_text;
 mod guard;
+mod keys;
 mod list;
 mod metrics;
 mod planning;

@@ -1,9 +1,11 @@
 //! What must be known before a run: whom it asks, what it measures, and what a forecast needs.
 
 use crate::exit::Usage;
-use crate::http::Reach;
+use crate::http::{Reach, bearer};
+use crate::measure::why_not;
 use crate::reach::reach;
 use crate::run::Calibration;
+use crate::stage::StageError;
 use verdict::judge::known;
 use verdict::record::InFlight;
 use verdict::scenario::{Cell, Scenario, Target, Variant};
@@ -14,7 +16,8 @@ pub(super) fn with_a_cell(variants: &[Variant], cells: &[Cell]) -> Vec<Variant> 
     variants.iter().filter(has_cell).cloned().collect()
 }
 
-/// How the targets of these cells are reached, if that is allowed; what bounds the load is said first.
+/// How the targets of these cells are reached, if that is allowed and what is named on this machine is there;
+/// what bounds the load is said first.
 pub(super) fn reach_of(cells: &[Cell], say: impl Fn(&str)) -> anyhow::Result<Reach> {
     let mut all = Reach::default();
     for cell in cells {
@@ -22,6 +25,12 @@ pub(super) fn reach_of(cells: &[Cell], say: impl Fn(&str)) -> anyhow::Result<Rea
             continue;
         };
         let one = reach(target)?;
+        if let Some(name) = &target.bearer_env {
+            bearer(name)?;
+        }
+        if let Some(problem) = target.pid.and_then(why_not) {
+            return Err(StageError::Target(problem).into());
+        }
         say(&caps(target, cell.probe.rate));
         all.addresses.extend(one.addresses);
         all.ca_certificate = one.ca_certificate.or(all.ca_certificate);

@@ -12,11 +12,11 @@ use super::runtime::runtime;
 use crate::exit::{EXPECTATION, Usage};
 use crate::http::{Reach, bearer, header, headers, root_cause};
 use crate::measure::{CellClock, Endpoint, Manner, Prober, Results};
-use crate::reach::redacted_url;
 use crate::run::Interrupt;
 use crate::show::watch::Watched;
 use verdict::judge::watch::{Verdict, verdict};
 use verdict::record::{Event, WatchLog};
+use verdict::redact::Address;
 use verdict::units::us;
 
 /// How often what came in is looked at.
@@ -33,10 +33,10 @@ const WAITING: u32 = 1_000;
 pub struct WatchArgs {
     /// Health route that needs a thread, such as http://127.0.0.1:8000/debug/health-sync
     #[arg(long, value_name = "URL")]
-    sync: String,
+    sync: Address,
     /// Health route that answers on the event loop
     #[arg(long = "async", value_name = "URL")]
-    asynchronous: String,
+    asynchronous: Address,
     /// From one check of a URL to the next
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
     every: Duration,
@@ -101,7 +101,7 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
         return Err(Usage(problem).into());
     }
     let watched = Watched {
-        urls: [&args.sync, &args.asynchronous].map(|url| redacted_url(url)),
+        urls: [&args.sync, &args.asynchronous].map(ToString::to_string),
         every: args.every,
         alert_above: args.alert_above,
         timeout: args.timeout,
@@ -116,8 +116,9 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(async {
         let interrupt = Interrupt::listen()?;
         for (_, url) in urls {
+            let check = client.get(&**url).headers(headers.clone());
             tokio::select! {
-                reached = reach(client.get(url).headers(headers.clone()), args.timeout) => reached?,
+                reached = reach(url, check, args.timeout) => reached?,
                 () = interrupt.requested() => return Ok(ExitCode::SUCCESS),
             }
         }
@@ -125,8 +126,8 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn check(flag: &str, url: &str) -> Result<(), Usage> {
-    let problem = match Url::parse(url) {
+fn check(flag: &str, given: &Address) -> Result<(), Usage> {
+    let problem = match Url::parse(given) {
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
             "its scheme is neither http nor https".to_owned()
         }
@@ -134,17 +135,14 @@ fn check(flag: &str, url: &str) -> Result<(), Usage> {
         Err(error) => error.to_string(),
     };
     Err(Usage(format!(
-        "{flag} {} is no URL to watch: {problem}; write http://HOST:PORT/PATH",
-        redacted_url(url)
+        "{flag} {given} is no URL to watch: {problem}; write http://HOST:PORT/PATH"
     )))
 }
 
 /// Whether there is a server at all. One that does not answer is there.
-async fn reach(check: RequestBuilder, timeout: Duration) -> anyhow::Result<()> {
+async fn reach(url: &Address, check: RequestBuilder, timeout: Duration) -> anyhow::Result<()> {
     match tokio::time::timeout(timeout, check.send()).await {
         Ok(Err(error)) if error.is_connect() => {
-            let url = error.url().map(|url| redacted_url(url.as_str()));
-            let url = url.unwrap_or_default();
             let cause = root_cause(&error);
             anyhow::bail!("cannot reach {url}: {cause}; is the service running?")
         }

@@ -24,7 +24,7 @@ pub use pids::Pids;
 pub use priority::prefer_this_thread;
 pub use probe::{Endpoint, Manner, Prober, ask, in_time};
 pub use resources::{
-    busy_and_total, command_line, descendants, host, listener, sample, started_ticks,
+    busy_and_total, command_line, descendants, host, listener, sample, started_ticks, why_not,
 };
 pub use results::Results;
 pub use sampler::Sources;

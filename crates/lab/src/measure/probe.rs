@@ -8,6 +8,8 @@ use reqwest::header::{CONNECTION, HeaderMap};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use verdict::redact::Address;
+
 use super::metronome::Metronome;
 use super::priority::prefer_this_thread;
 use super::{CellClock, Results, is_local};
@@ -19,7 +21,7 @@ pub struct Endpoint {
     /// Name in tables and in the summary.
     pub name: String,
     /// Whole URL.
-    pub url: String,
+    pub url: Address,
     /// Sent with each check; values may be secrets.
     pub headers: HeaderMap,
 }
@@ -199,7 +201,10 @@ async fn check(checks: Arc<Checks>, endpoint: usize, due_us: u64, mut end: watch
     let sent = Instant::now();
     let due = checks.clock.origin() + Duration::from_micros(due_us);
     let asked = &checks.endpoints[endpoint];
-    let mut request = checks.client.get(&asked.url).headers(asked.headers.clone());
+    let mut request = checks
+        .client
+        .get(&*asked.url)
+        .headers(asked.headers.clone());
     if !checks.manner.keep_alive {
         request = request.header(CONNECTION, "close");
     }

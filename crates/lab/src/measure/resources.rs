@@ -18,7 +18,7 @@ pub fn host() -> Host {
 
 pub use platform::{
     busy_and_total, command_line, core_wait_us, cpu_of_ended_children_us, descendants, listener,
-    rss_peak_bytes, sample, started_ticks,
+    rss_peak_bytes, sample, started_ticks, why_not,
 };
 
 /// More processes than this are not looked at.
@@ -133,6 +133,23 @@ mod platform {
         (stat.state != 'Z').then_some(stat.starttime)
     }
 
+    /// Why `pid` cannot be looked at, in a sentence; `None` if it can.
+    #[must_use]
+    pub fn why_not(pid: u32) -> Option<String> {
+        let Some(process) = process(pid) else {
+            return Some(format!("there is no process {pid} on this machine"));
+        };
+        match process.stat() {
+            Ok(stat) if stat.state == 'Z' => {
+                Some(format!("process {pid} has ended: it is a zombie"))
+            }
+            Ok(_) => None,
+            Err(_) => Some(format!(
+                "process {pid} cannot be looked at: /proc/{pid}/stat cannot be read"
+            )),
+        }
+    }
+
     /// Ticks in use and in all, summed over all cores, since boot.
     #[must_use]
     pub fn busy_and_total() -> Option<(u64, u64)> {
@@ -200,6 +217,12 @@ mod platform {
 
     pub fn started_ticks(_pid: u32) -> Option<u64> {
         None
+    }
+
+    pub fn why_not(pid: u32) -> Option<String> {
+        Some(format!(
+            "process {pid} cannot be looked at: this can only be done on Linux"
+        ))
     }
 
     pub fn busy_and_total() -> Option<(u64, u64)> {

@@ -461,7 +461,7 @@ fn endpoints(task: &Task<'_>, base: &str) -> anyhow::Result<Vec<Endpoint>> {
     let mut endpoints: Vec<_> = paths
         .map(|(name, path)| Endpoint {
             name: name.clone(),
-            url: format!("{base}{path}"),
+            url: format!("{base}{path}").as_str().into(),
             headers: HeaderMap::new(),
         })
         .collect();

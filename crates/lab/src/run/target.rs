@@ -8,9 +8,9 @@ use reqwest::header::HeaderMap;
 use crate::http::{Reach, bearer, headers, root_cause};
 use crate::load::{Pace, Reading, StreamPlan, StreamRequest};
 use crate::measure::{Count, Endpoint, command_line};
-use crate::reach::redacted_url;
 use crate::stage::{Guarded, StageError};
 use verdict::frameworks;
+use verdict::redact::{Address, arguments};
 use verdict::scenario::Target;
 use verdict::summary::{Attach, probe_rank};
 
@@ -32,14 +32,14 @@ pub(super) async fn first_look(
     let ready_by = Instant::now() + target.ready_within;
     for Endpoint { url, headers, .. } in endpoints(target)? {
         loop {
-            let request = client.get(&url).headers(headers.clone());
+            let request = client.get(&*url).headers(headers.clone());
             let answer = request.timeout(PATIENCE).send().await;
             let problem = match answer {
                 Ok(answer) if answer.status().as_u16() < 400 => break,
                 Ok(answer) => refused(target, &url, answer.status()),
                 Err(error) => {
                     let why = root_cause(&error.without_url());
-                    format!("cannot reach {}: {why}", redacted_url(&url))
+                    format!("cannot reach {url}: {why}")
                 }
             };
             if let Some(status) = guarded.as_mut().and_then(Guarded::exited) {
@@ -62,8 +62,8 @@ pub(super) async fn first_look(
     Ok(())
 }
 
-fn refused(target: &Target, url: &str, status: StatusCode) -> String {
-    let answered = format!("{} is answered with {status}", redacted_url(url));
+fn refused(target: &Target, url: &Address, status: StatusCode) -> String {
+    let answered = format!("{url} is answered with {status}");
     if !matches!(status.as_u16(), 401 | 403) {
         return answered;
     }
@@ -175,20 +175,21 @@ pub(super) fn plan(target: &Target, reach: &Reach) -> Result<StreamPlan, StageEr
 pub(super) fn told(target: &Target, pid: Option<u32>) -> Attach {
     let health = target.endpoints().into_iter();
     Attach {
-        stream: redacted_url(&target.stream),
+        stream: target.stream.to_string(),
         method: target.method.name().to_owned(),
-        health: health
-            .map(|(name, url)| (name, redacted_url(&url)))
-            .collect(),
+        health: health.map(|(name, url)| (name, url.to_string())).collect(),
         upstream_stats: target
             .upstream()
-            .map(|(url, pointer)| format!("{}#{pointer}", redacted_url(&url))),
+            .map(|(url, pointer)| format!("{url}#{pointer}")),
         has_pid: pid.is_some(),
         framework: pid
             .and_then(command_line)
             .and_then(|line| frameworks::by_process(&line))
             .map(|framework| framework.name.to_owned()),
-        command: target.command.clone(),
+        command: target
+            .command
+            .as_ref()
+            .map(|command| arguments(command.iter().map(String::as_str))),
         first_look: None,
         upstream_open_before: None,
         checks_percent: None,

@@ -17,7 +17,7 @@ pub struct Scenario {
     pub title: String,
     /// Of everything random: the same seed makes the same run, as far as the machine lets it.
     pub seed: u64,
-    /// The file's text, or its text with `--set` applied: what the run directory keeps.
+    /// The file's text, or its text with `--set` applied: what the run directory keeps. Without secrets.
     pub text: String,
     /// In the order of the file, which is the order of interleaving.
     pub variants: Vec<Variant>,
@@ -390,12 +390,21 @@ fn unreadable(cell: &str, error: &toml::de::Error) -> Invalid {
     };
     let mut near = key.unwrap_or_default();
     near.push(cell.to_owned());
+    // A string in the wrong place of a target may be a secret.
+    let is_of_target = place.is_some_and(|place| place.starts_with("target"));
+    let what = match message.split_once("invalid type: string ") {
+        Some((_, rest)) if is_of_target => {
+            let expected = rest.rsplit_once(", ").map_or("", |(_, expected)| expected);
+            format!("invalid type: a string, {expected}")
+        }
+        _ => message.replace('\n', "; "),
+    };
     let place = place.map_or(String::new(), |place| {
         format!(" (in `{place}` of cell {cell})")
     });
     Invalid {
         near,
-        message: format!("{}{place}", message.replace('\n', "; ")),
+        message: format!("{what}{place}"),
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::duration::{count, seconds, time, yes};
 use super::ranges::{HOUR, Range, Ranges, ms};
 use super::{Method, Step};
+use crate::redact::Address;
 
 /// A service of somebody else's that is driven from outside: by its URLs alone, and whatever else is
 /// given. Its load is slots: each holds one stream, and asks for the next when that one ends.
@@ -14,7 +15,7 @@ use super::{Method, Step};
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// URL that is asked for a stream, or for a short answer.
-    pub stream: String,
+    pub stream: Address,
     /// How it is asked.
     #[serde(default)]
     pub method: Method,
@@ -26,16 +27,16 @@ pub struct Target {
     /// Environment variable that holds a bearer token, which is not saved anywhere.
     pub bearer_env: Option<String>,
     /// URL of a health check.
-    pub health: Option<String>,
+    pub health: Option<Address>,
     /// URL of one that needs a thread of the blocking pool.
-    pub sync_health: Option<String>,
+    pub sync_health: Option<Address>,
     /// URL of one that the event loop answers.
-    pub async_health: Option<String>,
+    pub async_health: Option<Address>,
     /// Number of its process, if it runs on this machine.
     pub pid: Option<u32>,
     /// URL of a JSON document of its upstream; after `#` a JSON pointer to the number of streams that
     /// the upstream has open, `/open` if absent.
-    pub upstream_stats: Option<String>,
+    pub upstream_stats: Option<Address>,
     /// PEM file of a certificate that is trusted beside those of the system.
     pub ca_certificate: Option<PathBuf>,
     /// Command line that starts the service; it is ended with the cell.
@@ -69,15 +70,6 @@ pub struct Target {
     pub max_time: Duration,
 }
 
-/// Header names whose values may be saved: none of them is a secret.
-const PLAIN_HEADERS: [&str; 5] = [
-    "accept",
-    "accept-language",
-    "content-type",
-    "user-agent",
-    "x-request-id",
-];
-
 /// How long the load goes on beyond the timeout of the checks that are still to be decided.
 const TAIL: Duration = Duration::from_secs(1);
 
@@ -104,7 +96,7 @@ impl Target {
 
     /// The health checks, by the names that a diagnosis knows them by.
     #[must_use]
-    pub fn endpoints(&self) -> BTreeMap<String, String> {
+    pub fn endpoints(&self) -> BTreeMap<String, Address> {
         [
             ("health_sync", &self.sync_health),
             ("health_async", &self.async_health),
@@ -117,15 +109,15 @@ impl Target {
 
     /// The upstream's document and the pointer into it.
     #[must_use]
-    pub fn upstream(&self) -> Option<(String, String)> {
+    pub fn upstream(&self) -> Option<(Address, String)> {
         let given = self.upstream_stats.as_ref()?;
         let (url, pointer) = given.split_once('#').unwrap_or((given, "/open"));
-        Some((url.to_owned(), pointer.to_owned()))
+        Some((url.into(), pointer.to_owned()))
     }
 
     /// Every URL that is asked.
     #[must_use]
-    pub fn urls(&self) -> Vec<String> {
+    pub fn urls(&self) -> Vec<Address> {
         let upstream = self.upstream().map(|(url, _)| url);
         let mut urls = vec![self.stream.clone()];
         urls.extend(self.endpoints().into_values());
@@ -133,36 +125,29 @@ impl Target {
         urls
     }
 
-    /// Whether the value of this header may stand in a file.
-    #[must_use]
-    pub fn is_plain_header(name: &str) -> bool {
-        PLAIN_HEADERS.contains(&name.to_ascii_lowercase().as_str())
-    }
-
     /// What its values may be, and those of the steps in which it is loaded.
     pub(super) fn ranges(&self, steps: &[Step], probe_timeout: Duration) -> Vec<Range> {
-        let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
-        let is_secret = |name: &String| {
-            let name = name.to_ascii_lowercase();
-            ["authorization", "proxy-authorization", "cookie"].contains(&name.as_str())
-        };
+        let is_url = |url: &Address| url.starts_with("http://") || url.starts_with("https://");
         let counts: Vec<_> = steps.iter().filter_map(|step| step.streams).collect();
         let rises = counts.len() == steps.len();
-        let own = Ranges::of("target")
-            .must(
-                "stream",
-                self.urls().iter().all(is_url),
-                "URLs that start with http:// or https://",
-            )
+        let urls = [
+            ("stream", Some(&self.stream)),
+            ("health", self.health.as_ref()),
+            ("sync_health", self.sync_health.as_ref()),
+            ("async_health", self.async_health.as_ref()),
+            ("upstream_stats", self.upstream_stats.as_ref()),
+        ];
+        let own = urls
+            .into_iter()
+            .fold(Ranges::of("target"), |ranges, (key, url)| {
+                let fits = url.is_none_or(is_url);
+                ranges.must(key, fits, "a URL that starts with http:// or https://")
+            });
+        let own = own
             .must(
                 "health",
                 !self.endpoints().is_empty(),
                 "at least one of health, sync_health and async_health",
-            )
-            .must(
-                "headers",
-                !self.headers.keys().any(is_secret),
-                "no secrets, which would be saved with the file: name an environment variable in bearer_env",
             )
             .must(
                 "command",
@@ -177,7 +162,7 @@ impl Target {
             .must(
                 "max_time",
                 self.max_time >= ms(1_000) + self.time_after_steps(probe_timeout),
-                "2s, the checks' timeout and, unless `hang_up` is off, twice `settle` at least",
+                "at least 2s, `probe.timeout` and, unless `target.hang_up` is off, twice `target.settle`",
             );
         let steps = Ranges::of("steps")
             .must(
@@ -193,7 +178,7 @@ impl Target {
             .must(
                 "streams",
                 counts.iter().all(|&count| count <= self.max_streams),
-                "at most target.max_streams",
+                "at most `target.max_streams`",
             );
         own.into_vec().into_iter().chain(steps.into_vec()).collect()
     }

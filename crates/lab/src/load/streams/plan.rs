@@ -9,6 +9,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use super::pace::Pace;
 use crate::load::Reading;
 use verdict::load::streams::{Assignment, StreamSpec, with_number, with_seed};
+use verdict::redact::Address;
 use verdict::scenario::Method;
 
 /// Which streams are asked for, when, and how.
@@ -70,7 +71,9 @@ impl StreamRequest {
             .collect::<anyhow::Result<_>>()?;
         Ok(Self {
             method: method.name().parse().context("not a method")?,
-            url: url.parse().with_context(|| format!("`{url}` is no URL"))?,
+            url: url
+                .parse()
+                .with_context(|| format!("`{}` is no URL", Address::from(url)))?,
             headers,
             body,
         })
