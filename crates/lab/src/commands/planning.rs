@@ -1,7 +1,7 @@
 //! What must be known before a run: whom it asks, what it measures, and what a forecast needs.
 
 use crate::exit::Usage;
-use crate::http::Reach;
+use crate::http::{INSECURE, Reach};
 use crate::reach::reach;
 use crate::run::Calibration;
 use verdict::judge::known;
@@ -20,7 +20,10 @@ pub(super) fn reach_of(cells: &[Cell], say: impl Fn(&str)) -> anyhow::Result<Rea
         let one = reach(target)?;
         say(&caps(target));
         all.addresses.extend(one.addresses);
-        all.ca_certificate = one.ca_certificate.or(all.ca_certificate);
+    }
+    let mut targets = cells.iter().filter_map(|cell| cell.target.as_ref());
+    if targets.any(|target| target.insecure) {
+        say(INSECURE);
     }
     Ok(all)
 }

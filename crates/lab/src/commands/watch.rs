@@ -10,11 +10,12 @@ use reqwest::{Client, RequestBuilder, Url};
 
 use super::runtime::runtime;
 use crate::exit::{EXPECTATION, Usage};
-use crate::http::{Reach, bearer, header, headers, root_cause};
+use crate::http::{INSECURE, Reach, bearer, header, headers, root_cause};
 use crate::measure::{CellClock, Endpoint, Prober, Results};
 use crate::reach::redacted_url;
 use crate::run::Interrupt;
 use crate::show::watch::Watched;
+use crate::tls;
 use verdict::judge::watch::{Verdict, verdict};
 use verdict::record::{Event, WatchLog};
 use verdict::units::us;
@@ -58,6 +59,12 @@ pub struct WatchArgs {
     /// PEM file of a certificate that is trusted beside those of the system
     #[arg(long, value_name = "FILE")]
     ca_certificate: Option<PathBuf>,
+    /// Accept any certificate
+    #[arg(long)]
+    insecure: bool,
+    /// Speak HTTP/2 without TLS, and nothing older with it
+    #[arg(long)]
+    http2: bool,
     /// Print JSON Lines, and the summary to standard error
     ///
     /// A line for each tick, in the order in which they were due and at most --timeout late: {tick,
@@ -110,8 +117,13 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     };
     let services = Reach {
         ca_certificate: args.ca_certificate.clone(),
+        insecure: args.insecure,
+        http2: args.http2,
         ..Reach::default()
     };
+    if args.insecure {
+        let _ = std::io::stderr().write_all(INSECURE.as_bytes());
+    }
     let client = services.client(false)?;
     runtime()?.block_on(async {
         let interrupt = Interrupt::listen()?;
@@ -146,7 +158,8 @@ async fn reach(check: RequestBuilder, timeout: Duration) -> anyhow::Result<()> {
             let url = error.url().map(|url| redacted_url(url.as_str()));
             let url = url.unwrap_or_default();
             let cause = root_cause(&error);
-            anyhow::bail!("cannot reach {url}: {cause}; is the service running?")
+            let remedy = tls::remedy(&error).unwrap_or("is the service running?");
+            anyhow::bail!("cannot reach {url}: {cause}; {remedy}")
         }
         _ => Ok(()),
     }

@@ -165,7 +165,8 @@ impl<'a> Experiment<'a> {
             server.look_after(kubelet, &stage.listening, &clock, results)?;
         }
         let sampler = tokio::spawn(sources.clone().sample_all(results.clone()));
-        let told = |target| target::told(target, has_pid);
+        let first_look = stage.first_look.take();
+        let told = |target| target::told(target, has_pid, first_look);
         let mut experiment = Self {
             task,
             frame: Frame {

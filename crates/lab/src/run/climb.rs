@@ -1,18 +1,15 @@
 use std::time::{Duration, Instant};
 
 use super::cell::{Experiment, Stop};
+use super::preflight::first_byte_within;
 use super::target;
 use super::times::LEAD;
 use crate::load::{Pace, Slots, StreamPlan};
-use crate::stage::StageError;
 use verdict::judge::capacity;
 use verdict::record::{Event, Part, Segment};
 use verdict::scenario::Target;
 use verdict::summary::Summary;
 use verdict::units::us;
-
-/// How long the first stream of all may take until its first byte.
-const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(30);
 
 /// The capacity is sure enough after this many steps with more streams than are served.
 const SURE_AFTER: u64 = 3;
@@ -51,12 +48,15 @@ impl Experiment<'_> {
             self.rise(
                 (n, open..count),
                 &plan,
-                (hold.min(left), self.first_byte_within(target)),
+                (
+                    hold.min(left),
+                    first_byte_within(target, task.cell.probe.timeout),
+                ),
             )
             .await?;
             (last, open) = (n, count);
             if n == 0 {
-                hold = hold.max(self.first_stream(target)? * HOLD_PER_TTFT);
+                hold = hold.max(self.ttft_alone() * HOLD_PER_TTFT);
             }
             let is_found = target.find_capacity
                 && capacity::of(&self.summarise())
@@ -88,11 +88,6 @@ impl Experiment<'_> {
             self.afresh((last + 1, count, most), &plan, target).await?;
         }
         Ok(())
-    }
-
-    fn first_byte_within(&self, target: &Target) -> Duration {
-        let after = target.time_after_steps(self.task.cell.probe.timeout);
-        FIRST_BYTE_WITHIN.min(target.max_time.saturating_sub(after))
     }
 
     /// How long streams that are asked for afresh may take until they are served. Below the bound of a
@@ -153,37 +148,16 @@ impl Experiment<'_> {
         Ok(ramp)
     }
 
-    /// What became of the very first stream. If it failed, the run reports that instead of measuring.
-    fn first_stream(&self, target: &Target) -> Result<Duration, Stop> {
+    /// From the request to the first byte with one stream. A service that is cold is slower in the look
+    /// before, so that counts only if the stream here got nothing.
+    fn ttft_alone(&self) -> Duration {
         let recorded = self.collector.recorded();
-        let figures = recorded.load.streams.figures(None, 0);
-        if let Some(ttft) = figures
-            .ttft_us
-            .min
-            .filter(|_| recorded.load.streams.has_served())
-        {
-            return Ok(Duration::from_micros(ttft));
-        }
-        let url = crate::reach::redacted_url(&target.stream);
-        let problem = match figures.statuses.keys().next().map(String::as_str) {
-            Some(status @ ("401" | "403")) => format!(
-                "{url} is answered with {status}: give a token that is allowed, by --bearer-env or --header"
-            ),
-            Some(status) if status.starts_with('2') => {
-                format!(
-                    "{url} is answered with {status} and nothing else: there is no body to measure"
-                )
-            }
-            Some(status) => {
-                format!("{url} is answered with {status}: nothing of it can be measured")
-            }
-            None if figures.refused > 0 => format!("cannot reach {url}, or it ends the connection"),
-            None => format!(
-                "{url} has not sent a byte in {} s, with one client: it hangs already",
-                self.first_byte_within(target).as_secs()
-            ),
-        };
-        Err(Stop::Environment(StageError::Target(problem)))
+        let streams = &recorded.load.streams;
+        let alone = streams.figures(None, 0).ttft_us.min;
+        let attach = self.frame.attach.as_ref();
+        let before = attach.and_then(|attach| Some(attach.first_look.as_ref()?.ttft_us));
+        let ttft_us = alone.filter(|_| streams.has_served()).or(before);
+        Duration::from_micros(ttft_us.unwrap_or(0))
     }
 
     /// The load goes on until every check that was due in a hold has its outcome.

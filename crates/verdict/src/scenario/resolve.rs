@@ -322,6 +322,9 @@ fn resolve_cell(file: &File, own: &[&Table]) -> Result<Cell, Invalid> {
         .to_owned();
     let near = format!("\"{name}\"");
     let mut cell = Cell::deserialize(merged).map_err(|error| unreadable(&near, &error))?;
+    if let Some(target) = &mut cell.target {
+        target.ask_for_chat();
+    }
     if let Some(target) = cell.target.as_ref().filter(|target| target.find_capacity)
         && cell.steps.is_empty()
     {

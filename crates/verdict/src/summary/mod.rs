@@ -23,7 +23,7 @@ pub use crate::load::hang_ups::{HangUpFigures, Leftovers, StageFigures};
 pub use crate::load::kubelet::{EndCause, Kill, KubeletFigures, ProbeCount, Readiness};
 pub use crate::load::requests::{Little, Loop, RequestFigures};
 pub use crate::load::streams::StreamFigures;
-pub use attach::{Attach, Capacity};
+pub use attach::{Attach, Capacity, FirstLook};
 pub use diagnosis::{Candidate, Diagnosis, Kind};
 pub use distribution::{Distribution, Lateness};
 pub use forecast::{Bound, Forecast, Unit, Verdict};

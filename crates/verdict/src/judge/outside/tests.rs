@@ -48,6 +48,7 @@ pub(in crate::judge) fn attached(steps: Vec<Step>) -> Summary {
         upstream_stats: None,
         has_pid: false,
         command: None,
+        first_look: None,
         upstream_open_before: None,
         capacity: None,
         after_hang_up: None,

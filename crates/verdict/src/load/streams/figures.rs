@@ -22,6 +22,10 @@ pub struct StreamFigures {
     pub stalled: u64,
     /// Answered with an error status, or no connection.
     pub refused: u64,
+    /// Those of them whose answer told of a quota: a header that begins with `ratelimit` or
+    /// `x-ratelimit`.
+    #[serde(default)]
+    pub quota: u64,
     /// Flowing when the driver ended it with the load.
     pub cancelled: u64,
     /// Not a byte by the end of the load.

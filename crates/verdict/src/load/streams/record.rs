@@ -30,6 +30,9 @@ pub enum StreamEvent {
     Ended(StreamRecord),
     /// It could not be started for want of a port or a file on this side; it ends as refused as well.
     NotSent,
+    /// It was refused, and the answer told of a quota, such as requests per minute; it ends as refused as
+    /// well.
+    Quota,
 }
 
 /// How a stream ended. Every stream that was started ends as exactly one of these.
@@ -95,6 +98,7 @@ pub struct StreamRecorder {
     endings: [u64; 7],
     started: u64,
     not_sent: u64,
+    quota: u64,
     open: u64,
     open_peak: u64,
     receiving: Receiving,
@@ -132,6 +136,7 @@ impl StreamRecorder {
             }
             StreamEvent::Ended(record) => self.ended(record, window),
             StreamEvent::NotSent => self.not_sent += 1,
+            StreamEvent::Quota => self.quota += 1,
         }
     }
 
@@ -322,6 +327,7 @@ impl StreamRecorder {
             error: count(StreamEnding::Error),
             stalled: count(StreamEnding::Stalled),
             refused: count(StreamEnding::Refused),
+            quota: self.quota,
             cancelled: count(StreamEnding::Cancelled),
             unserved: count(StreamEnding::Unserved),
             open_peak: self.open_peak,
