@@ -12,6 +12,7 @@ mod freeze;
 mod hang_up;
 mod kubelet;
 mod migrating;
+mod odd_targets;
 mod openai_format;
 mod overview;
 mod rollout;

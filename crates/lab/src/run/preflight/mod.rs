@@ -122,7 +122,7 @@ async fn stream(target: &Target, reach: &Reach, within: Duration) -> Result<Firs
     let begun = Instant::now();
     let nothing = || {
         StageError::Target(format!(
-            "{} has not sent a byte in {} s, with one client: it hangs already",
+            "{} has sent no content in {} s, with one client: it hangs already",
             redacted_url(&target.stream),
             within.as_secs()
         ))
@@ -171,7 +171,9 @@ async fn unreachable(url: &str, error: reqwest::Error, reach: &Reach) -> String 
         http2: !reach.http2,
         ..reach.clone()
     };
-    if let Some(answer) = ask_once(url, &other).await {
+    // Where there is TLS, it negotiates what is spoken.
+    let may_speak_other = reach.http2 || url.starts_with("http://");
+    if may_speak_other && let Some(answer) = ask_once(url, &other).await {
         return if odd::is_grpc(answer.headers()) {
             format!("{shown} speaks {}", odd::GRPC)
         } else if reach.http2 {

@@ -226,8 +226,11 @@ fn secrets(target: &Target) -> Result<Vec<String>, StageError> {
         let shown = redacted_url(&target.stream).parse::<reqwest::Url>();
         let shown = shown.as_ref().unwrap_or(&url).query_pairs();
         let hidden = url.query_pairs().zip(shown);
-        let hidden = hidden.filter(|(given, shown)| given.1 != shown.1);
-        found.extend(hidden.map(|(given, _)| given.1.into_owned()));
+        for (given, shown) in hidden {
+            let name = (given.0 != shown.0).then_some(given.0);
+            let value = (given.1 != shown.1).then_some(given.1);
+            found.extend(name.into_iter().chain(value).map(std::borrow::Cow::into_owned));
+        }
     }
     found.retain(|secret| secret.len() >= SECRET_LENGTH && secret != "Bearer");
     // A secret that holds another one is replaced first.
