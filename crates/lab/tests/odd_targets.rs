@@ -4,7 +4,7 @@ use std::process::Output;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_compression::tokio::write::GzipEncoder;
+use async_compression::tokio::write::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use bytes::Bytes;
 use http_body_util::{Full, StreamBody};
 use hyper::body::Frame;
@@ -13,7 +13,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::Value;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -22,7 +22,7 @@ use crate::support::fake::{Fake, TOKEN};
 use crate::support::{Bench, stderr, stdout};
 
 /// Whatever is refused is refused well before this: what is odd is named within 3 s.
-const SOON: Duration = Duration::from_secs(6);
+const SOON: Duration = Duration::from_secs(8);
 
 fn args<'a>(stream: &'a str, health: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let mut args = vec!["attach", "--stream", stream, "--health", health];
@@ -111,7 +111,7 @@ fn odd(path: &str) -> Option<(Script, &'static [&'static str])> {
             ),
             &[
                 "with 422",
-                "\" [31mfield required, not REDACTED\"",
+                "\"[31mfield required, not REDACTED\"",
                 "--body FILE",
             ],
         ),
@@ -514,6 +514,38 @@ async fn a_compressed_stream_is_seen_event_by_event() {
         "{look}"
     );
     assert_eq!(look["health_server"], "canned/1");
+}
+
+async fn send_error(encoder: &mut (impl AsyncWrite + Unpin)) {
+    let event = b"data: {\"error\": \"no such model\"}\n\n";
+    encoder.write_all(event).await.expect("in memory");
+    encoder.flush().await.expect("in memory");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_codings_are_read_before_they_end() {
+    let mut brotli = BrotliEncoder::new(Vec::new());
+    let mut deflate = ZlibEncoder::new(Vec::new());
+    let mut zstd = ZstdEncoder::new(Vec::new());
+    send_error(&mut brotli).await;
+    send_error(&mut deflate).await;
+    send_error(&mut zstd).await;
+    let coded = [
+        ("br", brotli.into_inner()),
+        ("deflate", deflate.into_inner()),
+        ("zstd", zstd.into_inner()),
+    ];
+    for (coding, bytes) in coded {
+        let head = "200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding";
+        let mut script = text(&format!("{head}: {coding}"), "");
+        script.extend([(0, bytes), (60_000, Vec::new())]);
+        let canned = Canned::start(move |_, _| script.clone()).await;
+        let begun = Instant::now();
+        let (stream, health) = (canned.url("/coded"), canned.url("/health"));
+        let output = Bench::new("").run(&args(&stream, &health, &[]));
+        assert_refused(coding, &output, &["is an error", "no such model"]);
+        assert!(begun.elapsed() < SOON, "{coding}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -229,7 +229,11 @@ fn secrets(target: &Target) -> Result<Vec<String>, StageError> {
         for (given, shown) in hidden {
             let name = (given.0 != shown.0).then_some(given.0);
             let value = (given.1 != shown.1).then_some(given.1);
-            found.extend(name.into_iter().chain(value).map(std::borrow::Cow::into_owned));
+            found.extend(
+                name.into_iter()
+                    .chain(value)
+                    .map(std::borrow::Cow::into_owned),
+            );
         }
     }
     found.retain(|secret| secret.len() >= SECRET_LENGTH && secret != "Bearer");
