@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use lab::measure::{CellClock, Endpoint, Prober, Results};
+use lab::measure::{CellClock, Endpoint, Manner, Prober, Results};
 use testkit::{Alone, Signal, check, eventually, mock_llm, unless_stalled};
 use verdict::record::{Event, Tick};
 
@@ -25,9 +25,12 @@ async fn measure(timeout: Duration) -> (Vec<Tick>, Duration) {
     let mut prober = Prober::start(
         lab::http::client(false).expect("a client"),
         vec![endpoint],
-        RATE,
-        timeout,
-        false,
+        Manner {
+            rate: RATE,
+            timeout,
+            keep_alive: false,
+            is_guest: false,
+        },
         clock.clone(),
         results,
     )

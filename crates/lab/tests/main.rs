@@ -9,6 +9,7 @@ mod disconnect;
 mod drain;
 mod endings;
 mod freeze;
+mod guest;
 mod hang_up;
 mod kubelet;
 mod migrating;

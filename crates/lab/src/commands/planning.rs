@@ -5,6 +5,7 @@ use crate::http::{INSECURE, Reach};
 use crate::reach::reach;
 use crate::run::Calibration;
 use verdict::judge::known;
+use verdict::record::InFlight;
 use verdict::scenario::{Cell, Scenario, Target, Variant};
 
 /// The variants in which any of these cells is run: one without leaves no folder behind.
@@ -16,9 +17,12 @@ pub(super) fn with_a_cell(variants: &[Variant], cells: &[Cell]) -> Vec<Variant> 
 /// How the targets of these cells are reached, if that is allowed; what bounds the load is said first.
 pub(super) fn reach_of(cells: &[Cell], say: impl Fn(&str)) -> anyhow::Result<Reach> {
     let mut all = Reach::default();
-    for target in cells.iter().filter_map(|cell| cell.target.as_ref()) {
+    for cell in cells {
+        let Some(target) = &cell.target else {
+            continue;
+        };
         let one = reach(target)?;
-        say(&caps(target));
+        say(&caps(target, cell.probe.rate));
         all.addresses.extend(one.addresses);
     }
     let mut targets = cells.iter().filter_map(|cell| cell.target.as_ref());
@@ -28,12 +32,14 @@ pub(super) fn reach_of(cells: &[Cell], say: impl Fn(&str)) -> anyhow::Result<Rea
     Ok(all)
 }
 
-fn caps(target: &Target) -> String {
+fn caps(target: &Target, checks: f64) -> String {
     format!(
-        "At most {} streams at once, {} begun a second, {} from the first to the last.\n",
+        "At most {} streams at once, {} begun a second, {} from the first to the last.\n\
+         {checks} checks a second of each health URL, at most {} of them in flight.\n",
         target.max_streams,
         target.max_rate,
-        humantime::format_duration(target.max_time)
+        humantime::format_duration(target.max_time),
+        InFlight::MOST
     )
 }
 

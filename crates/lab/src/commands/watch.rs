@@ -11,7 +11,7 @@ use reqwest::{Client, RequestBuilder, Url};
 use super::runtime::runtime;
 use crate::exit::{EXPECTATION, Usage};
 use crate::http::{INSECURE, Reach, bearer, header, headers, root_cause};
-use crate::measure::{CellClock, Endpoint, Prober, Results};
+use crate::measure::{CellClock, Endpoint, Manner, Prober, Results};
 use crate::reach::redacted_url;
 use crate::run::Interrupt;
 use crate::show::watch::Watched;
@@ -26,8 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long checks in flight may still be answered when the watch is interrupted.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// More checks than this are not left in flight.
-const IN_FLIGHT: u32 = 1_000;
+/// Ticks that may wait for their line at most: each is printed in the order of the plan.
+const WAITING: u32 = 1_000;
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
@@ -99,9 +99,9 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
         given.insert("authorization".to_owned(), bearer(name)?);
     }
     let headers = headers(&given)?;
-    if args.timeout > args.every * IN_FLIGHT {
+    if args.timeout > args.every * WAITING {
         let problem = format!(
-            "--timeout {} is more than {IN_FLIGHT} times --every {}: that many checks would be in flight",
+            "--timeout {} is more than {WAITING} times --every {}: that many ticks would wait for their line",
             humantime::format_duration(args.timeout),
             humantime::format_duration(args.every)
         );
@@ -183,13 +183,15 @@ async fn watch(
         .collect();
     let (results, outcomes) = Results::new();
     let clock = CellClock::new(Instant::now());
-    let rate = 1.0 / args.every.as_secs_f64();
     let mut prober = Prober::start(
         client,
         endpoints,
-        rate,
-        args.timeout,
-        false,
+        Manner {
+            rate: 1.0 / args.every.as_secs_f64(),
+            timeout: args.timeout,
+            keep_alive: false,
+            is_guest: true,
+        },
         clock.clone(),
         results,
     )?;

@@ -10,7 +10,7 @@ use super::task::Task;
 use super::times::{LEAD, LEAST_RECOVERY, SPARE};
 use super::{RunDirectory, target};
 use crate::load::{self, RunningLoad, Slots, Start};
-use crate::measure::{CellClock, Collector, Endpoint, Pids, Prober, Setup, Sources, host};
+use crate::measure::{CellClock, Collector, Endpoint, Manner, Pids, Prober, Setup, Sources, host};
 use crate::show::progress::{Progress, View};
 use crate::stage::{Child, Records, StageError};
 use verdict::record::{Recorded, Segment};
@@ -116,7 +116,7 @@ impl<'a> Experiment<'a> {
     ) -> anyhow::Result<Self> {
         let cell = task.cell;
         let clock = CellClock::new(Instant::now() + LEAD);
-        let is_stepped = !cell.steps.is_empty();
+        let is_stepped = !cell.steps.is_empty() || cell.target.is_some();
         if !is_stepped {
             let hold = cell.phases.baseline + cell.load.ramp();
             clock.plan(Segment::Ramp, us(cell.phases.baseline));
@@ -129,7 +129,7 @@ impl<'a> Experiment<'a> {
             server: stage.pid(task),
             upstream: stage.upstream.as_ref().map(Child::pid),
         };
-        let has_pid = pids.server.get().is_some();
+        let pid = pids.server.get();
         let collector = Collector::start(Setup {
             folder: folder.path.clone(),
             endpoints: names.clone(),
@@ -142,9 +142,12 @@ impl<'a> Experiment<'a> {
         let prober = Prober::start(
             task.reach.client(cell.probe.keep_alive)?,
             endpoints,
-            cell.probe.rate,
-            cell.probe.timeout,
-            cell.probe.keep_alive,
+            Manner {
+                rate: cell.probe.rate,
+                timeout: cell.probe.timeout,
+                keep_alive: cell.probe.keep_alive,
+                is_guest: cell.target.is_some(),
+            },
             clock.clone(),
             results.clone(),
         )?;
@@ -166,7 +169,7 @@ impl<'a> Experiment<'a> {
         }
         let sampler = tokio::spawn(sources.clone().sample_all(results.clone()));
         let first_look = stage.first_look.take();
-        let told = |target| target::told(target, has_pid, first_look);
+        let told = |target| target::told(target, pid, first_look);
         let mut experiment = Self {
             task,
             frame: Frame {
@@ -319,19 +322,34 @@ impl<'a> Experiment<'a> {
                 return Ok(());
             }
             tokio::time::sleep_until(end.min(now + LOOK).into()).await;
-            let now_us = self.clock.now_us();
-            self.view
-                .update(&self.collector.recorded(), &self.frame.endpoints, now_us);
-            self.look_at_processes(phase).await?;
-            if let Some(source) = self.collector.failure() {
-                return Err(Stop::Environment(self.folder.error(source)));
-            }
+            self.attend(phase).await?;
             if Instant::now() >= next_save {
                 next_save += Duration::from_secs(1);
-                let summary = self.summarise();
-                self.folder.record(&summary).map_err(Stop::Environment)?;
+                self.save(&self.summarise())?;
             }
         }
+    }
+
+    /// Shows what has been recorded, and ends the run if a process or the log has ended.
+    pub(super) async fn attend(&mut self, phase: &str) -> Result<(), Stop> {
+        let now_us = self.clock.now_us();
+        self.view
+            .update(&self.collector.recorded(), &self.frame.endpoints, now_us);
+        self.look_at_processes(phase).await?;
+        match self.collector.failure() {
+            Some(source) => Err(Stop::Environment(self.folder.error(source))),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes down what is known.
+    pub(super) fn save(&mut self, summary: &Summary) -> Result<(), Stop> {
+        self.folder.record(summary).map_err(Stop::Environment)
+    }
+
+    /// A phase begins, whose end is not known.
+    pub(super) fn enter(&mut self, phase: &str) {
+        self.view.phase(phase, None);
     }
 
     /// A process that has ended and is not started again ends the run.

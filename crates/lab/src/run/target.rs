@@ -6,9 +6,10 @@ use reqwest::header::HeaderMap;
 
 use crate::http::{Reach, bearer, headers};
 use crate::load::{Pace, Reading, StreamPlan, StreamRequest};
-use crate::measure::{Count, Endpoint};
+use crate::measure::{Count, Endpoint, command_line};
 use crate::reach::redacted_url;
 use crate::stage::StageError;
+use verdict::frameworks;
 use verdict::scenario::Target;
 use verdict::summary::{Attach, FirstLook, probe_rank};
 
@@ -143,7 +144,7 @@ fn chat(model: &str) -> Vec<u8> {
 }
 
 /// What the summary says about a target.
-pub(super) fn told(target: &Target, has_pid: bool, first_look: Option<FirstLook>) -> Attach {
+pub(super) fn told(target: &Target, pid: Option<u32>, first_look: Option<FirstLook>) -> Attach {
     let health = target.endpoints().into_iter();
     Attach {
         stream: redacted_url(&target.stream),
@@ -154,10 +155,15 @@ pub(super) fn told(target: &Target, has_pid: bool, first_look: Option<FirstLook>
         upstream_stats: target
             .upstream()
             .map(|(url, pointer)| format!("{}#{pointer}", redacted_url(&url))),
-        has_pid,
+        has_pid: pid.is_some(),
+        framework: pid
+            .and_then(command_line)
+            .and_then(|line| frameworks::by_process(&line))
+            .map(|framework| framework.name.to_owned()),
         command: target.command.clone(),
         first_look,
         upstream_open_before: None,
+        checks_percent: None,
         capacity: None,
         after_hang_up: None,
     }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
 use super::file::{self, File};
-use super::{Cell, Expectation, Form, LEAST_CHECKS, Step, Target, Value};
+use super::{Cell, Expectation, Form, Step, Target, Value};
 use crate::forecast::Model;
 use crate::load;
 
@@ -315,6 +315,12 @@ fn resolve_cell(file: &File, own: &[&Table]) -> Result<Cell, Invalid> {
     if merged.get("quick").is_some_and(Toml::is_table) {
         merged.remove("quick");
     }
+    if let (true, Some(Toml::Table(probe))) =
+        (merged.contains_key("target"), merged.get_mut("probe"))
+    {
+        let rate = probe.entry("rate");
+        rate.or_insert(Toml::Float(Target::CHECKS));
+    }
     let name = merged
         .get("name")
         .and_then(Toml::as_str)
@@ -324,14 +330,6 @@ fn resolve_cell(file: &File, own: &[&Table]) -> Result<Cell, Invalid> {
     let mut cell = Cell::deserialize(merged).map_err(|error| unreadable(&near, &error))?;
     if let Some(target) = &mut cell.target {
         target.ask_for_chat();
-    }
-    if let Some(target) = cell.target.as_ref().filter(|target| target.find_capacity)
-        && cell.steps.is_empty()
-    {
-        cell.steps = Target::ladder(target.max_streams)
-            .into_iter()
-            .map(Step::of_streams)
-            .collect();
     }
     // How long one stream takes alone is what everything else is held against.
     let is_alone = |step: &Step| step.streams == Some(1);
@@ -546,10 +544,11 @@ fn check_can_be_judged(
         message,
     };
     let checks = cell.checks_in_hold();
-    if expectation.metric.ends_with(".flat") && checks < LEAST_CHECKS {
+    let least = cell.least_checks();
+    if expectation.metric.ends_with(".flat") && checks < least {
         return Err(near(format!(
             "{place} would never be measured: {} checks a second make {checks} in a hold of {}, and it takes \
-             {LEAST_CHECKS}; raise probe.rate or phases.hold",
+             {least}; raise probe.rate or phases.hold",
             cell.probe.rate,
             humantime::format_duration(cell.phases.hold)
         )));

@@ -12,8 +12,8 @@ use crate::load::Delivery;
 use crate::record::{Outcome, Part, Plan, Recorded, Segment, Times, Timetable};
 use crate::scenario::{Cell, Scenario, Variant};
 use crate::summary::{
-    Action, Attach, Diagnosis, Forecast, Host, Kind, Lateness, Ledger, Quality, SCHEMA, State,
-    Summary, Upstream,
+    Action, Attach, Diagnosis, Forecast, Host, Lateness, Ledger, Quality, SCHEMA, State, Summary,
+    Upstream,
 };
 
 /// What does not change while a cell runs.
@@ -50,6 +50,8 @@ pub struct Frame<'a> {
 pub struct Course {
     /// What was done before steps, by their numbers.
     pub actions: BTreeMap<usize, Action>,
+    /// Of a target: the streams of each step that has begun.
+    pub steps: Vec<u32>,
     /// Of a target: streams that its upstream had open before the load.
     pub upstream_open_before: Option<u64>,
     /// Of a target: requests that waited for their turn, as no more may begin in a second.
@@ -105,6 +107,7 @@ impl SoFar<'_> {
             upstream: self.upstream(),
             attach: frame.attach.clone().map(|attach| Attach {
                 upstream_open_before: self.course.upstream_open_before,
+                checks_percent: self.checks_percent(),
                 ..attach
             }),
             leftovers: recorded.load.hang_ups.leftovers(),
@@ -204,6 +207,17 @@ impl SoFar<'_> {
         }
     }
 
+    /// Share of the requests that were checks, in percent.
+    fn checks_percent(&self) -> Option<f64> {
+        let of_checks = self.recorded.recorder.all().map(|(_, _, series)| {
+            let unsent = series.count(Outcome::NotSent) + series.count(Outcome::Withheld);
+            series.total() - unsent
+        });
+        let checks: u64 = of_checks.sum();
+        let all = checks + self.recorded.streams_started();
+        (all > 0).then(|| 100.0 * checks as f64 / all as f64)
+    }
+
     /// How late the checks of the hold were sent, or those of all holds.
     fn probe_dispatch(&self) -> Times {
         let checks = &self.recorded.recorder;
@@ -235,17 +249,5 @@ impl SoFar<'_> {
         }
         wrong.extend(self.recorded.load.undecided(&self.frame.cell.load));
         wrong
-    }
-}
-
-impl Diagnosis {
-    /// Before anything was concluded.
-    fn undecided() -> Self {
-        Self {
-            kind: Kind::Undecided,
-            candidates: Vec::new(),
-            evidence: Vec::new(),
-            inferred_capacity: None,
-        }
     }
 }

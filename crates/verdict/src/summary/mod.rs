@@ -24,7 +24,7 @@ pub use crate::load::kubelet::{EndCause, Kill, KubeletFigures, ProbeCount, Readi
 pub use crate::load::requests::{Little, Loop, RequestFigures};
 pub use crate::load::streams::StreamFigures;
 pub use attach::{Attach, Capacity, FirstLook};
-pub use diagnosis::{Candidate, Diagnosis, Kind};
+pub use diagnosis::{Candidate, Diagnosis, Family, Kind, Member};
 pub use distribution::{Distribution, Lateness};
 pub use forecast::{Bound, Forecast, Unit, Verdict};
 pub use phase::{Phase, Probe, Recovery, probe_rank};
