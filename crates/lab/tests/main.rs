@@ -14,6 +14,7 @@ mod guest;
 mod hang_up;
 mod kubelet;
 mod migrating;
+mod odd_targets;
 mod openai_format;
 mod overview;
 mod rollout;

@@ -1,13 +1,14 @@
 use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 
+use super::preflight;
 use super::server::Server;
-use super::target::first_look;
 use super::task::Task;
 use crate::measure::{LivePid, command_line, listener};
 use crate::stage::{Child, Guarded, Pod, Port, Records, Spec, StageError};
 use verdict::frameworks;
 use verdict::scenario::Target;
+use verdict::summary::FirstLook;
 
 /// The processes of a cell.
 pub(super) struct Stage {
@@ -22,6 +23,8 @@ pub(super) struct Stage {
     /// Base URLs of the server, the same after a restart.
     pub listening: String,
     pub gauges: Option<String>,
+    /// Of a target.
+    pub first_look: Option<FirstLook>,
     /// It is dropped last, because a process may write there until its end.
     _scratch: Option<Scratch>,
 }
@@ -143,6 +146,7 @@ pub(super) async fn start(
         guarded: None,
         listening: format!("http://{listen_at}"),
         gauges: Some(format!("http://{gauges_at}")),
+        first_look: None,
         _scratch: scratch,
     })
 }
@@ -159,12 +163,16 @@ async fn target_stage(
         let log = folder.join("server.log");
         guarded = Some(Guarded::start(command, &log, records).await?);
     }
-    if let Err(error) = first_look(target, &task.reach, &mut guarded).await {
-        if let Some(guarded) = guarded {
-            guarded.stop().await;
+    let reach = (&task.reach, task.cell.probe.timeout);
+    let first_look = match preflight::look(target, reach, &mut guarded).await {
+        Ok(first_look) => first_look,
+        Err(error) => {
+            if let Some(guarded) = guarded {
+                guarded.stop().await;
+            }
+            return Err(error);
         }
-        return Err(error);
-    }
+    };
     Ok(Stage {
         upstream: None,
         fallback: None,
@@ -172,6 +180,7 @@ async fn target_stage(
         guarded,
         listening: String::new(),
         gauges: None,
+        first_look: Some(first_look),
         _scratch: None,
     })
 }

@@ -328,6 +328,9 @@ fn resolve_cell(file: &File, own: &[&Table]) -> Result<Cell, Invalid> {
         .to_owned();
     let near = format!("\"{name}\"");
     let mut cell = Cell::deserialize(merged).map_err(|error| unreadable(&near, &error))?;
+    if let Some(target) = &mut cell.target {
+        target.ask_for_chat();
+    }
     // How long one stream takes alone is what everything else is held against.
     let is_alone = |step: &Step| step.streams == Some(1);
     if cell.target.is_some() && cell.steps.first().is_some_and(|first| !is_alone(first)) {
