@@ -194,7 +194,7 @@ fn markdown_of(scenario: &str, variant: &MatrixVariant) -> String {
 mod tests {
     use super::*;
     use verdict::judge::comparison::{CellRuns, Spread, matrix};
-    use verdict::sample::summary;
+    use crate::sample::summary;
     use verdict::units::WIDTH;
 
     /// Figures as wide as they get.

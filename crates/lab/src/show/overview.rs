@@ -102,7 +102,7 @@ fn grid(variant: &OverviewVariant, corner: String, show: impl Fn(&Entry) -> Stri
 mod tests {
     use super::*;
     use verdict::judge::comparison::overview::overview;
-    use verdict::sample::cells;
+    use crate::sample::cells;
     use verdict::units::WIDTH;
 
     #[test]

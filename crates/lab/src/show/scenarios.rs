@@ -296,7 +296,7 @@ fn by_name(controls: &[&Control]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use verdict::sample::summary;
+    use crate::sample::summary;
     use verdict::summary::Kind;
 
     fn run(cell: &str, variant: &str, expectation: [&str; 3], kind: Kind) -> Summary {

@@ -1,9 +1,10 @@
-//! Made-up summaries, for tests of what is concluded from one and of how it is shown.
+//! Made-up summaries, for tests of what is concluded from one (in this crate) and of how it is shown (in
+//! the lab). Both take this file in as a module, so nothing of it is in what is built.
 
 use std::collections::BTreeMap;
 
-use crate::judge::comparison::CellRuns;
-use crate::summary::{
+use verdict::judge::comparison::CellRuns;
+use verdict::summary::{
     Diagnosis, Distribution, Host, Kind, Ledger, LoadPhase, Loop, Phase, Phases, Pool, Probe,
     Process, Quality, RequestFigures, State, StreamFigures, Summary, Timing, Upstream,
 };
