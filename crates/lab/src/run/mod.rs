@@ -7,6 +7,7 @@ mod climb;
 mod commit;
 mod directory;
 mod interrupt;
+mod last_commit;
 mod processes;
 mod schedule;
 mod server;
