@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::stdout::print;
 use crate::exit::Usage;
@@ -40,16 +40,12 @@ pub struct CompareArgs {
 }
 
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
-    if let Some(other) = args
-        .runs
-        .iter()
-        .find(|run| !run.join("index.json").is_file())
-    {
-        let problem = format!(
+    let mut runs = args.runs.iter();
+    if let Some(other) = runs.find(|run| !run.join("index.json").is_file()) {
+        bail!(Usage(format!(
             "{} is not the folder of a run: it has no index.json",
             other.display()
-        );
-        return Err(Usage(problem).into());
+        )));
     }
     let folders = if args.runs.is_empty() {
         newest(&args.out, args.scenario.as_deref())?
@@ -60,8 +56,9 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     let is_wanted = |cell: &String| args.cell.is_empty() || args.cell.contains(cell);
     gathered.cells.retain(|cell| is_wanted(&cell.cell));
     if gathered.cells.is_empty() {
-        let problem = "these runs have no such cell, or none yet".to_owned();
-        return Err(Usage(problem).into());
+        bail!(Usage(
+            "these runs have no such cell, or none yet".to_owned()
+        ));
     }
     match &args.into {
         Some(file) => replace_generated(file, &gathered.render(args.table, Format::Markdown))?,
@@ -81,11 +78,10 @@ fn replace_generated(file: &Path, table: &str) -> anyhow::Result<()> {
         Some((from, from + text[from..].find(END)?))
     });
     let Some((from, to)) = bounds else {
-        let problem = format!(
+        bail!(Usage(format!(
             "{} has no place for a table: add the lines \"{BEGIN} -->\" and \"{END}\"",
             file.display()
-        );
-        return Err(Usage(problem).into());
+        )));
     };
     let replaced = format!("{}\n\n{table}\n{}", &text[..from], &text[to..]);
     std::fs::write(file, replaced).with_context(|| format!("cannot write {}", file.display()))

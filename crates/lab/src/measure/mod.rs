@@ -25,4 +25,4 @@ pub use priority::prefer_this_thread;
 pub use probe::{Endpoint, Prober, ask, in_time};
 pub use resources::{busy_and_total, descendants, host, sample, started_ticks};
 pub use results::Results;
-pub use sampler::Sources;
+pub use sampler::{Sources, get};
