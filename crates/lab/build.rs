@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt::Write;
 use std::path::Path;
 
-#[path = "src/run/last_commit.rs"]
+#[path = "src/run/commit/last_commit.rs"]
 mod last_commit;
 use last_commit::last_commit;
 

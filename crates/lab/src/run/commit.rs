@@ -1,10 +1,12 @@
 //! The commit that a run's programs were built from.
 
+mod last_commit;
+
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-use super::last_commit::last_commit;
+use last_commit::last_commit;
 
 /// Where the lab was built.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

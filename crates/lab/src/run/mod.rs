@@ -7,7 +7,6 @@ mod climb;
 mod commit;
 mod directory;
 mod interrupt;
-mod last_commit;
 mod processes;
 mod schedule;
 mod server;

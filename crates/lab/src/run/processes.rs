@@ -4,7 +4,7 @@ use super::server::Server;
 use super::target::first_look;
 use super::task::Task;
 use crate::measure::LivePid;
-use crate::stage::{Child, Guarded, Pod, Port, Records, Spec, StageError, flags};
+use crate::stage::{Child, Guarded, Pod, Port, Records, Spec, StageError};
 use verdict::scenario::Target;
 
 /// The processes of a cell.
@@ -74,7 +74,7 @@ pub(super) async fn start(
     let parameters = &task.cell.server;
     let (listening, gauges) = (Port::reserve()?, Port::reserve()?);
     let [listen_at, gauges_at] = [&listening, &gauges].map(|port| port.address().to_string());
-    let mut args = flags([
+    let mut args = crate::stage::flags([
         ("--listen", Some(listen_at.clone())),
         ("--gauges", Some(gauges_at.clone())),
         ("--upstream", Some(upstream.url("listening"))),
@@ -155,7 +155,7 @@ fn upstream_spec(seed: u64, args: &[String], log: PathBuf) -> Spec {
     ];
     Spec {
         name: "mock-llm".to_owned(),
-        args: [&flags(own), args].concat(),
+        args: [&crate::stage::flags(own), args].concat(),
         announces: vec!["listening"],
         log,
     }

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
-use super::file::{self, FieldReport, File};
+use super::file::{self, File};
 use super::{Cell, Expectation, Form, LEAST_CHECKS, Step, Target, Value};
 use crate::forecast::Model;
 use crate::load;
@@ -44,7 +44,7 @@ pub struct Variant {
     /// Whether the actions of steps are asked of it.
     pub actions: bool,
     expectations: Vec<OfCells<Expectation>>,
-    field_reports: Vec<OfCells<FieldReport>>,
+    field_reports: Vec<OfCells<file::FieldReport>>,
     unforecast: Vec<OfCells<Vec<String>>>,
 }
 
@@ -114,7 +114,7 @@ impl Variant {
 
     /// What the field reports of a cell.
     #[must_use]
-    pub fn field_reports(&self, cell: &Cell) -> Vec<FieldReport> {
+    pub fn field_reports(&self, cell: &Cell) -> Vec<file::FieldReport> {
         of_cell(&self.field_reports, cell)
     }
 
@@ -530,7 +530,11 @@ fn check_can_be_judged(
 }
 
 /// A class that does not wait for its answers shows what every open loop does.
-fn check_closed_loop(report: &FieldReport, cells: &[Cell], scope: &Scope) -> Result<(), Invalid> {
+fn check_closed_loop(
+    report: &file::FieldReport,
+    cells: &[Cell],
+    scope: &Scope,
+) -> Result<(), Invalid> {
     let Some(class) = &report.closed_loop else {
         return Ok(());
     };
