@@ -37,7 +37,10 @@ impl Guarded {
         records: &Records,
     ) -> Result<Self, StageError> {
         let name = command.first().cloned().unwrap_or_default();
-        let errors = File::create(log).map_err(StageError::write(log))?;
+        let errors = File::create(log).map_err(|source| StageError::Write {
+            path: log.to_owned(),
+            source,
+        })?;
         let lab = std::env::current_exe().map_err(|source| StageError::Spawn {
             name: name.clone(),
             source,
