@@ -4,6 +4,7 @@ mod anywhere;
 mod attach;
 mod attach_diagnosis;
 mod attach_python;
+mod ci_page;
 mod closed_loop;
 mod disconnect;
 mod drain;

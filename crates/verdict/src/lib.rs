@@ -3,6 +3,7 @@
 //! follows from both ([`judge`]). Each kind of [`load`] has a room of its own.
 
 pub mod forecast;
+pub mod frameworks;
 pub mod judge;
 pub mod load;
 pub mod metrics;
