@@ -21,6 +21,7 @@ mod run;
 mod scenarios;
 mod smoke;
 mod steps;
+mod strangers;
 mod support;
 mod thousand;
 mod upstream_failures;

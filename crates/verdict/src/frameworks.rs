@@ -447,6 +447,12 @@ pub const FRAMEWORKS: &[Framework] = &[
                 TOMCAT,
             ),
             limit(
+                "threads that write a `StreamingResponseBody` or a `Flux`; their queue has no bound",
+                "8",
+                "`spring.task.execution.pool.core-size`",
+                "https://docs.spring.io/spring-boot/reference/features/task-execution-and-scheduling.html",
+            ),
+            limit(
                 "a database connection is held until the answer is written",
                 "true",
                 "`spring.jpa.open-in-view`",
