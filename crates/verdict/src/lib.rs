@@ -2,6 +2,7 @@
 //! measured ([`record`]), what a run leaves ([`summary`]), what theory says ([`forecast`]) and what
 //! follows from both ([`judge`]). Each kind of [`load`] has a room of its own.
 
+pub mod climb;
 pub mod forecast;
 pub mod frameworks;
 pub mod judge;
