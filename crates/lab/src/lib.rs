@@ -15,3 +15,4 @@ pub mod run;
 pub mod scenario_files;
 pub mod show;
 pub mod stage;
+mod tls;

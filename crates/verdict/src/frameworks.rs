@@ -50,6 +50,12 @@ pub fn by_server_header(header: &str) -> Option<&'static Framework> {
     })
 }
 
+/// The framework of this name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static Framework> {
+    FRAMEWORKS.iter().find(|framework| framework.name == name)
+}
+
 /// The framework that this command line starts. The more specific one comes first: gunicorn's event loops
 /// before gunicorn, a language's runtime last.
 #[must_use]

@@ -10,6 +10,7 @@ pub mod load;
 pub mod metrics;
 mod names;
 pub mod record;
+pub mod redact;
 pub mod sample;
 pub mod scenario;
 pub mod summarise;

@@ -8,6 +8,7 @@ mod forecast;
 mod forecast_text;
 mod frameworks;
 mod guard;
+mod keys;
 mod list;
 mod metrics;
 mod planning;

@@ -1,18 +1,19 @@
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Context;
 
 use crate::measure::started_ticks;
-use crate::stage::StageError;
+use crate::stage::{StageError, private_file};
 use verdict::summary::{Index, IndexCell, LabProcess, SCHEMA, State, Summary};
 
 /// The folder of one run of one variant.
 ///
 /// ```text
 /// <UTC time>-<scenario>-<variant>/
-///   scenario.toml      as run
+///   scenario.toml      as run, without secrets
 ///   index.json         every cell with its key figures
 ///   summary.json       if the run has one cell
 ///   cells/<name>/      summary.json, latency.hlog, timeline.csv, server.log, upstream.log
@@ -60,7 +61,10 @@ impl RunDirectory {
             path,
             single_cell,
         };
-        write_atomically(&directory.path.join("scenario.toml"), text.as_bytes())?;
+        let scenario = directory.path.join("scenario.toml");
+        private_file(&scenario)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|source| write_error(&scenario, source))?;
         directory.write_index()?;
         Ok(directory)
     }

@@ -1,11 +1,14 @@
+use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 
+use super::preflight;
 use super::server::Server;
-use super::target::first_look;
 use super::task::Task;
-use crate::measure::LivePid;
+use crate::measure::{LivePid, command_line, listener};
 use crate::stage::{Child, Guarded, Pod, Port, Records, Spec, StageError};
+use verdict::frameworks;
 use verdict::scenario::Target;
+use verdict::summary::FirstLook;
 
 /// The processes of a cell.
 pub(super) struct Stage {
@@ -20,6 +23,8 @@ pub(super) struct Stage {
     /// Base URLs of the server, the same after a restart.
     pub listening: String,
     pub gauges: Option<String>,
+    /// Of a target.
+    pub first_look: Option<FirstLook>,
     /// It is dropped last, because a process may write there until its end.
     _scratch: Option<Scratch>,
 }
@@ -31,8 +36,10 @@ impl Stage {
             return server.pid();
         }
         let pid = LivePid::default();
-        let given = task.cell.target.as_ref().and_then(|target| target.pid);
-        pid.set(given.or(self.guarded.as_ref().map(Guarded::pid)));
+        let target = task.cell.target.as_ref();
+        let given = target.and_then(|target| target.pid);
+        let started = self.guarded.as_ref().map(Guarded::pid);
+        pid.set(given.or(started).or_else(|| found_at(&target?.stream)));
         pid
     }
 
@@ -48,6 +55,21 @@ impl Stage {
             upstream.stop().await;
         }
     }
+}
+
+/// The process of this machine that answers at a URL. One that only passes requests on is left out: its CPU
+/// says nothing of the service behind it.
+fn found_at(url: &str) -> Option<u32> {
+    let url: reqwest::Url = url.parse().ok()?;
+    let port = url.port_or_known_default()?;
+    let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
+    let mut addresses = (host.as_str(), port).to_socket_addrs().ok()?;
+    let is_here = addresses.all(|address| address.ip().is_loopback());
+    let pid = listener(port).filter(|_| is_here)?;
+    let framework = command_line(pid).and_then(|line| frameworks::by_process(&line));
+    let passes_on = ["HAProxy", "nginx", "Envoy"];
+    let is_service = framework.is_none_or(|one| !passes_on.contains(&one.name));
+    is_service.then_some(pid)
 }
 
 /// Starts the processes: first the upstreams, then the server, which gets their addresses.
@@ -124,6 +146,7 @@ pub(super) async fn start(
         guarded: None,
         listening: format!("http://{listen_at}"),
         gauges: Some(format!("http://{gauges_at}")),
+        first_look: None,
         _scratch: scratch,
     })
 }
@@ -140,12 +163,16 @@ async fn target_stage(
         let log = folder.join("server.log");
         guarded = Some(Guarded::start(command, &log, records).await?);
     }
-    if let Err(error) = first_look(target, &task.reach, &mut guarded).await {
-        if let Some(guarded) = guarded {
-            guarded.stop().await;
+    let reach = (&task.reach, task.cell.probe.timeout);
+    let first_look = match preflight::look(target, reach, &mut guarded).await {
+        Ok(first_look) => first_look,
+        Err(error) => {
+            if let Some(guarded) = guarded {
+                guarded.stop().await;
+            }
+            return Err(error);
         }
-        return Err(error);
-    }
+    };
     Ok(Stage {
         upstream: None,
         fallback: None,
@@ -153,6 +180,7 @@ async fn target_stage(
         guarded,
         listening: String::new(),
         gauges: None,
+        first_look: Some(first_look),
         _scratch: None,
     })
 }

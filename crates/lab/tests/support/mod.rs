@@ -1,5 +1,6 @@
 //! What the end-to-end tests of the lab share: a scenario, and a folder to run it in.
 
+pub mod canned;
 pub mod caught;
 pub mod fake;
 #[cfg(target_os = "linux")]

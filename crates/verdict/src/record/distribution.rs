@@ -126,7 +126,8 @@ fn distribution(histogram: &Histogram<u64>, censored: Censored<'_>) -> Distribut
 
 /// The value that has this rank, from 1, among all of `histogram`.
 fn value_at_rank(histogram: &Histogram<u64>, rank: u64) -> u64 {
-    histogram.value_at_quantile(rank as f64 / histogram.len().max(1) as f64)
+    // Half a rank less, so that no rounding leads to the rank above.
+    histogram.value_at_quantile((rank as f64 - 0.5) / histogram.len().max(1) as f64)
 }
 
 #[cfg(test)]

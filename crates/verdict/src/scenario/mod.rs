@@ -12,8 +12,8 @@ mod step;
 mod target;
 
 pub use cell::{
-    Cell, Form, LEAST_CHECKS, PhaseLengths, ProbeSpec, Runtime, ServerParameters,
-    UpstreamParameters,
+    Cell, Form, LEAST_CHECKS, LEAST_CHECKS_OF_TARGET, PhaseLengths, ProbeSpec, Runtime,
+    ServerParameters, UpstreamParameters,
 };
 pub use duration::Time;
 pub use expectation::{Expectation, Operator, Value};

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
 use super::file::{self, File};
-use super::{Cell, Expectation, Form, LEAST_CHECKS, Step, Value};
+use super::{Cell, Expectation, Form, Step, Target, Value};
 use crate::forecast::Model;
 use crate::load;
 
@@ -17,7 +17,7 @@ pub struct Scenario {
     pub title: String,
     /// Of everything random: the same seed makes the same run, as far as the machine lets it.
     pub seed: u64,
-    /// The file's text, or its text with `--set` applied: what the run directory keeps.
+    /// The file's text, or its text with `--set` applied: what the run directory keeps. Without secrets.
     pub text: String,
     /// In the order of the file, which is the order of interleaving.
     pub variants: Vec<Variant>,
@@ -315,6 +315,12 @@ fn resolve_cell(file: &File, own: &[&Table]) -> Result<Cell, Invalid> {
     if merged.get("quick").is_some_and(Toml::is_table) {
         merged.remove("quick");
     }
+    if let (true, Some(Toml::Table(probe))) =
+        (merged.contains_key("target"), merged.get_mut("probe"))
+    {
+        let rate = probe.entry("rate");
+        rate.or_insert(Toml::Float(Target::CHECKS));
+    }
     let name = merged
         .get("name")
         .and_then(Toml::as_str)
@@ -322,6 +328,9 @@ fn resolve_cell(file: &File, own: &[&Table]) -> Result<Cell, Invalid> {
         .to_owned();
     let near = format!("\"{name}\"");
     let mut cell = Cell::deserialize(merged).map_err(|error| unreadable(&near, &error))?;
+    if let Some(target) = &mut cell.target {
+        target.ask_for_chat();
+    }
     // How long one stream takes alone is what everything else is held against.
     let is_alone = |step: &Step| step.streams == Some(1);
     if cell.target.is_some() && cell.steps.first().is_some_and(|first| !is_alone(first)) {
@@ -384,12 +393,21 @@ fn unreadable(cell: &str, error: &toml::de::Error) -> Invalid {
     };
     let mut near = key.unwrap_or_default();
     near.push(cell.to_owned());
+    // A string in the wrong place of a target may be a secret.
+    let is_of_target = place.is_some_and(|place| place.starts_with("target"));
+    let what = match message.split_once("invalid type: string ") {
+        Some((_, rest)) if is_of_target => {
+            let expected = rest.rsplit_once(", ").map_or("", |(_, expected)| expected);
+            format!("invalid type: a string, {expected}")
+        }
+        _ => message.replace('\n', "; "),
+    };
     let place = place.map_or(String::new(), |place| {
         format!(" (in `{place}` of cell {cell})")
     });
     Invalid {
         near,
-        message: format!("{}{place}", message.replace('\n', "; ")),
+        message: format!("{what}{place}"),
     }
 }
 
@@ -535,10 +553,11 @@ fn check_can_be_judged(
         message,
     };
     let checks = cell.checks_in_hold();
-    if expectation.metric.ends_with(".flat") && checks < LEAST_CHECKS {
+    let least = cell.least_checks();
+    if expectation.metric.ends_with(".flat") && checks < least {
         return Err(near(format!(
             "{place} would never be measured: {} checks a second make {checks} in a hold of {}, and it takes \
-             {LEAST_CHECKS}; raise probe.rate or phases.hold",
+             {least}; raise probe.rate or phases.hold",
             cell.probe.rate,
             humantime::format_duration(cell.phases.hold)
         )));

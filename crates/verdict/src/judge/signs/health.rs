@@ -1,5 +1,5 @@
 use crate::summary::Probe;
-use crate::units::{time, time_or_bound};
+use crate::units::time;
 
 /// Below this, in microseconds, a health check never hurts, whatever its baseline was. It is a tenth of
 /// Kubernetes' default `timeoutSeconds`, which is 1 s.
@@ -139,15 +139,9 @@ pub(in crate::judge) fn told(name: &str, hold: &Probe, baseline: &Probe) -> Stri
         true => String::new(),
         false => format!("; {}", failed.join(", ")),
     };
-    let (what, at, is_bound) = if response.count >= 100 {
-        ("p99".to_owned(), response.p99, response.p99_censored)
-    } else {
-        let of = format!("longest of {}", hold.due);
-        (of, response.max, response.max_censored)
-    };
     format!(
-        "{name}: {what} {}, before the load {}{failed}",
-        time_or_bound(at, is_bound),
+        "{name}: {}, before the load {}{failed}",
+        response.p99_or_max(),
         before.map_or("n/a".to_owned(), |us| time(us as f64))
     )
 }

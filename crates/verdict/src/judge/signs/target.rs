@@ -124,7 +124,9 @@ pub(in crate::judge) fn of_target(summary: &Summary, attach: &Attach) -> Signs {
         held: held_after_hang_up(summary, attach, (alone, capacity)),
         capacity,
         known: Known {
-            framework: server.and_then(frameworks::by_server_header),
+            framework: server
+                .and_then(frameworks::by_server_header)
+                .or_else(|| frameworks::by_name(attach.framework.as_deref()?)),
             ..Known::default()
         },
         open: open(summary, attach),
