@@ -4,6 +4,7 @@ pub mod attach;
 mod claims;
 pub mod comparison;
 pub mod forecast;
+pub mod frameworks;
 mod grid;
 pub mod metrics;
 pub mod overview;
