@@ -70,8 +70,14 @@ pub struct Driven {
     pub afresh: u32,
     /// What the worst step did to who waited for the loop.
     pub felt: Felt,
-    /// From the first stream to the last hang-up, in microseconds.
+    /// From the start to the verdict, in microseconds.
     pub took_us: u64,
+    /// When the first stream was asked for, in microseconds.
+    pub load_us: u64,
+    /// When all had hung up, in microseconds.
+    pub load_end_us: u64,
+    /// When the service ended for the first time, in microseconds, if it did.
+    pub died_us: Option<u64>,
     /// Events that were recorded.
     pub events: u64,
     /// How often it was summarised.
@@ -134,6 +140,7 @@ struct Driver<'a> {
     asked: u32,
     worst: Felt,
     first_us: Option<u64>,
+    load_end_us: Option<u64>,
     end_us: u64,
     events: u64,
     open_peak: u64,
@@ -183,6 +190,7 @@ pub fn drive(service: &Service, told: &Told, noise: Noise) -> anyhow::Result<Dri
         asked: 0,
         worst: Felt::default(),
         first_us: None,
+        load_end_us: None,
         end_us: MOST_US,
         events: 0,
         open_peak: 0,
@@ -262,6 +270,9 @@ impl Driver<'_> {
             afresh,
             felt: self.worst,
             took_us,
+            load_us: self.first_us.unwrap_or(took_us),
+            load_end_us: self.load_end_us.unwrap_or(took_us),
+            died_us: self.world.died_us,
             events: self.events,
             summaries,
         }
@@ -352,6 +363,7 @@ impl Driver<'_> {
 
     fn hang_up(&mut self, step: usize) {
         self.settle_step();
+        self.load_end_us.get_or_insert(self.now);
         self.times
             .begin(Part::of(Some(step), Segment::Recovery), self.now);
         self.note_part();

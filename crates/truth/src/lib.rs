@@ -2,7 +2,12 @@
 //! does it; from there on it is the lab's own code that says the verdict.
 
 pub mod climb;
+pub mod draw;
 pub mod driver;
+pub mod matrix;
 pub mod noise;
+pub mod ranges;
 pub mod service;
+pub mod show;
+pub mod truth;
 pub mod world;

@@ -1,33 +1,45 @@
 //! How often the verdict on a target is right, over services of which the truth is known.
 
-use truth::driver::{Told, drive};
-use truth::noise::Noise;
-use truth::service::{Notices, Op, Service, Station, Time};
+use std::io::Write as _;
+use std::process::ExitCode;
 
-fn main() -> anyhow::Result<()> {
-    let time = |ms: f64| Time { us: ms * 1e3, each_us: 0.0, sigma: 0.1 };
-    let service = Service {
-        stations: vec![Station::of(8)],
-        cores: 2.0,
-        loop_computes: false,
-        stream: vec![Op::Take(0), Op::Upstream, Op::Wait(time(100.0)), Op::Head, Op::Chunk, Op::Wait(time(100.0)), Op::Chunk, Op::Again { to: 5, times: None }],
-        health: vec![vec![Op::Take(0), Op::Wait(time(1.0))], vec![Op::Wait(time(1.0))]],
-        notices: Notices::AtNextChunk,
-        cold_us: 0,
-        pauses: (0.1, 20_000.0..100_000.0),
-        freeze: None,
-        restart: None,
+use clap::Parser;
+use truth::matrix::{Judged, run};
+use truth::show;
+
+/// Draws services of which the truth is known, and counts how often the verdict is right
+#[derive(Parser, Debug)]
+struct Args {
+    /// How many services
+    #[arg(long, default_value_t = 1_000)]
+    draws: u64,
+    /// Of the series
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Threads
+    #[arg(long, default_value_t = 2)]
+    threads: u64,
+    /// How many of the worst are printed
+    #[arg(long, default_value_t = 10)]
+    worst: usize,
+    /// Only this draw, with its steps, what was seen in them and the verdict
+    #[arg(long, value_name = "N")]
+    draw: Option<u64>,
+    /// The table of the ranges that are drawn from, as docs/truth.md has it
+    #[arg(long)]
+    ranges: bool,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let args = Args::parse();
+    let text = if args.ranges {
+        show::ranges()
+    } else if let Some(number) = args.draw {
+        let (judged, draw, driven) = Judged::of(args.seed, number)?;
+        format!("{}\n{}", judged.line(), show::run(&draw, &driven))
+    } else {
+        run(args.seed, 0..args.draws, args.threads.max(1))?.render(args.worst)
     };
-    let told = Told { urls: vec!["health_sync", "health_async"], has_pid: true, has_upstream: false, max_streams: 256, finds_capacity: false };
-    #[expect(clippy::disallowed_methods, reason = "it is timed")]
-    let t = std::time::Instant::now();
-    let mut last = None;
-    for n in 0..10 {
-        let driven = drive(&service, &told, Noise::of(1, n))?;
-        println!("{:?} {:?} cap {:?} asked {} {} ev {} sums {} took {}", driven.summary.diagnosis.kind, driven.summary.attach.as_ref().unwrap().capacity.as_ref().map(|c| c.streams), driven.summary.diagnosis.inferred_capacity, driven.asked, driven.afresh, driven.events, driven.summaries, driven.took_us);
-        last = Some(driven);
-    }
-    println!("{:?}", t.elapsed() / 10);
-    for step in &last.unwrap().summary.steps { println!("{} {} {:?} {:?}", step.name, step.served_at_once, step.load.probes["health_sync"].response_us.p50, step.load.streams.gap_us.p50); }
-    Ok(())
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
 }

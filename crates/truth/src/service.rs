@@ -38,10 +38,10 @@ pub enum Op {
     Upstream,
     /// Stands still while more than so many are at the upstream.
     StandStill(u64),
-    /// Goes back to operation `to`, so many times; then goes on.
-    Again {
-        /// Its position.
-        to: usize,
+    /// Goes back by so many operations, so many times; then goes on.
+    Back {
+        /// Operations.
+        by: usize,
         /// For ever if `None`.
         times: Option<u32>,
     },

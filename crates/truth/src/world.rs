@@ -158,6 +158,8 @@ pub struct World<'a> {
     pub seen: Vec<(Asks, Seen)>,
     /// What the loop did to those who waited for it, since it was last reset.
     pub felt: Felt,
+    /// When it ended for the first time, in microseconds.
+    pub died_us: Option<u64>,
 }
 
 impl<'a> World<'a> {
@@ -193,6 +195,7 @@ impl<'a> World<'a> {
             is_dying: false,
             seen: Vec::new(),
             felt: Felt::default(),
+            died_us: None,
         };
         world.pause = world.next_pause(0);
         world.set_up();
@@ -438,10 +441,10 @@ impl<'a> World<'a> {
                         return self.plan(self.now + STANDS_US, Happens::Goes(id));
                     }
                 }
-                Op::Again { to, times } => {
+                Op::Back { by, times } => {
                     if times.is_none_or(|times| request.rounds < times) {
                         request.rounds += 1;
-                        request.at = to;
+                        request.at -= by + 1;
                     } else {
                         request.rounds = 0;
                     }
@@ -581,6 +584,7 @@ impl<'a> World<'a> {
             return;
         };
         self.down_until = self.now + restart.down_us;
+        self.died_us.get_or_insert(self.now);
         self.set_up();
         for index in 0..self.requests.len() as u32 {
             let request = &mut self.requests[index as usize];
