@@ -2,7 +2,9 @@
 //! measured ([`record`]), what a run leaves ([`summary`]), what theory says ([`forecast`]) and what
 //! follows from both ([`judge`]). Each kind of [`load`] has a room of its own.
 
+pub mod climb;
 pub mod forecast;
+pub mod frameworks;
 pub mod judge;
 pub mod load;
 pub mod metrics;

@@ -120,9 +120,7 @@ pub fn summary() -> Summary {
         },
         diagnosis: Diagnosis {
             kind: Kind::Healthy,
-            candidates: Vec::new(),
-            evidence: Vec::new(),
-            inferred_capacity: None,
+            ..Diagnosis::undecided()
         },
         expectations: Vec::new(),
         claims: Vec::new(),

@@ -45,7 +45,8 @@ pub struct AttachArgs {
     /// URL of a health check that the event loop answers
     #[arg(long, value_name = "URL")]
     async_health: Option<String>,
-    /// Streams at once, step by step; one stream alone comes first [default: 8,32,128]
+    /// Streams at once, step by step, each step run whatever is seen; one stream alone comes first [default:
+    /// twice as many from step to step, up to 128, until it is certain what changes]
     #[arg(
         long,
         value_name = "N,N…",
@@ -53,13 +54,16 @@ pub struct AttachArgs {
         conflicts_with = "find_capacity"
     )]
     streams: Vec<u32>,
-    /// Ask for ever more streams until no more are served
+    /// Ask for ever more streams until it is certain how many are served at once
     #[arg(long)]
     find_capacity: bool,
-    /// How long each step holds its streams, at least four times what one alone takes to its first byte
-    /// [default: 10s, with --find-capacity 2s]
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
-    hold: Option<Duration>,
+    /// How long each step holds its streams, at least four times what one alone takes to its first byte; an
+    /// upper limit where a step ends as soon as its signs are certain
+    #[arg(long = "for", value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    hold: Duration,
+    /// Hold every step for its whole time, whatever is certain before
+    #[arg(long)]
+    thorough: bool,
     /// Number of the service's process on this machine; its worker processes are counted with it
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
@@ -73,7 +77,7 @@ pub struct AttachArgs {
     #[arg(long)]
     no_hang_up: bool,
     /// How long what hung up may take to be gone
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = humantime::parse_duration)]
     settle: Duration,
     /// Exit with 1 if this holds, for instance 'health.p99 > 50ms'; may be given several times
     #[arg(long, value_name = "EXPR")]
@@ -94,7 +98,7 @@ pub struct AttachArgs {
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
     max_time: Duration,
     /// How long health is measured before the load
-    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
     baseline: Duration,
     /// A health check that is not answered in this time has failed
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
@@ -219,10 +223,9 @@ fn scenario(args: &AttachArgs) -> anyhow::Result<(Scenario, Variant)> {
 /// A scenario file of the flags, without headers; URLs as `shown` has them.
 fn text(args: &AttachArgs, shown: impl Fn(&str) -> String) -> String {
     let time = |time: Duration| quoted(&humantime::format_duration(time).to_string());
-    let default = if args.find_capacity { 2 } else { 10 };
-    let hold = args.hold.unwrap_or(Duration::from_secs(default));
     let mut steps = args.streams.clone();
-    if steps.is_empty() && !args.find_capacity {
+    if steps.is_empty() && !args.find_capacity && !args.fail_if.is_empty() {
+        // A gate looks at the same steps each time.
         steps = vec![8, 32, 128];
         steps.retain(|&count| count <= args.max_streams);
     }
@@ -238,13 +241,13 @@ fn text(args: &AttachArgs, shown: impl Fn(&str) -> String) -> String {
     let mut text = format!(
         "schema = 1\nname = \"attach\"\ntitle = \"A service, from outside\"\nfail_if = [{}]\n\n\
          [[cell]]\nname = \"attach\"\nsteps = [{}]\n\n\
-         [probe]\nrate = 50\ntimeout = {}\n\n\
+         [probe]\nrate = 5\ntimeout = {}\n\n\
          [phases]\nbaseline = {}\nhold = {}\nrecovery = {}\n\n[target]\n",
         conditions.join(", "),
         steps.join(", "),
         time(args.timeout),
         time(args.baseline),
-        time(hold),
+        time(args.hold),
         time(args.settle),
     );
     let mut line = |key: &str, value: Option<String>| {
@@ -269,6 +272,7 @@ fn text(args: &AttachArgs, shown: impl Fn(&str) -> String) -> String {
         Some(args.i_own_this_service.to_string()),
     );
     line("find_capacity", Some(args.find_capacity.to_string()));
+    line("thorough", Some(args.thorough.to_string()));
     line("hang_up", Some((!args.no_hang_up).to_string()));
     line("settle", Some(time(args.settle)));
     line("max_streams", Some(args.max_streams.to_string()));

@@ -116,7 +116,7 @@ impl<'a> Experiment<'a> {
     ) -> anyhow::Result<Self> {
         let cell = task.cell;
         let clock = CellClock::new(Instant::now() + LEAD);
-        let is_stepped = !cell.steps.is_empty();
+        let is_stepped = !cell.steps.is_empty() || cell.target.is_some();
         if !is_stepped {
             let hold = cell.phases.baseline + cell.load.ramp();
             clock.plan(Segment::Ramp, us(cell.phases.baseline));
@@ -318,19 +318,34 @@ impl<'a> Experiment<'a> {
                 return Ok(());
             }
             tokio::time::sleep_until(end.min(now + LOOK).into()).await;
-            let now_us = self.clock.now_us();
-            self.view
-                .update(&self.collector.recorded(), &self.frame.endpoints, now_us);
-            self.look_at_processes(phase).await?;
-            if let Some(source) = self.collector.failure() {
-                return Err(Stop::Environment(self.folder.error(source)));
-            }
+            self.attend(phase).await?;
             if Instant::now() >= next_save {
                 next_save += Duration::from_secs(1);
-                let summary = self.summarise();
-                self.folder.record(&summary).map_err(Stop::Environment)?;
+                self.save(&self.summarise())?;
             }
         }
+    }
+
+    /// Shows what has been recorded, and ends the run if a process or the log has ended.
+    pub(super) async fn attend(&mut self, phase: &str) -> Result<(), Stop> {
+        let now_us = self.clock.now_us();
+        self.view
+            .update(&self.collector.recorded(), &self.frame.endpoints, now_us);
+        self.look_at_processes(phase).await?;
+        match self.collector.failure() {
+            Some(source) => Err(Stop::Environment(self.folder.error(source))),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes down what is known.
+    pub(super) fn save(&mut self, summary: &Summary) -> Result<(), Stop> {
+        self.folder.record(summary).map_err(Stop::Environment)
+    }
+
+    /// A phase begins, whose end is not known.
+    pub(super) fn enter(&mut self, phase: &str) {
+        self.view.phase(phase, None);
     }
 
     /// A process that has ended and is not started again ends the run.

@@ -4,251 +4,120 @@ use super::cell::{Experiment, Stop};
 use super::target;
 use super::times::LEAD;
 use crate::load::{Pace, Slots, StreamPlan};
-use crate::stage::StageError;
-use verdict::judge::capacity;
+use verdict::climb::{Climb, Move};
 use verdict::record::{Event, Part, Segment};
 use verdict::scenario::Target;
-use verdict::summary::Summary;
 use verdict::units::us;
 
-/// How long the first stream of all may take until its first byte.
-const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(30);
-
-/// The capacity is sure enough after this many steps with more streams than are served.
-const SURE_AFTER: u64 = 3;
-
-/// Least time of a look at health after a hang-up.
-const LEAST_LOOK: Duration = Duration::from_secs(1);
-
-/// A hold lasts at least this many times as long as one stream takes to its first byte.
-const HOLD_PER_TTFT: u32 = 4;
+/// How often the climb is asked what comes next. A look at all that was recorded takes a millisecond or two.
+const LOOK: Duration = Duration::from_millis(200);
 
 impl Experiment<'_> {
-    /// Drives a target. First comes the baseline, then steps with more and more streams. No stream hangs
-    /// up before the last step is over, because it might still hold its thread. Then all hang up, and as
-    /// many streams as were served are asked for afresh.
+    /// Drives a target as its climb says. Each step adds slots, and none hangs up before the last step is
+    /// over.
     pub(super) async fn climb(&mut self, target: &Target) -> Result<(), Stop> {
         let task = self.task;
         let plan = target::plan(target, &task.reach).map_err(Stop::Environment)?;
-        self.pass("baseline", task.cell.phases.baseline).await?;
-        self.look().await;
-        let before = self.collector.recorded().upstream_open();
-        self.course.upstream_open_before = before;
-        let over_at = Instant::now() + target.max_time;
-        let after_steps = target.time_after_steps(task.cell.probe.timeout);
-        let time_left = || over_at.saturating_duration_since(Instant::now());
-        let mut hold = task.cell.phases.hold;
-        let (mut last, mut open) = (0, 0);
-        for (n, step) in task.cell.steps.iter().enumerate() {
-            let count = step.streams.unwrap_or(open);
-            // A step that would not be over in time is not begun, except the step of one stream alone.
-            let again = ramp_of(count, target.max_rate);
-            let left = time_left().saturating_sub(after_steps + again);
-            if n > 0 && left < ramp_of(count - open, target.max_rate) + hold {
-                self.course.not_begun = Some(count);
-                break;
+        let mut climb = Climb::new(target, task.cell);
+        let mut phase = "baseline".to_owned();
+        let mut next_save = Instant::now();
+        self.enter(&phase);
+        loop {
+            let summary = self.summarise();
+            let next = climb.next(
+                &summary,
+                self.clock.now_us(),
+                self.is_decided(climb.steps().len()),
+            );
+            self.course.steps = climb.steps().to_vec();
+            self.course.not_begun = climb.not_begun();
+            self.course.is_not_afresh = climb.is_not_afresh();
+            let last = climb.steps().len().saturating_sub(1);
+            let label = match next {
+                Move::Stay => None,
+                Move::Rise(streams) => {
+                    if last == 0 {
+                        self.look().await;
+                        let open = self.collector.recorded().upstream_open();
+                        self.course.upstream_open_before = open;
+                    }
+                    let open = climb.steps().iter().rev().nth(1).copied().unwrap_or(0);
+                    self.join(last, open..streams, &plan)?;
+                    Some(format!("{streams} streams"))
+                }
+                Move::Tail => {
+                    self.clock.begin(Part::of(Some(last), Segment::Tail));
+                    Some("tail".to_owned())
+                }
+                Move::HangUp => {
+                    self.look().await;
+                    let step = self.course.after_hang_up.map_or(last, |(afresh, _)| afresh);
+                    self.clock.begin(Part::of(Some(step), Segment::Recovery));
+                    self.end_load().await;
+                    Some("hang-up".to_owned())
+                }
+                Move::Afresh(streams) => {
+                    self.course.after_hang_up = Some((last + 1, u64::from(streams)));
+                    self.join(last + 1, 0..streams, &plan)?;
+                    Some("afresh".to_owned())
+                }
+                Move::Done => break,
+            };
+            if let Some(label) = label {
+                phase = label;
+                self.enter(&phase);
             }
-            self.rise(
-                (n, open..count),
-                &plan,
-                (hold.min(left), self.first_byte_within(target)),
-            )
-            .await?;
-            (last, open) = (n, count);
-            if n == 0 {
-                hold = hold.max(self.first_stream(target)? * HOLD_PER_TTFT);
+            if Instant::now() >= next_save {
+                next_save = Instant::now() + Duration::from_secs(1);
+                self.save(&summary)?;
             }
-            let is_found = target.find_capacity
-                && capacity::of(&self.summarise())
-                    .is_some_and(|capacity| capacity.seen_in >= SURE_AFTER);
-            if is_found {
-                break;
-            }
+            tokio::time::sleep(LOOK).await;
+            self.attend(&phase).await?;
         }
         let waited = plan.slots.as_ref().map_or(0, Pace::held_up);
-        // Slots that begin together wait for one another. Any further waits mean that the lab asked
-        // less often than it could have.
-        self.course.held_up = waited.saturating_sub(u64::from(open));
-        self.tail(last, target).await?;
-        let summary = self.summarise();
-        let served = match (capacity::of(&summary), summary.steps.last()) {
-            (Some(capacity), _) => capacity.streams,
-            (None, Some(step)) if !capacity::is_told_by_ends(&summary, step) => step.served_at_once,
-            (None, _) => u64::from(open),
-        };
-        self.hang_up((last, "hang-up"), target).await?;
-        if target.hang_up && served > 0 {
-            let count = u32::try_from(served).unwrap_or(open).min(open);
-            let most = self.time_for_afresh(target, &summary);
-            if ramp_of(count, target.max_rate) + LEAD + most > time_left() {
-                self.course.is_not_afresh = true;
-                return Ok(());
-            }
-            self.course.after_hang_up = Some((last + 1, u64::from(count)));
-            self.afresh((last + 1, count, most), &plan, target).await?;
-        }
+        // Slots that begin together wait for one another. Any further waits mean that the lab asked less
+        // often than it could have.
+        let open = climb.steps().last().copied().unwrap_or(0);
+        self.course.held_up = waited.saturating_sub(2 * u64::from(open));
+        self.look().await;
         Ok(())
     }
 
-    fn first_byte_within(&self, target: &Target) -> Duration {
-        let after = target.time_after_steps(self.task.cell.probe.timeout);
-        FIRST_BYTE_WITHIN.min(target.max_time.saturating_sub(after))
+    /// Whether every check that was due in a hold of these steps has its outcome.
+    fn is_decided(&self, steps: usize) -> bool {
+        let recorded = &self.collector.recorded();
+        let so_far = self.so_far(recorded);
+        (0..steps).all(|step| so_far.is_hold_decided(Some(step)))
     }
 
-    /// How long streams that are asked for afresh may take until they are served. Below the bound of a
-    /// long wait, a stream that waits looks like one that has just begun.
-    fn time_for_afresh(&self, target: &Target, summary: &Summary) -> Duration {
-        let long = Duration::from_micros(capacity::long_us(summary).unwrap_or(0));
-        target.settle.max(long + LEAST_LOOK)
-    }
-
-    /// One step: further slots, and a hold with all slots. With the first slot, the hold lasts as long
-    /// as its first byte may take.
-    async fn rise(
-        &mut self,
-        (n, slots): (usize, std::ops::Range<u32>),
-        plan: &StreamPlan,
-        (hold, first_byte_within): (Duration, Duration),
-    ) -> Result<(), Stop> {
-        let label = slots.end;
-        let ramp = self.join(n, slots, plan)?;
-        self.pass(&format!("{label} streams: ramp"), ramp).await?;
-        let end = ramp + hold;
-        let most = if n == 0 {
-            end.max(ramp + first_byte_within)
-        } else {
-            end
-        };
-        self.pass_until(&format!("{label} streams"), most, |this| {
-            let now = Duration::from_micros(this.clock.now_us());
-            let recorded = this.collector.recorded();
-            now >= end && (recorded.load.streams.has_served() || recorded.load.streams.has_ended())
-        })
-        .await
-    }
-
-    /// Begins a step with further slots; returns when its ramp is over, on the cell's clock.
+    /// Begins a step with further slots.
     fn join(
         &mut self,
         n: usize,
         slots: std::ops::Range<u32>,
         plan: &StreamPlan,
-    ) -> Result<Duration, Stop> {
+    ) -> Result<(), Stop> {
         let part = |segment| Part::of(Some(n), segment);
         self.collector.results().tell(Event::StepBegins);
         let clock = &self.clock;
         let start = Duration::from_micros(clock.begin(part(Segment::Ramp))) + LEAD / 2;
         let target = self.task.cell.target.as_ref();
         let rate = target.map_or(1, |target| target.max_rate);
-        let ramp = start + ramp_of(slots.end - slots.start, rate);
+        let ramp = start + Duration::from_secs(1) * (slots.end - slots.start) / rate.max(1);
         clock.plan(part(Segment::Hold), us(ramp));
         let plan = StreamPlan {
             numbers: u64::from(slots.start)..u64::from(slots.end),
             ..plan.clone()
         };
-        let first = clock.origin() + start;
-        let started = Slots::start(plan, first, clock, self.collector.results());
+        let started = Slots::start(
+            plan,
+            clock.origin() + start,
+            clock,
+            self.collector.results(),
+        );
         self.slots
             .push(started.map_err(|error| Stop::Failed(format!("{error:#}")))?);
-        Ok(ramp)
-    }
-
-    /// What became of the very first stream. If it failed, the run reports that instead of measuring.
-    fn first_stream(&self, target: &Target) -> Result<Duration, Stop> {
-        let recorded = self.collector.recorded();
-        let figures = recorded.load.streams.figures(None, 0);
-        if let Some(ttft) = figures
-            .ttft_us
-            .min
-            .filter(|_| recorded.load.streams.has_served())
-        {
-            return Ok(Duration::from_micros(ttft));
-        }
-        let url = crate::reach::redacted_url(&target.stream);
-        let problem = match figures.statuses.keys().next().map(String::as_str) {
-            Some(status @ ("401" | "403")) => format!(
-                "{url} is answered with {status}: give a token that is allowed, by --bearer-env or --header"
-            ),
-            Some(status) if status.starts_with('2') => {
-                format!(
-                    "{url} is answered with {status} and nothing else: there is no body to measure"
-                )
-            }
-            Some(status) => {
-                format!("{url} is answered with {status}: nothing of it can be measured")
-            }
-            None if figures.refused > 0 => format!("cannot reach {url}, or it ends the connection"),
-            None => format!(
-                "{url} has not sent a byte in {} s, with one client: it hangs already",
-                self.first_byte_within(target).as_secs()
-            ),
-        };
-        Err(Stop::Environment(StageError::Target(problem)))
-    }
-
-    /// The load goes on until every check that was due in a hold has its outcome.
-    async fn tail(&mut self, last: usize, target: &Target) -> Result<(), Stop> {
-        let begun = self.clock.begin(Part::of(Some(last), Segment::Tail));
-        let tail = target.tail(self.task.cell.probe.timeout);
-        let end = Duration::from_micros(begun) + tail;
-        self.pass_until("tail", end, |this| {
-            let recorded = &this.collector.recorded();
-            let so_far = this.so_far(recorded);
-            (0..=last).all(|step| so_far.is_hold_decided(Some(step)))
-        })
-        .await?;
-        self.look().await;
         Ok(())
-    }
-
-    /// Hangs up on all streams, and waits until health is back and the upstream has let go.
-    async fn hang_up(&mut self, (n, phase): (usize, &str), target: &Target) -> Result<(), Stop> {
-        let load_end_us = self.clock.begin(Part::of(Some(n), Segment::Recovery));
-        self.end_load().await;
-        let load_end = Duration::from_micros(load_end_us);
-        let least = load_end + LEAST_LOOK.min(target.settle);
-        let before = self.course.upstream_open_before;
-        self.pass_until(phase, load_end + target.settle, |this| {
-            let now = Duration::from_micros(this.clock.now_us());
-            let recorded = &this.collector.recorded();
-            let open = recorded.upstream_open();
-            now >= least
-                && open.is_none_or(|open| open <= before.unwrap_or(0))
-                && this.so_far(recorded).has_recovered(load_end_us)
-        })
-        .await?;
-        self.look().await;
-        Ok(())
-    }
-
-    /// Asks afresh for as many streams as were served at once. It waits until they are served, or until
-    /// the time for that is over.
-    async fn afresh(
-        &mut self,
-        (n, count, most): (usize, u32, Duration),
-        plan: &StreamPlan,
-        target: &Target,
-    ) -> Result<(), Stop> {
-        let ramp = self.join(n, 0..count, plan)?;
-        let least = ramp + Duration::from_millis(500);
-        let summary = self.summarise();
-        let is_told_by_ends = summary
-            .steps
-            .last()
-            .is_some_and(|step| capacity::is_told_by_ends(&summary, step));
-        let count = u64::from(count);
-        self.pass_until("afresh", ramp + most, |this| {
-            let now = Duration::from_micros(this.clock.now_us());
-            let streams = &this.collector.recorded().load.streams;
-            let served = if is_told_by_ends {
-                streams.completed()
-            } else {
-                streams.receptions().peak()
-            };
-            now >= least && served >= count
-        })
-        .await?;
-        self.hang_up((n, "recovery"), target).await
     }
 
     async fn look(&self) {
@@ -256,9 +125,4 @@ impl Experiment<'_> {
         // Events are recorded in the order in which they were sent, so wait for this one.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// How long it takes to begin so many streams.
-fn ramp_of(streams: u32, max_rate: u32) -> Duration {
-    Duration::from_secs(1) * streams / max_rate.max(1)
 }

@@ -184,6 +184,7 @@ pub(super) fn told(target: &Target, has_pid: bool) -> Attach {
             .map(|(url, pointer)| format!("{}#{pointer}", redacted_url(&url))),
         has_pid,
         command: target.command.clone(),
+        first_look: None,
         upstream_open_before: None,
         capacity: None,
         after_hang_up: None,

@@ -2,7 +2,6 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use verdict::judge::capacity;
 use verdict::summary::{Step, Summary};
 use verdict::units::{percent, time_or_bound, wrapped};
 
@@ -28,12 +27,7 @@ pub fn render(summary: &Summary) -> String {
     table.set_header(header.iter().map(right));
     let afresh = attach.after_hang_up.iter();
     for step in summary.steps.iter().chain(afresh) {
-        let mut row = row(step, &names);
-        if capacity::is_short(summary) {
-            // A short answer is never seen to be served while another waits.
-            row[1] = "n/a".to_owned();
-        }
-        table.add_row(row.iter().map(right));
+        table.add_row(row(step, &names).iter().map(right));
     }
     let mut text = format!("\n{} {}\n{table}\n", attach.method, attach.stream);
     if attach.after_hang_up.is_some() {

@@ -109,10 +109,10 @@ impl LoadRecorder {
         }
     }
 
-    /// Takes in what happened; `window` is that of the load that is under way.
-    pub fn add(&mut self, event: LoadEvent, window: Window) {
+    /// Takes in what happened at `now_us`; `window` is that of the load that is under way.
+    pub fn add(&mut self, event: LoadEvent, window: Window, now_us: u64) {
         match event {
-            LoadEvent::Streams(event) => self.streams.add(&event, window),
+            LoadEvent::Streams(event) => self.streams.add(&event, window, now_us),
             LoadEvent::Requests(event) => self.requests.add(&event, window),
             LoadEvent::HangUps(event) => self.hang_ups.add(event),
             LoadEvent::Kubelet(event) => self.kubelet.get_or_insert_default().add(event),
@@ -216,7 +216,7 @@ impl LoadInterval {
 
     pub(crate) fn add(&mut self, event: &LoadEvent) {
         match event {
-            LoadEvent::Streams(event) => self.streams.add(event, Window::default()),
+            LoadEvent::Streams(event) => self.streams.add(event, Window::default(), 0),
             LoadEvent::Requests(event) => self.requests.add(event),
             LoadEvent::HangUps(_) | LoadEvent::Kubelet(_) => {}
         }

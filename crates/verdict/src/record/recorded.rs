@@ -124,7 +124,7 @@ impl Recorded {
                 }
             }
             Event::StepBegins => self.begin_step(),
-            Event::Load(event) => self.load.add(event, when.window),
+            Event::Load(event) => self.load.add(event, when.window, now_us),
             Event::Resources(resources) => {
                 for (usage, sample) in [
                     (&mut self.server, resources.server),

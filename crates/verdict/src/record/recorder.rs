@@ -44,6 +44,7 @@ impl Series {
     pub fn figures(&self, due: u64, timeout_us: u64) -> Probe {
         let ok = self.count(Outcome::Ok);
         Probe {
+            withheld: 0,
             due,
             ok,
             bad_status: self.count(Outcome::BadStatus),

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::{Table, Value as Toml};
 
 use super::file::{self, File};
-use super::{Cell, Expectation, Form, LEAST_CHECKS, Step, Target, Value};
+use super::{Cell, Expectation, Form, LEAST_CHECKS, Step, Value};
 use crate::forecast::Model;
 use crate::load;
 
@@ -322,14 +322,6 @@ fn resolve_cell(file: &File, own: &[&Table]) -> Result<Cell, Invalid> {
         .to_owned();
     let near = format!("\"{name}\"");
     let mut cell = Cell::deserialize(merged).map_err(|error| unreadable(&near, &error))?;
-    if let Some(target) = cell.target.as_ref().filter(|target| target.find_capacity)
-        && cell.steps.is_empty()
-    {
-        cell.steps = Target::ladder(target.max_streams)
-            .into_iter()
-            .map(Step::of_streams)
-            .collect();
-    }
     // How long one stream takes alone is what everything else is held against.
     let is_alone = |step: &Step| step.streams == Some(1);
     if cell.target.is_some() && cell.steps.first().is_some_and(|first| !is_alone(first)) {

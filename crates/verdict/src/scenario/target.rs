@@ -46,14 +46,17 @@ pub struct Target {
     /// Whether an address that is not private may be asked: only the owner of a service may say so.
     #[serde(default)]
     pub i_own_this_service: bool,
-    /// Whether more streams are asked for only until no more are served.
+    /// Whether the climb goes on until it is certain how many are served at once.
     #[serde(default)]
     pub find_capacity: bool,
+    /// Whether every step of the climb is held for its whole time, whatever is certain before.
+    #[serde(default)]
+    pub thorough: bool,
     /// Whether it is looked at once more after all clients have hung up.
     #[serde(default = "yes")]
     pub hang_up: bool,
     /// How long what clients leave behind may take to be gone.
-    #[serde(default = "seconds::<10>", deserialize_with = "time")]
+    #[serde(default = "seconds::<6>", deserialize_with = "time")]
     pub settle: Duration,
     /// Streams at once, at most.
     #[serde(default = "count::<256>")]
@@ -91,18 +94,6 @@ impl Target {
     #[must_use]
     pub fn tail(&self, probe_timeout: Duration) -> Duration {
         probe_timeout + TAIL
-    }
-
-    /// Streams at once that a search for the capacity asks for, in order: upward only, because what
-    /// hung up may still hold its thread.
-    #[must_use]
-    pub fn ladder(most: u32) -> Vec<u32> {
-        let doubling = (0..).flat_map(|n| [4_u32 << n, 6 << n]);
-        [1, 2, 3]
-            .into_iter()
-            .chain(doubling)
-            .take_while(|&count| count <= most)
-            .collect()
     }
 
     /// The health checks, by the names that a diagnosis knows them by.
@@ -150,7 +141,7 @@ impl Target {
             ["authorization", "proxy-authorization", "cookie"].contains(&name.as_str())
         };
         let counts: Vec<_> = steps.iter().filter_map(|step| step.streams).collect();
-        let rises = !steps.is_empty() && counts.len() == steps.len();
+        let rises = counts.len() == steps.len();
         let own = Ranges::of("target")
             .must(
                 "stream",
@@ -199,19 +190,5 @@ impl Target {
                 "at most target.max_streams",
             );
         own.into_vec().into_iter().chain(steps.into_vec()).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_ladder_only_goes_up_and_is_dense_where_pools_are_small() {
-        assert_eq!(
-            Target::ladder(100),
-            [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96]
-        );
-        assert_eq!(Target::ladder(5), [1, 2, 3, 4]);
     }
 }

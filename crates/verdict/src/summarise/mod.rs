@@ -12,8 +12,8 @@ use crate::load::Delivery;
 use crate::record::{Outcome, Part, Plan, Recorded, Segment, Times, Timetable};
 use crate::scenario::{Cell, Scenario, Variant};
 use crate::summary::{
-    Action, Attach, Diagnosis, Forecast, Host, Kind, Lateness, Ledger, Quality, SCHEMA, State,
-    Summary, Upstream,
+    Action, Attach, Diagnosis, Forecast, Host, Lateness, Ledger, Quality, SCHEMA, State, Summary,
+    Upstream,
 };
 
 /// What does not change while a cell runs.
@@ -50,6 +50,8 @@ pub struct Frame<'a> {
 pub struct Course {
     /// What was done before steps, by their numbers.
     pub actions: BTreeMap<usize, Action>,
+    /// Of a target: the streams of each step that has begun.
+    pub steps: Vec<u32>,
     /// Of a target: streams that its upstream had open before the load.
     pub upstream_open_before: Option<u64>,
     /// Of a target: requests that waited for their turn, as no more may begin in a second.
@@ -235,17 +237,5 @@ impl SoFar<'_> {
         }
         wrong.extend(self.recorded.load.undecided(&self.frame.cell.load));
         wrong
-    }
-}
-
-impl Diagnosis {
-    /// Before anything was concluded.
-    fn undecided() -> Self {
-        Self {
-            kind: Kind::Undecided,
-            candidates: Vec::new(),
-            evidence: Vec::new(),
-            inferred_capacity: None,
-        }
     }
 }

@@ -1,6 +1,6 @@
 use super::SoFar;
 use super::phases::Loaded;
-use crate::judge::{capacity, diagnosis, quality, steps};
+use crate::judge::{capacity, diagnosis, quality, signs, steps};
 use crate::load::{Delivery, Load};
 use crate::record::{Part, Segment, StepRecord};
 use crate::summary::{Diagnosis, Quality, State, Step, Summary};
@@ -83,8 +83,8 @@ impl SoFar<'_> {
                 "the step of {streams} streams was not begun, as --max-time would have been over \
                  before it: give more, or fewer steps"
             );
-            // Whoever looks for the capacity asked for as much as there is time for.
-            if target.find_capacity {
+            // Whoever names no step asked for as much as there is time for.
+            if self.frame.cell.steps.is_empty() {
                 summary.quality.remarks.push(missing);
             } else {
                 summary.quality.reasons.push(missing);
@@ -106,22 +106,43 @@ impl SoFar<'_> {
         }
     }
 
+    /// Since when a stream of a target has been worked on when its first chunk comes: the time that it takes
+    /// alone, in microseconds.
+    fn lead_us(&self, summary: &Summary) -> u64 {
+        let is_target = summary.attach.is_some();
+        let alone = signs::Alone::of(summary).filter(|_| is_target);
+        alone.map_or(0, |alone| alone.ttft_us)
+    }
+
     fn step(&self, summary: &Summary, n: usize, record: &StepRecord) -> Step {
         let spec = self.frame.cell.steps.get(n);
         let of_load = self.asked(n).streams.map(|streams| streams.count);
-        let streams = spec.and_then(|spec| of_load.or(spec.streams));
+        let climbed = self.course.steps.get(n).copied();
+        let streams = climbed.or(spec.and_then(|spec| of_load.or(spec.streams)));
+        let name = match (climbed, spec) {
+            (Some(streams), _) => streams.to_string(),
+            (None, Some(spec)) => spec.name.clone(),
+            (None, None) => (n + 1).to_string(),
+        };
         let hold = Part::of(Some(n), Segment::Hold);
         let span = self.times.span(hold, self.end_us);
         let dispatch = self.recorded.recorder.dispatch(hold);
         let (load_dispatch_us, _) = record.load.lateness(&self.frame.cell.load);
         Step {
-            name: spec.map_or_else(|| (n + 1).to_string(), |spec| spec.name.clone()),
+            name,
             streams: streams.map(u64::from),
-            served_at_once: span.map_or(0, |span| record.load.streams.receptions().held(span)),
+            served_at_once: span.map_or(0, |span| {
+                record
+                    .load
+                    .streams
+                    .receptions()
+                    .held(span, self.lead_us(summary))
+            }),
             action: self.course.actions.get(&n).cloned(),
             load: self.load(Loaded::of_step(n, record)),
             recovery: self.recovery(Some(n), &summary.phases.baseline.probes),
             cpu_percent: record.server.figures().cpu_percent,
+            threads_peak: record.server.figures().threads_peak,
             core_wait_percent: record.server.core_wait_percent(),
             host_cpu_percent: record.host_cpu.percent(),
             upstream_open_after: record.upstream_open,

@@ -22,12 +22,36 @@ pub struct Attach {
     pub has_pid: bool,
     /// The command that started it, if the lab did.
     pub command: Option<Vec<String>>,
+    /// What the one stream before the baseline was answered.
+    #[serde(default)]
+    pub first_look: Option<FirstLook>,
     /// Streams that the upstream had open before the load, if known.
     pub upstream_open_before: Option<u64>,
     /// Streams at once that the service serves, if more were asked for.
     pub capacity: Option<Capacity>,
     /// After all clients had hung up: as many streams as had been served at once, afresh.
     pub after_hang_up: Option<Step>,
+}
+
+/// The answer to the stream that was asked for before anything was measured. It warms the service up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FirstLook {
+    /// From the request to the first piece of content, in microseconds.
+    pub ttft_us: u64,
+    /// From the request to the end, in microseconds, if the stream was read to its end.
+    pub took_us: Option<u64>,
+    /// Pieces of content that were read.
+    pub chunks: u64,
+    /// Whether the lab hung up before the end. A service that does not notice may hold the stream for
+    /// nobody.
+    pub held: bool,
+    /// Whether several pieces came all at once after a wait: something on the way buffers them.
+    pub buffered: bool,
+    /// The `Server` header of the stream's answer.
+    pub server: Option<String>,
+    /// That of the first health check's answer.
+    pub health_server: Option<String>,
 }
 
 /// How many streams are served at once, and how sure that is.

@@ -50,6 +50,10 @@ pub struct Probe {
     pub aborted: u64,
     /// The probe itself could not send: no port, no file.
     pub not_sent: u64,
+    /// Not sent, because too many checks of this endpoint were in flight; only at a service that is not the
+    /// lab's own.
+    #[serde(default)]
+    pub withheld: u64,
     /// Counted from when a check was due.
     pub timeout_us: u64,
     /// From due to done, all outcomes; what is not ok enters at no less than the timeout.

@@ -29,6 +29,9 @@ pub struct Step {
     /// if known.
     #[serde(default)]
     pub core_wait_percent: Option<f64>,
+    /// Most threads of the server by the end of the step, if known.
+    #[serde(default)]
+    pub threads_peak: Option<u64>,
     /// CPU of the whole machine in the hold, in percent of all cores, if known.
     pub host_cpu_percent: Option<f64>,
     /// Streams that the upstream had open at the last look before the next step, if known.

@@ -42,6 +42,15 @@ pub struct StreamFigures {
     /// How old those were, and those that are unserved.
     #[serde(default)]
     pub waited_us: Distribution,
+    /// From when a stream was due until it was refused.
+    #[serde(default)]
+    pub refused_us: Distribution,
+    /// Refusals that told of a quota of requests in a time.
+    #[serde(default)]
+    pub quota: u64,
+    /// Longest time in the hold in which no stream received anything, though some were being served.
+    #[serde(default)]
+    pub silence_us: u64,
     /// From when a stream was due to its end, of those that came to their end.
     #[serde(default)]
     pub took_us: Distribution,

@@ -87,10 +87,22 @@ impl Receiving {
 
     /// The most that received at once for a twentieth of a hold in all. An end is seen a moment later than
     /// the next beginning, so a mere peak can be one too high.
+    ///
+    /// Each counts from `lead_us` before its first chunk on. With the time that one stream alone takes to its
+    /// first chunk, that is since when it has been worked on. Who will get a chunk within that time after the
+    /// hold is not known yet, so the end of the hold is left out.
     #[must_use]
-    pub fn held(&self, (start_us, end_us): (u64, u64)) -> u64 {
+    pub fn held(&self, (start_us, end_us): (u64, u64), lead_us: u64) -> u64 {
+        let end_us = end_us
+            .saturating_sub(lead_us)
+            .max(start_us + (end_us - start_us) / 4);
         let mut all = self.clone();
         let mut changes = std::mem::take(&mut all.changes);
+        for (at_us, begins) in &mut changes {
+            if *begins {
+                *at_us = at_us.saturating_sub(lead_us);
+            }
+        }
         changes.sort_unstable();
         for (at_us, begins) in changes.into_iter().chain([(u64::MAX, true)]) {
             all.pass(at_us, begins, (start_us, end_us));
@@ -135,8 +147,8 @@ mod tests {
     fn who_is_replaced_at_once_does_not_make_one_more_that_is_served() {
         let receiving = slots(10);
         assert!(receiving.peak() > 4);
-        assert_eq!(receiving.held((0, 1_000_000)), 4);
-        assert_eq!(receiving.go_on().held((1_000_000, 2_000_000)), 4);
+        assert_eq!(receiving.held((0, 1_000_000), 0), 4);
+        assert_eq!(receiving.go_on().held((1_000_000, 2_000_000), 0), 4);
     }
 
     #[test]
@@ -147,6 +159,6 @@ mod tests {
             "{}",
             receiving.changes.len()
         );
-        assert_eq!(receiving.held((0, 3_600_000_000)), 4);
+        assert_eq!(receiving.held((0, 3_600_000_000), 0), 4);
     }
 }

@@ -115,11 +115,42 @@ pub struct StreamRecorder {
     max_gap: Times,
     smallest_open_gap: Option<u64>,
     dispatch: Times,
+    refused: Times,
+    quota: u64,
+    silence: Silence,
+}
+
+/// The longest time in which no stream received anything, though some were being served.
+#[derive(Clone, Copy, Debug, Default)]
+struct Silence {
+    /// When a stream last received a chunk, or began or ended.
+    since_us: Option<u64>,
+    longest_us: u64,
+}
+
+impl Silence {
+    /// A chunk came, or it became known that none came until then.
+    fn broken(&mut self, at_us: u64, hold_us: u64) {
+        if let Some(since_us) = self.since_us {
+            let silent_us = at_us.saturating_sub(since_us.max(hold_us));
+            self.longest_us = self.longest_us.max(silent_us);
+        }
+        self.since_us = Some(at_us);
+    }
 }
 
 impl StreamRecorder {
-    /// Takes in what happened; `window` is that of the load that is under way.
-    pub fn add(&mut self, event: &StreamEvent, window: Window) {
+    /// Takes in what happened at `now_us`; `window` is that of the load that is under way.
+    pub fn add(&mut self, event: &StreamEvent, window: Window, now_us: u64) {
+        if matches!(
+            event,
+            StreamEvent::FirstChunk { .. } | StreamEvent::Gap { .. }
+        ) {
+            if self.receiving.now() == 0 {
+                self.silence.since_us = None;
+            }
+            self.silence.broken(now_us, window.hold_us);
+        }
         match event {
             StreamEvent::Started(start) => self.started(*start),
             StreamEvent::Head { ttfb_us } => self.ttfb.add(*ttfb_us),
@@ -151,6 +182,10 @@ impl StreamRecorder {
             open_peak: self.open,
             receiving: self.receiving.go_on(),
             waiting: self.waiting.clone(),
+            silence: Silence {
+                longest_us: 0,
+                ..self.silence
+            },
             ..Self::default()
         }
     }
@@ -193,6 +228,9 @@ impl StreamRecorder {
     /// Counts how a stream ended.
     fn end(&mut self, stream: &StreamRecord) {
         self.endings[stream.ending as usize] += 1;
+        if stream.ending == StreamEnding::Refused {
+            self.refused.add(stream.age_us);
+        }
         if stream.ending == StreamEnding::Complete {
             self.took.add(stream.age_us);
         }
@@ -294,6 +332,9 @@ impl StreamRecorder {
     #[must_use]
     pub fn figures_at(&self, now_us: u64, served_peak: Option<u64>, load_us: u64) -> StreamFigures {
         let mut until_now = self.clone();
+        if self.receiving.now() > 0 {
+            until_now.silence.broken(now_us, 0);
+        }
         for due_us in self.waiting.values() {
             let age_us = now_us.saturating_sub(*due_us);
             until_now.ttft.add(age_us);
@@ -331,6 +372,9 @@ impl StreamRecorder {
             waiting: self.waiting(),
             waited_us: self.waited.figures(),
             took_us: self.took.figures(),
+            refused_us: self.refused.figures(),
+            quota: self.quota,
+            silence_us: self.silence.longest_us,
             statuses: self
                 .statuses
                 .iter()

@@ -1,0 +1,655 @@
+//! From signs to a verdict: one ordered list of rules. Each looks at one step of the load and says what it
+//! is, or nothing. The first rule that applies decides, and the first step that hurts before later ones:
+//! what fails first is the cause, what fails later may be its consequence.
+
+use super::signs::{
+    AtUpstream, Cpu, Health, HealthState, Limit, Pace, Signs, StepSigns, candidate,
+};
+use crate::summary::{Candidate, Diagnosis, Family, Kind, Member};
+use crate::units::time;
+
+/// What a rule found.
+struct Finding {
+    family: Family,
+    member: Option<Member>,
+    kind: Kind,
+    reason: String,
+    /// What it might be beside it, or which member.
+    candidates: Vec<Candidate>,
+    /// How many streams are served at once.
+    streams: Option<u64>,
+}
+
+type Rule = fn(&Signs, &StepSigns) -> Option<Finding>;
+
+/// In the order in which they decide. What names the cause of everything else comes first.
+const RULES: [Rule; 12] = [
+    restarts,
+    sheds_load_and_health,
+    stops_all_at_once,
+    shared_beside_a_fast_check,
+    flows_on_while_health_waits,
+    slows_all,
+    cores_are_busy,
+    health_waits_for_answers,
+    held_for_nobody,
+    limit_beside_health,
+    sheds_load,
+    all_slow,
+];
+
+/// The verdict on what was seen.
+pub(super) fn verdict(signs: &Signs) -> Diagnosis {
+    let finding = find(signs);
+    let capacity = finding.streams;
+    let mut evidence = vec![finding.reason];
+    evidence.extend(signs.evidence.iter().cloned());
+    Diagnosis {
+        kind: finding.kind,
+        family: finding.family,
+        member: finding.member,
+        candidates: finding.candidates,
+        evidence,
+        inferred_capacity: capacity,
+    }
+}
+
+fn find(signs: &Signs) -> Finding {
+    if let Some(reason) = &signs.generator {
+        return Finding::of(
+            Family::GeneratorLimited,
+            Kind::GeneratorLimited,
+            reason.clone(),
+        );
+    }
+    if signs.steps.is_empty() {
+        return Finding::open("nothing was asked of it".to_owned(), Vec::new());
+    }
+    // A process that ends takes everything with it, in whatever step that shows.
+    if let Some(found) = signs.steps.iter().find_map(|step| restarts(signs, step)) {
+        return found;
+    }
+    let hurting = signs.steps.iter().skip_while(|step| !step.hurts());
+    let decided = hurting
+        .filter(|step| step.hurts())
+        .find_map(|step| RULES.iter().find_map(|rule| rule(signs, step)));
+    decided
+        .or_else(|| leak_without_a_step(signs))
+        .or_else(|| still_open(signs))
+        .unwrap_or_else(|| healthy(signs))
+}
+
+impl Finding {
+    fn of(family: Family, kind: Kind, reason: String) -> Self {
+        Self {
+            family,
+            member: None,
+            kind,
+            reason,
+            candidates: Vec::new(),
+            streams: None,
+        }
+    }
+
+    fn open(reason: String, candidates: Vec<Candidate>) -> Self {
+        Self {
+            candidates,
+            ..Self::of(Family::Undecided, Kind::Undecided, reason)
+        }
+    }
+}
+
+/// All streams broke off, and connections were refused meanwhile or health was down.
+fn restarts(_: &Signs, step: &StepSigns) -> Option<Finding> {
+    let is_down = step.has(HealthState::Down) || step.turned_away > 0;
+    (step.all_broke && is_down).then(|| {
+        let reason = format!(
+            "with {} nearly all streams broke off and connections were refused meanwhile: the process \
+             ended and was started again",
+            step.load
+        );
+        Finding::of(Family::Restarts, Kind::Undecided, reason)
+    })
+}
+
+/// Streams are refused at once, and health with them.
+fn sheds_load_and_health(_: &Signs, step: &StepSigns) -> Option<Finding> {
+    let refused = step
+        .health
+        .iter()
+        .find(|one| matches!(one.state, HealthState::Refuses | HealthState::Down))?;
+    let streams_too = step.turned_away > 0 || step.failing.is_some();
+    (streams_too || refused.state == HealthState::Down).then(|| Finding {
+        streams: step.limit.as_ref().and_then(|limit| limit.streams),
+        ..Finding::of(
+            Family::ShedsLoad,
+            Kind::Undecided,
+            format!(
+                "with {} what is too much is refused at once, and {} with it: whoever restarts what fails \
+                 its health check restarts a service that works",
+                step.load, refused.name
+            ),
+        )
+    })
+}
+
+/// Health waits while no stream gets anything: both wait for the same moment.
+fn stops_all_at_once(signs: &Signs, step: &StepSigns) -> Option<Finding> {
+    let silence_us = step.silence_us?;
+    let waits = step.health_that(HealthState::Waits).next()?;
+    let all_wait = step.health.iter().all(|one| one.state != HealthState::Fast);
+    (all_wait && waits.takes_us * 4 >= silence_us).then(|| {
+        let reason = format!(
+            "with {} no stream got anything for {}, and {} waited meanwhile: what runs all of them stood \
+             still",
+            step.load,
+            time(silence_us as f64),
+            waits.name
+        );
+        loop_or_cpu(signs, step, reason, true)
+    })
+}
+
+/// One health URL waits and another does not. So it is something that only the first one needs.
+fn shared_beside_a_fast_check(signs: &Signs, step: &StepSigns) -> Option<Finding> {
+    let waits = step
+        .health_that(HealthState::Waits)
+        .max_by_key(|one| one.takes_us)?;
+    let is_fast = |one: &&Health| {
+        one.state == HealthState::Fast
+            || (one.state == HealthState::Slower && one.takes_us * 4 < waits.takes_us)
+    };
+    let fast = step.health.iter().find(is_fast)?;
+    if signs.known.is_own && fast.name == "health_sync" {
+        return None;
+    }
+    let reason = format!(
+        "with {} {} waits and {} does not, so the service runs and {} stands in one line with the streams",
+        step.load, waits.name, fast.name, waits.name
+    );
+    Some(shared(signs, step, reason))
+}
+
+/// Streams flow at the pace of one alone while health waits. A blocked loop would stop all of them, and a
+/// busy CPU would slow all of them.
+fn flows_on_while_health_waits(signs: &Signs, step: &StepSigns) -> Option<Finding> {
+    let waits = step.health_that(HealthState::Waits).next()?;
+    let at_once = limit_of(signs, step).unwrap_or(step.asked);
+    let flows = step.pace == Pace::Kept && at_once > 1;
+    flows.then(|| {
+        let reason = format!(
+            "with {} {} waits while the streams that are served keep the pace of one alone: whatever it \
+             asks for, it waits in one line with the streams",
+            step.load, waits.name
+        );
+        shared(signs, step, reason)
+    })
+}
+
+/// Streams are slower and health with them: a loop, the CPU, or a pool that each chunk needs.
+fn slows_all(signs: &Signs, step: &StepSigns) -> Option<Finding> {
+    let Pace::Slower(times) = step.pace else {
+        return None;
+    };
+    let not_fast = step
+        .health
+        .iter()
+        .find(|one| matches!(one.state, HealthState::Waits | HealthState::Slower));
+    let is_busy = matches!(step.cpu, Cpu::Short(_) | Cpu::OneCore(_));
+    let health = match (not_fast, is_busy) {
+        (Some(health), _) => format!("and {} takes {}", health.name, time(health.takes_us as f64)),
+        (None, true) => "and the CPU is busy".to_owned(),
+        (None, false) => return None,
+    };
+    let waits = not_fast.is_some_and(|one| one.state == HealthState::Waits);
+    if !waits && !is_busy {
+        // Not slow enough to tell health from noise. A larger load shows which it is.
+        return None;
+    }
+    let reason = format!(
+        "with {} every stream is {times:.1} times slower than one alone, {health}",
+        step.load
+    );
+    Some(loop_or_cpu(signs, step, reason, false))
+}
+
+/// No core is free, and what is asked for waits, though not in a way that shows a pace.
+fn cores_are_busy(signs: &Signs, step: &StepSigns) -> Option<Finding> {
+    let waits =
+        step.limit.is_some() || step.late_first_byte.is_some() || step.has(HealthState::Waits);
+    let is_short = matches!(step.cpu, Cpu::Short(_)) && step.pace != Pace::Kept;
+    (waits && is_short && !signs.known.is_own).then(|| {
+        let reason = format!("with {} answers take longer than one alone", step.load);
+        loop_or_cpu(signs, step, reason, false)
+    })
+}
+
+/// Health waits, and answers come at their end, so that no pace can be seen.
+fn health_waits_for_answers(signs: &Signs, step: &StepSigns) -> Option<Finding> {
+    let waits = step.health_that(HealthState::Waits).next()?;
+    let at_once = limit_of(signs, step);
+    if signs.known.is_own {
+        let async_waits = step
+            .named("health_async")
+            .map(|one| one.state == HealthState::Waits);
+        let reason = format!("{} hurts", waits.name);
+        return Some(match async_waits {
+            Some(true) => loop_or_cpu(
+                signs,
+                step,
+                "async health hurts, so the loop does not run".to_owned(),
+                false,
+            ),
+            _ => Finding::open(reason, shared_or_loop()),
+        });
+    }
+    let is_loop = signs.known.framework.and_then(|one| one.is_event_loop);
+    let by_name = (waits.name == "health_async").then_some(true);
+    let reason = |why: &str| format!("with {} {} waits{why}", step.load, waits.name);
+    match (at_once, is_loop.or(by_name), &step.cpu) {
+        (_, _, Cpu::Short(_)) => Some(loop_or_cpu(signs, step, reason(""), false)),
+        (Some(streams), _, _) if streams > 1 => Some(shared(
+            signs,
+            step,
+            reason(&format!(
+                " while {streams} are worked on at once: it stands in one line with them"
+            )),
+        )),
+        (_, Some(true), _) => Some(loop_or_cpu(
+            signs,
+            step,
+            reason(", and what answers runs on one loop"),
+            false,
+        )),
+        (Some(_), Some(false), _) => Some(shared(
+            signs,
+            step,
+            reason(" behind one request at a time: it stands in one line with them"),
+        )),
+        _ => None,
+    }
+}
+
+/// Clients that are gone still have what others wait for.
+fn held_for_nobody(signs: &Signs, _: &StepSigns) -> Option<Finding> {
+    leak_without_a_step(signs)
+}
+
+fn leak_without_a_step(signs: &Signs) -> Option<Finding> {
+    let held = signs.held.as_ref()?;
+    Some(Finding {
+        member: held.member,
+        streams: held.streams,
+        ..Finding::of(
+            Family::HeldForNobody,
+            Kind::ConnectionLeak,
+            format!("{}: something is held for clients that are gone", held.told),
+        )
+    })
+}
+
+/// Some are served and the others wait, and health does not wait with them.
+fn limit_beside_health(signs: &Signs, step: &StepSigns) -> Option<Finding> {
+    let limit = step.limit.as_ref()?;
+    if step.health.iter().any(Health::is_bad) || (step.turned_away > 0 && !signs.known.is_own) {
+        return None;
+    }
+    let beside = |kind, member| Finding {
+        member,
+        streams: limit_of(signs, step),
+        ..Finding::of(
+            Family::LimitBesideHealth,
+            kind,
+            format!(
+                "with {} {}, and no health check waits with the others",
+                step.load, limit.told
+            ),
+        )
+    };
+    let sync_seen = step.named("health_sync").is_some();
+    let upstream =
+        "the upstream's own count of open streams (--upstream-stats): it stays at the limit";
+    let none_there =
+        "the upstream's own count of open streams (--upstream-stats): it has none of them";
+    let sync_slow = "a health URL that needs a thread (--sync-health): it is slow as well";
+    Some(match (limit.upstream, limit.member) {
+        (AtUpstream::All, _) => Finding::of(
+            Family::AllSlow,
+            Kind::UpstreamSlow,
+            format!(
+                "with {} {}; all of them are at the upstream",
+                step.load, limit.told
+            ),
+        ),
+        (_, Some(member)) => beside(Kind::BulkheadFull, Some(member)),
+        (AtUpstream::Nothing, _) if sync_seen => beside(Kind::BulkheadFull, None),
+        (AtUpstream::Some(_), _) if sync_seen => beside(Kind::UpstreamLimit, None),
+        (at_upstream, _) => {
+            let mut candidates = Vec::new();
+            if !sync_seen {
+                let shared = Family::LimitSharedWithHealth;
+                candidates.push(candidate(Kind::BlockingPoolExhausted, shared, sync_slow));
+            }
+            let is_open = at_upstream == AtUpstream::Unknown;
+            if at_upstream != AtUpstream::Nothing {
+                let by = if is_open {
+                    upstream
+                } else {
+                    "a sync health URL (--sync-health): it stays fast"
+                };
+                candidates.push(candidate(
+                    Kind::UpstreamLimit,
+                    Family::LimitBesideHealth,
+                    by,
+                ));
+            }
+            if !matches!(at_upstream, AtUpstream::Some(_)) {
+                let by = if is_open {
+                    none_there
+                } else {
+                    "a sync health URL (--sync-health): it stays fast"
+                };
+                candidates.push(candidate(Kind::BulkheadFull, Family::LimitBesideHealth, by));
+            }
+            Finding {
+                candidates,
+                ..beside(Kind::Undecided, None)
+            }
+        }
+    })
+}
+
+/// What is too much is refused at once, and nothing waits.
+fn sheds_load(signs: &Signs, step: &StepSigns) -> Option<Finding> {
+    if step.turned_away == 0 || step.health.iter().any(Health::is_bad) || signs.known.is_own {
+        return None;
+    }
+    let served = step.limit.as_ref().and_then(|limit| limit.streams);
+    if served.is_none() && !step.is_all_served {
+        return None;
+    }
+    Some(Finding {
+        streams: served,
+        ..Finding::of(
+            Family::ShedsLoad,
+            Kind::Undecided,
+            format!(
+                "with {} {} requests were refused at once, and what was served kept its time",
+                step.load, step.turned_away
+            ),
+        )
+    })
+}
+
+/// Every stream is slow or stands still, and health is fast.
+fn all_slow(signs: &Signs, step: &StepSigns) -> Option<Finding> {
+    let is_fast = |step: &StepSigns| step.health.iter().all(|one| one.state == HealthState::Fast);
+    // Where health grows with the load as well, it is not the streams alone.
+    let later = signs.steps.iter().filter(|one| one.asked >= step.asked);
+    if !later.into_iter().all(is_fast) || step.limit.is_some() {
+        return None;
+    }
+    let told = match (step.pace, &step.late_first_byte) {
+        (Pace::StandsStill, _) => format!("with {} no stream gets anything any more", step.load),
+        (Pace::Slower(times), _) => {
+            format!(
+                "with {} every stream is {times:.1} times slower than one alone",
+                step.load
+            )
+        }
+        (_, Some(late)) => late.clone(),
+        _ => return None,
+    };
+    let reason = format!("{told}, while health is fast: what makes the answers is slow");
+    let own = signs.known.is_own;
+    Some(Finding {
+        member: own.then_some(Member::Upstream),
+        candidates: match own {
+            true => Vec::new(),
+            false => vec![candidate(
+                Kind::UpstreamSlow,
+                Family::AllSlow,
+                "the upstream's own count of open streams (--upstream-stats): it has all of them",
+            )],
+        },
+        ..Finding::of(
+            Family::AllSlow,
+            if own {
+                Kind::UpstreamSlow
+            } else {
+                Kind::Undecided
+            },
+            reason,
+        )
+    })
+}
+
+/// What hurts and no rule knows.
+fn still_open(signs: &Signs) -> Option<Finding> {
+    if let Some(open) = &signs.open {
+        return Some(Finding::open(open.reason.clone(), open.candidates.clone()));
+    }
+    let step = signs.steps.iter().find(|step| step.hurts())?;
+    let ledger = "the upstream's own log: how it ended these streams";
+    if let Some(waits) = step.health.iter().find(|one| one.is_bad()) {
+        let reason = match waits.state {
+            HealthState::Waits => format!("with {} {} waits", step.load, waits.name),
+            HealthState::Refuses => format!(
+                "with {} {} is answered with an error status: it says itself that something is wrong, or \
+                 it is asked too often",
+                step.load, waits.name
+            ),
+            _ => format!("with {} {} gets no connection", step.load, waits.name),
+        };
+        return Some(Finding::open(reason, shared_or_loop()));
+    }
+    if let Some(failing) = &step.failing {
+        let of_them = candidate(Kind::UpstreamSlow, Family::AllSlow, ledger);
+        return Some(Finding::open(
+            format!("with {} {failing}", step.load),
+            vec![of_them],
+        ));
+    }
+    let reason = step
+        .restless
+        .clone()
+        .or_else(|| step.late_first_byte.clone())
+        .unwrap_or_else(|| match step.pace {
+            Pace::Slower(times) => {
+                format!(
+                    "with {} every stream is {times:.1} times slower than one alone",
+                    step.load
+                )
+            }
+            _ => format!("with {} not everything kept its time", step.load),
+        });
+    let candidates = if step.restless.is_some() {
+        Vec::new()
+    } else {
+        vec![
+            candidate(
+                Kind::UpstreamSlow,
+                Family::AllSlow,
+                "more streams: health stays fast then",
+            ),
+            candidate(
+                Kind::EventLoopBlocked,
+                Family::LoopBlocked,
+                "more streams: health waits then",
+            ),
+        ]
+    };
+    Some(Finding::open(reason, candidates))
+}
+
+/// Nothing hurts. A sign that was not seen, or a check that failed now and then, refuses it.
+fn healthy(signs: &Signs) -> Finding {
+    let unseen = signs.steps.iter().find_map(|step| {
+        let unknown = step.health_that(HealthState::Unknown).next();
+        let spotty = step.health.iter().find(|one| one.is_spotty);
+        match (unknown, spotty, &step.failing) {
+            (Some(one), _, _) => Some(format!(
+                "with {} too few checks of {} were made",
+                step.load, one.name
+            )),
+            (_, Some(one), _) => Some(format!(
+                "with {} some checks failed: {}",
+                step.load, one.told
+            )),
+            (_, _, Some(failing)) => Some(format!("with {} {failing}", step.load)),
+            _ => None,
+        }
+    });
+    if let Some(reason) = unseen {
+        return Finding::open(reason, Vec::new());
+    }
+    let most = signs.steps.iter().max_by_key(|step| step.asked);
+    let up_to = most
+        .filter(|step| step.asked > 0)
+        .map_or(String::new(), |step| format!(" up to {}", step.load));
+    Finding::of(
+        Family::Healthy,
+        Kind::Healthy,
+        format!("every health check and every stream kept its time{up_to}"),
+    )
+}
+
+/// A limit that health waits for as well.
+fn shared(signs: &Signs, step: &StepSigns, reason: String) -> Finding {
+    let limit = signs.steps.iter().filter_map(|step| step.limit.as_ref());
+    let member = limit.clone().find_map(|limit| limit.member);
+    let told = limit
+        .clone()
+        .next()
+        .map_or(reason.clone(), |limit: &Limit| {
+            format!("{reason}; {}", limit.told)
+        });
+    let held = signs
+        .held
+        .as_ref()
+        .map_or(String::new(), |held| format!("; {}", held.told));
+    let finding = Finding {
+        streams: limit_of(signs, step),
+        ..Finding::of(
+            Family::LimitSharedWithHealth,
+            Kind::Undecided,
+            format!("{told}{held}"),
+        )
+    };
+    if signs.known.has_free_thread {
+        return Finding::open(
+            reason,
+            vec![candidate(
+                Kind::BlockingPoolExhausted,
+                Family::LimitSharedWithHealth,
+                "gauges that show the pool full; these show a free thread, so what the sync check waits for is elsewhere",
+            )],
+        );
+    }
+    if signs.known.is_own || member == Some(Member::BlockingPool) {
+        return Finding {
+            kind: Kind::BlockingPoolExhausted,
+            member: Some(Member::BlockingPool),
+            streams: finding
+                .streams
+                .or(signs.held.as_ref().and_then(|held| held.streams)),
+            ..finding
+        };
+    }
+    let family = Family::LimitSharedWithHealth;
+    Finding {
+        candidates: vec![
+            candidate(
+                Kind::BlockingPoolExhausted,
+                family,
+                "a dump of its threads: all of a pool are busy",
+            ),
+            candidate(
+                Kind::BulkheadFull,
+                family,
+                "its own code or the balancer before it: a semaphore, or a limit on connections",
+            ),
+            candidate(
+                Kind::UpstreamLimit,
+                family,
+                "its database pool or its client's connections, if health asks for one too",
+            ),
+        ],
+        ..finding
+    }
+}
+
+/// Everything waits for a loop or for a core.
+fn loop_or_cpu(signs: &Signs, step: &StepSigns, reason: String, stops: bool) -> Finding {
+    let blocked = |told: &str| Finding {
+        member: Some(Member::EventLoop),
+        ..Finding::of(
+            Family::LoopBlocked,
+            Kind::EventLoopBlocked,
+            format!("{reason}; {told}: something blocks its loop"),
+        )
+    };
+    match &step.cpu {
+        Cpu::Short(told) => Finding {
+            member: Some(Member::Cpu),
+            ..Finding::of(
+                Family::CpuSaturated,
+                Kind::CpuSaturated,
+                format!("{reason}; {told}: no core is free"),
+            )
+        },
+        Cpu::OneCore(told) => Finding {
+            reason: format!("{reason}; {told}: its loop computes"),
+            ..blocked("")
+        },
+        Cpu::Free(told) => blocked(&format!("{told}, so it could compute")),
+        Cpu::Unknown if stops => blocked("a busy CPU would slow them and not stop them"),
+        Cpu::Unknown => {
+            let mut candidates = vec![
+                candidate(
+                    Kind::EventLoopBlocked,
+                    Family::LoopBlocked,
+                    "the service's pid (--pid): its CPU is low while its loop is blocked",
+                ),
+                candidate(
+                    Kind::CpuSaturated,
+                    Family::CpuSaturated,
+                    "the service's pid (--pid): its CPU is at the limit of its cores",
+                ),
+            ];
+            if step.named("health_async").is_none() && !signs.known.is_own {
+                candidates.push(candidate(
+                    Kind::BlockingPoolExhausted,
+                    Family::LimitSharedWithHealth,
+                    "a health URL that the event loop answers (--async-health): it stays fast",
+                ));
+            }
+            Finding::open(reason, candidates)
+        }
+    }
+}
+
+/// What it may be if a health check waits and nothing else is known.
+fn shared_or_loop() -> Vec<Candidate> {
+    vec![
+        candidate(
+            Kind::BlockingPoolExhausted,
+            Family::LimitSharedWithHealth,
+            "a health URL that the event loop answers (--async-health): it stays fast",
+        ),
+        candidate(
+            Kind::EventLoopBlocked,
+            Family::LoopBlocked,
+            "a health URL that the event loop answers (--async-health): it is slow as well",
+        ),
+    ]
+}
+
+/// How many are served at once, by this step or the first larger one that shows it.
+fn limit_of(signs: &Signs, step: &StepSigns) -> Option<u64> {
+    let seen = signs.capacity.or_else(|| step.limit.as_ref()?.streams);
+    seen.or_else(|| {
+        let later = signs.steps.iter().filter(|one| one.asked > step.asked);
+        later.filter_map(|one| one.limit.as_ref()?.streams).next()
+    })
+}

@@ -1,0 +1,153 @@
+use crate::summary::Probe;
+use crate::units::{time, time_or_bound};
+
+/// Below this, in microseconds, a health check never hurts, whatever its baseline was. It is a tenth of
+/// Kubernetes' default `timeoutSeconds`, which is 1 s.
+pub(super) const HURT_FLOOR_US: u64 = 100_000;
+
+/// A check hurts if it takes this many times as long as before the load.
+const HURT_TIMES: u64 = 3;
+
+/// With fewer checks, one slow check alone would be the 90th percentile.
+const CHECKS_FOR_P90: u64 = 10;
+
+/// One bad check may be chance; so many are not.
+const LEAST_BAD: u64 = 2;
+
+/// Bad checks decide if they are at least this share of all, in percent. Fewer refuse a healthy verdict.
+const DECIDING_PERCENT: f64 = 10.0;
+
+/// More than this share of failed checks, in percent, is never healthy.
+const SPOTTY_PERCENT: f64 = 1.0;
+
+/// One health check under load.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// `health`, `health_sync` or `health_async`.
+    pub name: String,
+    /// What became of it.
+    pub state: HealthState,
+    /// How long a check takes, in microseconds: the figure that decided.
+    pub takes_us: u64,
+    /// Whether a few checks failed, too few to decide.
+    pub is_spotty: bool,
+    /// The figures in words.
+    pub told: String,
+}
+
+/// What became of a health check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthState {
+    /// Too few checks.
+    Unknown,
+    /// About as before the load.
+    Fast,
+    /// Slower than before, not slow enough to hurt.
+    Slower,
+    /// It waits: its answers come late or never.
+    Waits,
+    /// It is answered with an error status.
+    Refuses,
+    /// It gets no connection, or none that lasts until the answer.
+    Down,
+}
+
+impl Health {
+    /// Of a check with few samples: what became of it in `hold`, against `baseline`.
+    ///
+    /// What has no outcome yet counts as waiting, except the last one.
+    #[must_use]
+    pub fn of(name: &str, baseline: &Probe, hold: &Probe) -> Self {
+        let bound_us = hurt_bound_us(baseline);
+        let down = hold.connect_failure + hold.aborted;
+        let waits = hold
+            .due
+            .saturating_sub(hold.ok + hold.bad_status + down + hold.not_sent);
+        let decides = |count: u64| {
+            count >= LEAST_BAD && 100.0 * count as f64 >= DECIDING_PERCENT * hold.due as f64
+        };
+        let response = &hold.response_us;
+        let (p50, p90) = (response.p50.unwrap_or(0), response.p90.unwrap_or(0));
+        let is_late = p50 > bound_us || (response.count >= CHECKS_FOR_P90 && p90 > bound_us);
+        let takes_us = if response.count >= CHECKS_FOR_P90 {
+            p90
+        } else {
+            p50
+        };
+        let state = if hold.due < LEAST_BAD {
+            HealthState::Unknown
+        } else if decides(down) {
+            HealthState::Down
+        } else if decides(hold.bad_status) && hold.bad_status >= waits {
+            HealthState::Refuses
+        } else if decides(waits) || is_late {
+            HealthState::Waits
+        } else if takes_us > slower_bound_us(baseline) {
+            HealthState::Slower
+        } else {
+            HealthState::Fast
+        };
+        let failed = hold.bad_status + down + hold.timeout + hold.withheld;
+        let is_spotty =
+            failed >= LEAST_BAD && 100.0 * failed as f64 > SPOTTY_PERCENT * hold.due as f64;
+        Self {
+            name: name.to_owned(),
+            state,
+            takes_us,
+            is_spotty,
+            told: told(name, hold, baseline),
+        }
+    }
+
+    /// Whether it is worse than slower.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        matches!(
+            self.state,
+            HealthState::Waits | HealthState::Refuses | HealthState::Down
+        )
+    }
+}
+
+/// Above this, in microseconds, a check hurts.
+pub(super) fn hurt_bound_us(baseline: &Probe) -> u64 {
+    let before = baseline.response_us.p90.unwrap_or(0);
+    (HURT_TIMES * before).max(HURT_FLOOR_US)
+}
+
+/// Above this, in microseconds, a check is slower than before the load.
+fn slower_bound_us(baseline: &Probe) -> u64 {
+    let before = baseline.response_us.p90.unwrap_or(0);
+    (HURT_TIMES * before).max(20_000)
+}
+
+/// A check in words. A percentile that its number cannot carry is told as the maximum of that number.
+pub(in crate::judge) fn told(name: &str, hold: &Probe, baseline: &Probe) -> String {
+    let response = &hold.response_us;
+    let before = baseline.response_us.p50;
+    let failed: Vec<_> = [
+        (hold.bad_status, "an error status"),
+        (hold.timeout + hold.withheld, "no answer in time"),
+        (hold.connect_failure, "no connection"),
+        (hold.aborted, "cut off"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!("{count} {what}"))
+    .collect();
+    let failed = match failed.is_empty() {
+        true => String::new(),
+        false => format!("; {}", failed.join(", ")),
+    };
+    let (what, at, is_bound) = if response.count >= 100 {
+        ("p99".to_owned(), response.p99, response.p99_censored)
+    } else {
+        let of = format!("longest of {}", hold.due);
+        (of, response.max, response.max_censored)
+    };
+    format!(
+        "{name}: {what} {}, before the load {}{failed}",
+        time_or_bound(at, is_bound),
+        before.map_or("n/a".to_owned(), |us| time(us as f64))
+    )
+}

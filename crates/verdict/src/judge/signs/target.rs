@@ -1,0 +1,537 @@
+//! What was seen of a service that is not the lab's own: all steps, each against one stream alone.
+
+use super::{AtUpstream, Cpu, Health, Held, Known, Limit, Open, Pace, Signs, StepSigns, candidate};
+use crate::frameworks;
+use crate::judge::capacity;
+use crate::summary::{Attach, Family, Kind, Member, Step, StreamFigures, Summary};
+use crate::units::time;
+
+/// A server is short of CPU if it waits for a core for more than this share, in percent, of the time it
+/// wants to run. With twice as many runnable threads as cores the share is 50 %.
+const CORE_WAIT_PERCENT: f64 = 40.0;
+
+/// Above this share of the machine's cores, in percent, the CPU is short.
+pub(super) const CPU_SHORT_PERCENT: f64 = 90.0;
+
+/// A process that uses more of one core than this, in percent, computes all the time.
+const ONE_CORE_PERCENT: f64 = 85.0;
+
+/// A server that used less than this, in percent of one core, had no work for the CPU. A server with work
+/// gets its share of CPU, however busy the machine is.
+pub(super) const IDLE_PERCENT: f64 = 3.0;
+
+/// With fewer gaps between chunks, the pace of one stream alone is unknown.
+const LEAST_GAPS: u64 = 4;
+
+/// Streams keep the pace of one alone if their mean gap is at most so many times its own. The noise of a
+/// shared machine stays below it.
+const OWN_PACE: f64 = 1.25;
+
+/// From here on streams are slower. Between the two nothing is concluded.
+const SLOWER_PACE: f64 = 1.5;
+
+/// A difference below this, in microseconds, is noise of the scheduler.
+const GAP_FLOOR_US: u64 = 5_000;
+
+/// If less than this share of the streams that have begun go on, the others have stopped.
+const STOPPED: f64 = 0.75;
+
+/// If less than this share of the streams goes on, all of them stand still.
+const STANDS_STILL: f64 = 0.1;
+
+/// No stream gets anything for at least so long, in microseconds, before it is called silence.
+const SILENCE_FLOOR_US: u64 = 500_000;
+
+/// Silence is this many times as long as the longest pause of one stream alone.
+const SILENCE_TIMES: u64 = 4;
+
+/// A first byte is late if it takes this many times as long as alone, and the floor more.
+const LATE_TIMES: f64 = 1.5;
+
+/// See [`LATE_TIMES`]; in microseconds.
+const LATE_FLOOR_US: u64 = 200_000;
+
+/// An answer of which each takes so many times as long as alone waits in a queue.
+const QUEUED: f64 = 1.25;
+
+/// See [`QUEUED`]; in microseconds.
+const QUEUED_FLOOR_US: u64 = 20_000;
+
+/// One stream alone, against which every step is held.
+#[derive(Clone, Copy, Debug)]
+pub struct Alone {
+    /// Median time to the first byte, in microseconds.
+    pub ttft_us: u64,
+    /// Mean gap between two chunks, in microseconds, if enough were seen.
+    gap_us: Option<u64>,
+    /// Longest gap.
+    longest_gap_us: u64,
+    /// Median time to the end, in microseconds, if any came to its end.
+    pub took_us: Option<u64>,
+    /// Whether the answer arrives all at once, at its end.
+    pub is_short: bool,
+}
+
+impl Alone {
+    /// The first step; `None` if nothing of it was measured.
+    #[must_use]
+    pub fn of(summary: &Summary) -> Option<Self> {
+        let streams = &summary.steps.first()?.load.streams;
+        let ttft_us = streams.ttft_us.p50?;
+        let gap = &streams.gap_us;
+        let took_us = streams.took_us.p50;
+        Some(Self {
+            ttft_us,
+            gap_us: gap.mean.filter(|_| gap.count >= LEAST_GAPS),
+            longest_gap_us: gap.max.unwrap_or(0),
+            took_us,
+            is_short: took_us
+                .is_some_and(|took| took.saturating_sub(ttft_us) <= (took / 10).max(5_000)),
+        })
+    }
+
+    /// Above this, in microseconds, a first byte is late.
+    #[must_use]
+    pub fn late_us(self) -> u64 {
+        (self.ttft_us as f64 * LATE_TIMES) as u64 + LATE_FLOOR_US
+    }
+}
+
+/// True if the answer arrives all at once, at its end. Such a stream never shows that it flows.
+#[must_use]
+pub fn is_short(summary: &Summary) -> bool {
+    Alone::of(summary).is_some_and(|alone| alone.is_short)
+}
+
+/// The signs of a target.
+pub(in crate::judge) fn of_target(summary: &Summary, attach: &Attach) -> Signs {
+    let quality = &summary.quality;
+    let not_sent = quality.not_sent_percent > crate::load::NOT_SENT_PERCENT;
+    let alone = Alone::of(summary);
+    let steps = steps_of_target(summary);
+    let capacity = capacity::of_steps(&steps).map(|one| one.streams);
+    let server = attach
+        .first_look
+        .as_ref()
+        .and_then(|look| look.server.as_deref().or(look.health_server.as_deref()));
+    Signs {
+        generator: not_sent.then(|| {
+            format!(
+                "{:.1} % of the checks could not be sent",
+                quality.not_sent_percent
+            )
+        }),
+        held: held_after_hang_up(summary, attach, (alone, capacity)),
+        capacity,
+        known: Known {
+            framework: server.and_then(frameworks::by_server_header),
+            ..Known::default()
+        },
+        open: open(summary, attach),
+        evidence: evidence(summary, attach, &steps),
+        steps,
+    }
+}
+
+/// The signs of each step of a target.
+pub(in crate::judge) fn steps_of_target(summary: &Summary) -> Vec<StepSigns> {
+    let Some(attach) = &summary.attach else {
+        return Vec::new();
+    };
+    let alone = Alone::of(summary);
+    let steps = summary.steps.iter();
+    steps
+        .map(|step| step_signs(summary, attach, alone, step))
+        .collect()
+}
+
+fn step_signs(summary: &Summary, attach: &Attach, alone: Option<Alone>, step: &Step) -> StepSigns {
+    let baseline = &summary.phases.baseline.probes;
+    let streams = &step.load.streams;
+    let asked = step.streams.unwrap_or(0);
+    let health = step
+        .load
+        .probes
+        .iter()
+        .filter_map(|(name, hold)| Some(Health::of(name, baseline.get(name)?, hold)));
+    let is_first = summary
+        .steps
+        .first()
+        .is_some_and(|first| first.streams == step.streams);
+    let seen = alone.map(|alone| Against {
+        alone,
+        step,
+        attach,
+    });
+    let against = seen.filter(|_| !is_first);
+    StepSigns {
+        load: if asked == 1 {
+            "1 stream".to_owned()
+        } else {
+            format!("{asked} streams")
+        },
+        asked,
+        health: health.collect(),
+        pace: against.map_or(Pace::Unknown, Against::pace),
+        silence_us: seen.and_then(Against::silence_us),
+        limit: against.and_then(|seen| seen.limit(summary)),
+        is_all_served: step.served_at_once >= asked,
+        late_first_byte: against.and_then(Against::late_first_byte),
+        turned_away: seen.map_or(0, Against::turned_away),
+        has_quota: streams.quota > 0,
+        failing: failing(streams, seen),
+        all_broke: streams.truncated > 0 && streams.truncated * 10 >= step.served_at_once * 8,
+        cpu: cpu(summary, step),
+        restless: None,
+    }
+}
+
+/// A step against one stream alone.
+#[derive(Clone, Copy)]
+struct Against<'a> {
+    alone: Alone,
+    step: &'a Step,
+    attach: &'a Attach,
+}
+
+impl Against<'_> {
+    fn streams(&self) -> &StreamFigures {
+        &self.step.load.streams
+    }
+
+    fn asked(&self) -> u64 {
+        self.step.streams.unwrap_or(0)
+    }
+
+    /// As many streams as chunks arrive, at the pace of one alone (Little's law): `None` if streams end, so
+    /// that they spend time on their first bytes.
+    fn flowing(&self) -> Option<f64> {
+        let streams = self.streams();
+        let seconds = self.step.load.hold_us as f64 / 1e6;
+        let gap_us = self.alone.gap_us?;
+        (streams.complete == 0 && seconds > 0.0)
+            .then(|| streams.gap_us.count as f64 / seconds * gap_us as f64 / 1e6)
+    }
+
+    fn slower_by(&self) -> Option<f64> {
+        let gap = &self.streams().gap_us;
+        let (mean, alone) = (
+            gap.mean.filter(|_| gap.count >= LEAST_GAPS)?,
+            self.alone.gap_us?,
+        );
+        let is_noise = mean.saturating_sub(alone) < GAP_FLOOR_US;
+        Some(if is_noise {
+            1.0
+        } else {
+            mean as f64 / alone as f64
+        })
+    }
+
+    fn pace(self) -> Pace {
+        let is_long = self.step.load.hold_us
+            >= SILENCE_FLOOR_US.max(SILENCE_TIMES * self.alone.longest_gap_us);
+        let served = self.streams().receiving_peak as f64;
+        let stands = self
+            .flowing()
+            .is_some_and(|flowing| served > 0.0 && flowing < STANDS_STILL * served);
+        if stands && is_long && self.silence_us().is_some() {
+            return Pace::StandsStill;
+        }
+        match self.slower_by() {
+            Some(times) if times <= OWN_PACE => Pace::Kept,
+            Some(times) if times >= SLOWER_PACE => Pace::Slower(times),
+            _ => Pace::Unknown,
+        }
+    }
+
+    fn silence_us(self) -> Option<u64> {
+        let silence_us = self.streams().silence_us;
+        let least = SILENCE_FLOOR_US.max(SILENCE_TIMES * self.alone.longest_gap_us);
+        (silence_us >= least && self.alone.gap_us.is_some()).then_some(silence_us)
+    }
+
+    /// Whether those that were refused had waited for it.
+    fn refused_late(self) -> bool {
+        let refused = &self.streams().refused_us;
+        refused.p50 > Some(self.alone.late_us())
+    }
+
+    fn turned_away(self) -> u64 {
+        if self.refused_late() {
+            return 0;
+        }
+        let of = |status| self.streams().statuses.get(status).copied().unwrap_or(0);
+        let answered: u64 = self
+            .streams()
+            .statuses
+            .iter()
+            .filter(|(status, _)| !status.starts_with('2'))
+            .map(|(_, count)| count)
+            .sum();
+        of("503") + of("429") + self.streams().refused.saturating_sub(answered)
+    }
+
+    /// Some are served, and the others wait much longer than one alone, or are turned away.
+    fn limit(self, summary: &Summary) -> Option<Limit> {
+        let streams = self.streams();
+        let asked = self.asked();
+        let by_flow = self.by_flow();
+        let served = by_flow.unwrap_or(self.step.served_at_once);
+        if served >= asked {
+            return None;
+        }
+        let late_us = Some(self.alone.late_us());
+        let waiting = streams.waiting + streams.unserved;
+        let waits = waiting > 0 && streams.waited_us.p50 > late_us;
+        let is_queue = self.alone.is_short && self.is_queue();
+        let is_turned_away =
+            streams.refused > 0 && self.turned_away() >= asked.saturating_sub(served);
+        let refused_late = streams.refused > 0 && self.refused_late();
+        if !(waits || is_queue || is_turned_away || refused_late || by_flow.is_some()) {
+            return None;
+        }
+        let before = self.attach.upstream_open_before.unwrap_or(0);
+        let upstream = match streams.served_peak.map(|open| open.saturating_sub(before)) {
+            None => AtUpstream::Unknown,
+            Some(0) => AtUpstream::Nothing,
+            Some(open) if open >= asked => AtUpstream::All,
+            Some(open) => AtUpstream::Some(open),
+        };
+        let told = match served {
+            0 => format!("of {asked} streams none is served"),
+            _ if self.alone.is_short => {
+                format!("no more than {served} of {asked} are worked on at once")
+            }
+            _ => format!("no more than {served} of {asked} streams are served at once"),
+        };
+        Some(Limit {
+            streams: Some(served).filter(|&served| served > 0),
+            told,
+            member: self.threads(summary, served),
+            upstream,
+        })
+    }
+
+    fn is_queue(self) -> bool {
+        let took = self.streams().took_us.p50.or(self.streams().waited_us.p50);
+        took.zip(self.alone.took_us).is_some_and(|(took, alone)| {
+            took as f64 >= QUEUED * alone as f64 && took >= alone + QUEUED_FLOOR_US
+        })
+    }
+
+    /// All streams have begun, but only a few of them go on, each at the pace of one alone. The others got
+    /// what the service sends before it has room for them, such as a greeting. If all streams became slower,
+    /// they share something, and this law does not apply.
+    fn by_flow(self) -> Option<u64> {
+        let flowing = self.flowing()?;
+        let is_own_pace = self.slower_by()? <= OWN_PACE;
+        let have_stopped = flowing < STOPPED * self.step.served_at_once as f64;
+        (is_own_pace && have_stopped).then(|| flowing.round().max(1.0) as u64)
+    }
+
+    fn late_first_byte(self) -> Option<String> {
+        let streams = self.streams();
+        let ttft = streams.ttft_us.p50.filter(|_| streams.ttft_us.count > 1)?;
+        (ttft > self.alone.late_us()).then(|| {
+            format!(
+                "with {} at once a first byte takes {}, and {} alone",
+                self.asked(),
+                time(ttft as f64),
+                time(self.alone.ttft_us as f64)
+            )
+        })
+    }
+
+    /// Threads, if the process has about as many more of them than with one stream as are served at once.
+    fn threads(self, summary: &Summary, served: u64) -> Option<Member> {
+        let of_alone = summary.steps.first()?.threads_peak?;
+        let grown = self.step.threads_peak?.saturating_sub(of_alone);
+        let is_theirs = grown >= (served / 2).max(2) && grown <= served + 2;
+        (is_theirs && self.asked() > grown + 3).then_some(Member::BlockingPool)
+    }
+}
+
+fn failing(streams: &StreamFigures, seen: Option<Against<'_>>) -> Option<String> {
+    let lost = streams.truncated + streams.error + streams.stalled;
+    if lost > 0 {
+        return Some(format!("{lost} streams were served and did not end well"));
+    }
+    let turned_away = seen.map_or(0, Against::turned_away);
+    let late = seen.is_some_and(Against::refused_late);
+    (streams.refused > turned_away && !late).then(|| {
+        format!(
+            "{} requests were answered with an error: {}",
+            streams.refused,
+            statuses(streams)
+        )
+    })
+}
+
+fn cpu(summary: &Summary, step: &Step) -> Cpu {
+    let Some(cpu) = step.cpu_percent else {
+        return Cpu::Unknown;
+    };
+    let cores = summary.host.cores as f64;
+    let machine = step.host_cpu_percent.unwrap_or(0.0);
+    // Other processes may keep the machine busy. What counts is whether the server got a core when it wanted
+    // one.
+    let waits = match step.core_wait_percent {
+        Some(percent) => percent > CORE_WAIT_PERCENT,
+        None => machine > CPU_SHORT_PERCENT,
+    };
+    let waited = step.core_wait_percent.map_or(String::new(), |percent| {
+        format!(" and waited for one {percent:.0} % of the time it wanted to run")
+    });
+    let told = format!("the service used {cpu:.0} % of one core of {cores}{waited}");
+    if cpu > CPU_SHORT_PERCENT * cores || (waits && cpu > IDLE_PERCENT) {
+        Cpu::Short(told)
+    } else if cpu > ONE_CORE_PERCENT {
+        Cpu::OneCore(told)
+    } else {
+        Cpu::Free(told)
+    }
+}
+
+/// What is left after all clients have hung up, or what is not served afresh.
+fn held_after_hang_up(
+    summary: &Summary,
+    attach: &Attach,
+    (alone, climbed): (Option<Alone>, Option<u64>),
+) -> Option<Held> {
+    let last = summary.steps.last()?;
+    let afresh = attach.after_hang_up.as_ref();
+    // What one client alone was served before the baseline is among what may be held.
+    let before = attach
+        .first_look
+        .as_ref()
+        .map_or(0, |look| u64::from(look.held));
+    let of_climb = climbed.unwrap_or(last.served_at_once);
+    let left = afresh
+        .unwrap_or(last)
+        .upstream_open_after
+        .zip(attach.upstream_open_before)
+        .map(|(after, before)| after.saturating_sub(before))
+        .filter(|_| afresh.is_some())
+        .unwrap_or(0);
+    let missing = afresh
+        .zip(alone)
+        .and_then(|(step, alone)| missing(step, alone, climbed.is_some()));
+    let (told, served_afresh) = match (left, missing) {
+        (0, None) => return None,
+        (0, Some(missing)) => missing,
+        (left, missing) => (
+            format!("{left} streams are open at the upstream after every client has hung up"),
+            missing.map_or(0, |(_, served)| served),
+        ),
+    };
+    // All of it is used up only if somebody waits for more.
+    let is_used_up = climbed.is_some() || told.contains("afresh");
+    Some(Held {
+        told,
+        streams: is_used_up.then_some(before + of_climb + served_afresh),
+        member: None,
+    })
+}
+
+/// What was not served afresh, in words, and how many were.
+fn missing(step: &Step, alone: Alone, has_limit: bool) -> Option<(String, u64)> {
+    let streams = &step.load.streams;
+    // Nobody waited for the end of a step that was cut off. Streams that were slow before the hang-up are slow
+    // after it for the same reason.
+    if step.recovery.duration_us == 0 {
+        return None;
+    }
+    let asked = step.streams.unwrap_or(0);
+    let served = match alone.is_short {
+        true => streams.complete.min(asked),
+        false => streams.receiving_peak.min(asked),
+    };
+    let waiting = streams.waiting + streams.unserved;
+    let is_long = streams.waited_us.max > Some(alone.late_us());
+    let result = format!(
+        "after a hang-up of all clients, {served} of {asked} streams asked for afresh are served"
+    );
+    if served < asked && waiting > 0 && is_long && has_limit {
+        let longest = time(streams.waited_us.max.unwrap_or(0) as f64);
+        return Some((
+            format!("{result}, and {waiting} wait for up to {longest}"),
+            served,
+        ));
+    }
+    (served < asked && streams.refused > 0 && streams.quota == 0 && has_limit)
+        .then(|| (format!("{result}: {}", statuses(streams)), served))
+}
+
+/// What is left to find out if nothing was asked of it.
+fn open(summary: &Summary, _attach: &Attach) -> Option<Open> {
+    summary.steps.is_empty().then(|| Open {
+        reason: "nothing was asked of it".to_owned(),
+        candidates: vec![candidate(
+            Kind::Undecided,
+            Family::Undecided,
+            "a run that comes to its first step",
+        )],
+    })
+}
+
+fn evidence(summary: &Summary, attach: &Attach, signs: &[StepSigns]) -> Vec<String> {
+    let hurting = signs.iter().position(StepSigns::hurts);
+    let at = hurting.unwrap_or(signs.len().saturating_sub(1));
+    let mut evidence = Vec::new();
+    if let Some(step) = signs.get(at) {
+        evidence.extend(
+            step.health
+                .iter()
+                .map(|one| format!("{} (with {})", one.told, step.load)),
+        );
+        match &step.cpu {
+            Cpu::Unknown => {}
+            Cpu::Free(told) | Cpu::OneCore(told) | Cpu::Short(told) => {
+                evidence.push(format!("with {} {told}", step.load));
+            }
+        }
+    }
+    let alone = summary.steps.first().filter(|_| at > 0);
+    for step in alone.into_iter().chain(summary.steps.get(at)) {
+        let streams = &step.load.streams;
+        let upstream = streams.served_peak.map_or(String::new(), |open| {
+            format!(", {open} open at the upstream")
+        });
+        let gap = streams.gap_us.mean.map_or(String::new(), |gap| {
+            format!(", a chunk every {}", time(gap as f64))
+        });
+        evidence.push(format!(
+            "{} asked for: {} served at once, {} waiting{upstream}, first byte p50 {}{gap}, {} refused",
+            step.streams.unwrap_or(0),
+            step.served_at_once,
+            streams.waiting + streams.unserved,
+            streams.ttft_us.p50.map_or("n/a".to_owned(), |us| time(us as f64)),
+            streams.refused
+        ));
+    }
+    if let Some(step) = &attach.after_hang_up {
+        evidence.push(format!(
+            "after the hang-up of all: {} of {} streams served afresh",
+            step.load
+                .streams
+                .receiving_peak
+                .max(step.load.streams.complete)
+                .min(step.streams.unwrap_or(0)),
+            step.streams.unwrap_or(0),
+        ));
+    }
+    evidence
+}
+
+fn statuses(streams: &StreamFigures) -> String {
+    let each = streams
+        .statuses
+        .iter()
+        .filter(|(status, _)| !status.starts_with('2'))
+        .map(|(status, count)| format!("{count} × {status}"));
+    let told: Vec<_> = each.collect();
+    match told.is_empty() {
+        true => "no connection".to_owned(),
+        false => told.join(", "),
+    }
+}
