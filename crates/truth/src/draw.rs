@@ -97,6 +97,7 @@ impl Draw {
             has_upstream: noise.happens(0.25),
             max_streams: noise.one_of(&[256, 256, 256, 128, 64, 32]),
             finds_capacity: noise.happens(0.4),
+            steps: Vec::new(),
         };
         let mut drawing = Drawing {
             told,
@@ -309,7 +310,11 @@ impl Drawing {
 
     fn limit(mut self, kind: Kind) -> Draw {
         let may_end = !matches!(kind, Kind::Leak | Kind::GrowingPool);
-        let places = self.places();
+        let mut places = self.places();
+        if kind == Kind::Leak {
+            // The stream before the baseline takes one.
+            places = places.max(2);
+        }
         let (flow, lasts_us) = self.flow(may_end);
         let has_greeting = lasts_us.is_none() && self.noise.happens(0.15);
         let stream = self.held(flow, has_greeting);

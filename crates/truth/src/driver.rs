@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::path::Path;
 
+use verdict::climb::{Climb, Move};
 use verdict::load::LoadEvent;
 use verdict::load::streams::{StreamEnding, StreamEvent, StreamRecord, StreamStart};
 use verdict::record::{
@@ -12,9 +13,8 @@ use verdict::record::{
 };
 use verdict::scenario::{self, Scenario, Variant};
 use verdict::summarise::{Course, Frame, SoFar};
-use verdict::summary::{Attach, Host, State, Summary};
+use verdict::summary::{Attach, FirstLook, Host, State, Summary};
 
-use crate::climb::{Climb, Move};
 use crate::noise::Noise;
 use crate::service::{Refusal, Service};
 use crate::world::{Asks, Felt, Id, Seen, World};
@@ -57,6 +57,8 @@ pub struct Told {
     pub max_streams: u32,
     /// Whether its capacity is looked for.
     pub finds_capacity: bool,
+    /// Steps that are run whatever is seen, if any are named.
+    pub steps: Vec<u32>,
 }
 
 /// A run, as far as the truth depends on it.
@@ -127,17 +129,16 @@ struct Driver<'a> {
     now: u64,
     order: u64,
     does: BinaryHeap<Reverse<(u64, u64, Does)>>,
-    /// The part that lasts until then, and the window of its load.
-    part: (u64, Part, Window),
+    /// Of the load that is under way.
+    window: Window,
     slots: Vec<Slot>,
     next_turn_us: u64,
     next_stream: u64,
     checks: Vec<Check>,
     in_flight: Vec<usize>,
-    withheld: Vec<Vec<u64>>,
     checks_end_us: u64,
-    step: usize,
-    asked: u32,
+    /// The most streams that were asked for at once.
+    open: u32,
     worst: Felt,
     first_us: Option<u64>,
     load_end_us: Option<u64>,
@@ -154,10 +155,14 @@ struct Driver<'a> {
 pub fn drive(service: &Service, told: &Told, noise: Noise) -> anyhow::Result<Driven> {
     let scenario = scenario::parse(Path::new("draw"), &text(told))?;
     let variant = Variant::of_target("target");
-    let frame = frame(&scenario, &variant, service, told);
-    let steps = scenario.cells[0].steps.iter();
-    let climb = Climb::new(steps.filter_map(|step| step.streams).collect());
+    let mut world = World::new(service, noise);
+    let first_look = world.warm_up();
+    let frame = frame(&scenario, &variant, service, (told, first_look));
     let cell = &scenario.cells[0];
+    let Some(target) = &cell.target else {
+        anyhow::bail!("the scenario has no target");
+    };
+    let climb = Climb::new(target, cell);
     let pids = RecordedPids {
         server: told.has_pid.then_some(SERVER_PID),
         upstream: None,
@@ -168,7 +173,7 @@ pub fn drive(service: &Service, told: &Told, noise: Noise) -> anyhow::Result<Dri
         told,
         service,
         frame: &frame,
-        world: World::new(service, noise),
+        world,
         recorded: Recorded::new(TIMEOUT_US, endpoints, &cell.load, pids),
         times: Timetable::default(),
         course: Course {
@@ -178,16 +183,14 @@ pub fn drive(service: &Service, told: &Told, noise: Noise) -> anyhow::Result<Dri
         now: 0,
         order: 0,
         does: BinaryHeap::new(),
-        part: (0, Segment::Baseline.into(), Window::default()),
+        window: Window::default(),
         slots: Vec::new(),
         next_turn_us: 0,
         next_stream: 0,
         checks: Vec::new(),
         in_flight: vec![0; endpoints],
-        withheld: vec![Vec::new(); endpoints],
         checks_end_us: u64::MAX,
-        step: 0,
-        asked: 0,
+        open: 0,
         worst: Felt::default(),
         first_us: None,
         load_end_us: None,
@@ -200,11 +203,11 @@ pub fn drive(service: &Service, told: &Told, noise: Noise) -> anyhow::Result<Dri
 }
 
 impl Driver<'_> {
-    fn run(mut self, mut climb: Climb) -> Driven {
+    fn run(mut self, mut climb: Climb<'_>) -> Driven {
         self.plan(0, Does::Checks(0));
         self.plan(0, Does::Feels);
         self.plan(LOOK_US, Does::Looks);
-        let (mut summaries, mut took_us, mut afresh) = (0, 0, 0);
+        let mut summaries = 0;
         let mut is_done = false;
         loop {
             let own = self.does.peek().map_or(u64::MAX, |&Reverse((at, ..))| at);
@@ -239,22 +242,10 @@ impl Driver<'_> {
                     }
                     summaries += 1;
                     let summary = self.so_far(self.now).summarise(State::Running, None);
-                    match climb.next(&summary, self.now) {
-                        Move::Stay => {}
-                        Move::Rise(streams) => self.rise(streams),
-                        Move::HangUp => self.hang_up(self.step - 1),
-                        Move::Afresh(streams) => {
-                            afresh = streams;
-                            self.course.after_hang_up = Some((self.step, u64::from(streams)));
-                            self.join(0..streams);
-                        }
-                        Move::Done => {
-                            is_done = true;
-                            self.hang_up(self.step.saturating_sub(1));
-                            took_us = self.now;
-                            self.checks_end_us = self.now;
-                            self.end_us = self.now + KEPT_US;
-                        }
+                    is_done = self.moves(&mut climb, &summary);
+                    if is_done {
+                        self.checks_end_us = self.now;
+                        self.end_us = self.now + TIMEOUT_US;
                     }
                 }
             }
@@ -266,16 +257,54 @@ impl Driver<'_> {
         let summary = self.so_far(end_us).summarise(State::Complete, None);
         Driven {
             summary,
-            asked: self.asked,
-            afresh,
+            asked: self.open,
+            afresh: self
+                .course
+                .after_hang_up
+                .map_or(0, |(_, streams)| u32::try_from(streams).unwrap_or(0)),
             felt: self.worst,
-            took_us,
-            load_us: self.first_us.unwrap_or(took_us),
-            load_end_us: self.load_end_us.unwrap_or(took_us),
-            died_us: self.world.died_us,
+            took_us: end_us,
+            load_us: self.first_us.unwrap_or(end_us),
+            load_end_us: self.load_end_us.unwrap_or(end_us),
+            died_us: self.world.died_us(),
             events: self.events,
             summaries,
         }
+    }
+
+    /// Does what the climb says. Whether it is over.
+    fn moves(&mut self, climb: &mut Climb<'_>, summary: &Summary) -> bool {
+        let steps = climb.steps().len();
+        let so_far = self.so_far(self.now);
+        let is_decided = (0..steps).all(|step| so_far.is_hold_decided(Some(step)));
+        let next = climb.next(summary, self.now, is_decided);
+        self.course.steps = climb.steps().to_vec();
+        self.course.not_begun = climb.not_begun();
+        self.course.is_not_afresh = climb.is_not_afresh();
+        let last = climb.steps().len().saturating_sub(1);
+        match next {
+            Move::Stay => {}
+            Move::Rise(streams) => {
+                self.first_us.get_or_insert(self.now);
+                self.join(last, self.open..streams);
+                self.open = streams;
+            }
+            Move::Tail => {
+                self.times
+                    .begin(Part::of(Some(last), Segment::Tail), self.now);
+                self.note_part();
+            }
+            Move::HangUp => {
+                let afresh = self.course.after_hang_up;
+                self.hang_up(afresh.map_or(last, |(step, _)| step));
+            }
+            Move::Afresh(streams) => {
+                self.course.after_hang_up = Some((last + 1, u64::from(streams)));
+                self.join(last + 1, 0..streams);
+            }
+            Move::Done => return true,
+        }
+        false
     }
 
     fn so_far(&self, end_us: u64) -> SoFar<'_> {
@@ -296,14 +325,9 @@ impl Driver<'_> {
     fn record(&mut self, event: Event) {
         self.events += 1;
         let seen = event.seen_us(self.now);
-        let part = if seen == self.now && self.now < self.part.0 {
-            self.part.1
-        } else {
-            self.times.at(seen)
-        };
         let when = When {
-            part,
-            window: self.part.2,
+            part: self.times.at(seen),
+            window: self.window,
             now_us: self.now,
         };
         self.recorded.record(event, when);
@@ -315,22 +339,13 @@ impl Driver<'_> {
 
     /// What was planned has changed.
     fn note_part(&mut self) {
-        let part = self.times.at(self.now);
-        self.part = (0, part, self.times.window(part.step));
-    }
-
-    fn rise(&mut self, streams: u32) {
-        self.first_us.get_or_insert(self.now);
-        self.join(self.asked..streams);
-        self.asked = streams;
+        self.window = self.times.window(self.times.at(self.now).step);
     }
 
     /// A step begins in which further slots join.
-    fn join(&mut self, slots: std::ops::Range<u32>) {
+    fn join(&mut self, n: usize, slots: std::ops::Range<u32>) {
         self.settle_step();
         self.record(Event::StepBegins);
-        let n = self.step;
-        self.step += 1;
         self.times
             .begin(Part::of(Some(n), Segment::Ramp), self.now);
         let start = self.now + LEAD_US;
@@ -502,8 +517,16 @@ impl Driver<'_> {
         }
         let endpoint = plan.endpoint(n);
         if self.in_flight[endpoint] >= IN_FLIGHT {
-            self.withheld[endpoint].push(self.now);
-            return;
+            let waits = |check: &&Check| check.endpoint == endpoint && check.keeps_place;
+            let oldest = self.checks.iter().find(waits);
+            let sent_us = oldest.map_or(self.now, |check| check.due_us);
+            return self.record(Event::Tick(Tick {
+                endpoint,
+                due_us: self.now,
+                sent_us,
+                done_us: self.now,
+                outcome: Outcome::Timeout,
+            }));
         }
         self.in_flight[endpoint] += 1;
         let check = self.checks.len();
@@ -559,24 +582,9 @@ impl Driver<'_> {
     }
 
     fn leave_place(&mut self, check: usize) {
-        let Check {
-            endpoint,
-            keeps_place,
-            ..
-        } = &mut self.checks[check];
-        let endpoint = *endpoint;
-        if std::mem::take(keeps_place) {
-            self.in_flight[endpoint] -= 1;
-            // A tick that was withheld has the outcome of the checks that it waited for.
-            for due_us in std::mem::take(&mut self.withheld[endpoint]) {
-                self.record(Event::Tick(Tick {
-                    endpoint,
-                    due_us,
-                    sent_us: due_us + 80,
-                    done_us: self.now,
-                    outcome: Outcome::Timeout,
-                }));
-            }
+        let check = &mut self.checks[check];
+        if std::mem::take(&mut check.keeps_place) {
+            self.in_flight[check.endpoint] -= 1;
         }
     }
 
@@ -622,10 +630,8 @@ impl Driver<'_> {
 
 /// The scenario that the flags of `lab attach` make.
 fn text(told: &Told) -> String {
-    let steps = (0..).map(|n| 1_u32 << n);
+    let steps = told.steps.iter();
     let steps: Vec<_> = steps
-        .take_while(|&streams| streams < told.max_streams)
-        .chain([told.max_streams])
         .map(|streams| format!("{{ name = \"{streams}\", streams = {streams} }}"))
         .collect();
     let urls = told.urls.iter().map(|name| {
@@ -646,7 +652,7 @@ fn text(told: &Told) -> String {
         "schema = 1\nname = \"attach\"\ntitle = \"A service, from outside\"\n\n\
          [[cell]]\nname = \"attach\"\nsteps = [{}]\n\n\
          [probe]\nrate = {CHECK_RATE}\ntimeout = \"2s\"\n\n\
-         [phases]\nbaseline = \"4s\"\nhold = \"2s\"\nrecovery = \"10s\"\n\n\
+         [phases]\nbaseline = \"2s\"\nhold = \"10s\"\nrecovery = \"6s\"\n\n\
          [target]\nstream = \"http://127.0.0.1:1/stream\"\n{urls}{upstream}\
          find_capacity = {}\nmax_streams = {}\n",
         steps.join(", "),
@@ -659,7 +665,7 @@ fn frame<'a>(
     scenario: &'a Scenario,
     variant: &'a Variant,
     service: &Service,
-    told: &Told,
+    (told, first_look): (&Told, FirstLook),
 ) -> Frame<'a> {
     let url = |name: &str| (name.to_owned(), format!("http://127.0.0.1:1/{name}"));
     Frame {
@@ -689,6 +695,7 @@ fn frame<'a>(
                 .then(|| "http://127.0.0.1:2/stats#/open".to_owned()),
             has_pid: told.has_pid,
             command: None,
+            first_look: Some(first_look),
             upstream_open_before: None,
             capacity: None,
             after_hang_up: None,

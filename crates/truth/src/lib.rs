@@ -1,7 +1,6 @@
 //! Services in simulated time, of which the truth is known. They are driven and recorded as `lab attach`
 //! does it; from there on it is the lab's own code that says the verdict.
 
-pub mod climb;
 pub mod draw;
 pub mod driver;
 pub mod matrix;

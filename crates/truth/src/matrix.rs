@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use verdict::summary::Family;
+
 use crate::draw::{Draw, Kind};
 use crate::driver::{Driven, drive};
 use crate::noise::Noise;
-use crate::truth::{Family, Off, Rightness, Tally, Truth};
+use crate::truth::{Off, Rightness, Tally, Truth};
 
 /// What became of one draw.
 #[derive(Clone, Debug)]
@@ -206,27 +208,32 @@ impl Matrix {
         let mut rows = Tally::new();
         let mut wrong = Tally::new();
         for one in &self.judged {
-            *cells.entry((group(one), one.said)).or_default() += 1;
-            *columns.entry(one.said).or_default() += 1;
+            *cells.entry((group(one), one.said.name())).or_default() += 1;
+            *columns.entry(one.said.name()).or_default() += 1;
             *rows.entry(group(one)).or_default() += 1;
             *wrong.entry(group(one)).or_default() += u64::from(one.rightness == Rightness::Wrong);
         }
-        let mut text = format!("{head:17}");
+        let mut text = format!("{head:26}");
         for said in columns.keys() {
-            let _ = write!(text, "{:>16}", said.name());
+            let _ = write!(text, "{:>12}", short(said));
         }
         let _ = writeln!(text, "{:>8}{:>8}", "all", "wrong");
         for (row, all) in &rows {
-            let _ = write!(text, "{row:17}");
+            let _ = write!(text, "{row:26}");
             for said in columns.keys() {
                 let count = cells.get(&(row.clone(), *said)).copied().unwrap_or(0);
                 let shown = if count == 0 { "·".to_owned() } else { count.to_string() };
-                let _ = write!(text, "{shown:>16}");
+                let _ = write!(text, "{shown:>12}");
             }
             let _ = writeln!(text, "{all:>8}{:>8}", wrong[row]);
         }
         text
     }
+}
+
+/// The beginning of a name, for the head of a column.
+fn short(name: &str) -> &str {
+    name.get(..11).unwrap_or(name)
 }
 
 /// Draws `numbers` of a series on so many threads.

@@ -32,7 +32,8 @@ pub fn run(draw: &Draw, driven: &Driven) -> String {
     let diagnosis = &summary.diagnosis;
     let _ = writeln!(
         text,
-        "{}, capacity {:?}",
+        "{} ({}), capacity {:?}",
+        diagnosis.family.name(),
         diagnosis.kind.name(),
         diagnosis.inferred_capacity
     );
@@ -40,7 +41,7 @@ pub fn run(draw: &Draw, driven: &Driven) -> String {
         let _ = writeln!(
             text,
             "  or {}: {}",
-            candidate.kind.name(),
+            candidate.family.name(),
             candidate.decided_by
         );
     }

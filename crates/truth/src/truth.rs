@@ -2,73 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use verdict::summary::{Diagnosis, Kind};
+use verdict::summary::{Diagnosis, Family};
 
 use crate::driver::Driven;
-
-/// What the verdict can be, before the member is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names say it, and docs/diagnosis.md explains each")]
-pub enum Family {
-    Healthy,
-    LimitSharedWithHealth,
-    LimitBesideHealth,
-    LoopBlocked,
-    CpuSaturated,
-    AllSlow,
-    HeldForNobody,
-    ShedsLoad,
-    Restarts,
-    GeneratorLimited,
-    Undecided,
-}
 
 use Family::{
     AllSlow, CpuSaturated, HeldForNobody, Healthy, LimitBesideHealth, LimitSharedWithHealth,
     LoopBlocked, Restarts, ShedsLoad,
 };
 
-impl Family {
-    /// Its name in tables.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::LimitSharedWithHealth => "limit_shared",
-            Self::LimitBesideHealth => "limit_beside",
-            Self::LoopBlocked => "loop_blocked",
-            Self::CpuSaturated => "cpu_saturated",
-            Self::AllSlow => "all_slow",
-            Self::HeldForNobody => "held_for_nobody",
-            Self::ShedsLoad => "sheds_load",
-            Self::Restarts => "restarts",
-            Self::GeneratorLimited => "generator",
-            Self::Undecided => "undecided",
-        }
-    }
-
-    /// That of a verdict.
-    #[must_use]
-    pub fn of(kind: Kind) -> Self {
-        match kind {
-            Kind::Healthy => Self::Healthy,
-            Kind::BlockingPoolExhausted => Self::LimitSharedWithHealth,
-            Kind::BulkheadFull | Kind::UpstreamLimit => Self::LimitBesideHealth,
-            Kind::EventLoopBlocked => Self::LoopBlocked,
-            Kind::CpuSaturated => Self::CpuSaturated,
-            Kind::ConnectionLeak => Self::HeldForNobody,
-            Kind::UpstreamSlow => Self::AllSlow,
-            Kind::GeneratorLimited => Self::GeneratorLimited,
-            Kind::Undecided => Self::Undecided,
-        }
-    }
-}
-
 /// Streams begun a second: more are not at once than begin while one lasts.
 const BEGUN_PER_SECOND: f64 = 200.0;
 
 /// What clients leave behind is waited for no longer than this, in microseconds.
-const SETTLE_US: u64 = 10_000_000;
+const SETTLE_US: u64 = 6_000_000;
 
 /// What is wrong with a service.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -355,9 +302,10 @@ fn leak(
     (places, is_shared, keeps_us): (u32, bool, Option<u64>),
     has_upstream: bool,
 ) -> Truth {
-    let alone = limit(driven.asked, places, is_shared, None, false);
+    let alone = limit(driven.asked + 1, places, is_shared, None, false);
     let keeps_us = keeps_us.unwrap_or(u64::MAX);
-    let is_full = driven.asked + driven.afresh > places;
+    // The stream before the baseline is held as well.
+    let is_full = driven.asked + driven.afresh + 1 > places;
     let is_seen = driven.afresh > 0 && is_full || has_upstream;
     let is_kept = is_seen && keeps_us > SETTLE_US + 5_000_000;
     let mut families = Vec::new();
@@ -428,7 +376,7 @@ impl Truth {
     /// The family of a verdict, and how right it is.
     #[must_use]
     pub fn judge(&self, diagnosis: &Diagnosis) -> (Family, Rightness) {
-        let family = Family::of(diagnosis.kind);
+        let family = diagnosis.family;
         let is_right = |family: &Family| self.families.contains(family);
         let rightness = if is_right(&family) || (family == Family::Undecided && self.may_be_open) {
             Rightness::Right
@@ -437,7 +385,7 @@ impl Truth {
         } else if diagnosis
             .candidates
             .iter()
-            .any(|candidate| is_right(&Family::of(candidate.kind)))
+            .any(|candidate| is_right(&candidate.family))
         {
             Rightness::OpenWithTruth
         } else {

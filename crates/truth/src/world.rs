@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
+use verdict::summary::FirstLook;
+
 use crate::noise::Noise;
 use crate::service::{Notices, Op, Refusal, Service, Station};
 
@@ -12,6 +14,12 @@ const STANDS_US: u64 = 50_000;
 /// What a wait of an oracle must be shorter than not to be felt, and longer than to be felt, in
 /// microseconds. Between them lies the bound from which on health hurts.
 const FELT_US: [u64; 2] = [50_000, 150_000];
+
+/// The first byte of the first stream of all is waited for so long, in microseconds.
+const LOOK_AT_MOST_US: u64 = 30_000_000;
+
+/// After its first chunk it is read for so long, at most.
+const LOOK_AFTER_FIRST_US: u64 = 1_000_000;
 
 /// Which request, as the service knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,6 +147,8 @@ pub struct Felt {
 pub struct World<'a> {
     service: &'a Service,
     noise: Noise,
+    /// When the clock of whoever asks began, on the clock of the service.
+    origin_us: u64,
     now: u64,
     order: u64,
     happens: BinaryHeap<Reverse<(u64, u64, Happens)>>,
@@ -158,8 +168,7 @@ pub struct World<'a> {
     pub seen: Vec<(Asks, Seen)>,
     /// What the loop did to those who waited for it, since it was last reset.
     pub felt: Felt,
-    /// When it ended for the first time, in microseconds.
-    pub died_us: Option<u64>,
+    died_us: Option<u64>,
 }
 
 impl<'a> World<'a> {
@@ -170,6 +179,7 @@ impl<'a> World<'a> {
         let mut world = Self {
             service,
             noise,
+            origin_us: 0,
             now: 0,
             order: 0,
             happens: BinaryHeap::new(),
@@ -216,7 +226,45 @@ impl<'a> World<'a> {
     /// When something happens next, in microseconds.
     #[must_use]
     pub fn next_us(&self) -> Option<u64> {
-        self.happens.peek().map(|&Reverse((at, _, _))| at)
+        let next = self.happens.peek();
+        next.map(|&Reverse((at, _, _))| at.saturating_sub(self.origin_us))
+    }
+
+    /// When it ended for the first time, in microseconds, if it did.
+    #[must_use]
+    pub fn died_us(&self) -> Option<u64> {
+        self.died_us.map(|at| at.saturating_sub(self.origin_us))
+    }
+
+    /// Answers one stream before anything is measured, as the lab asks for one: until its second chunk comes,
+    /// or none for a second after the first. The clock of whoever asks begins after it.
+    pub fn warm_up(&mut self) -> FirstLook {
+        let id = self.ask(0, Asks::Stream(0));
+        let (mut look, mut until) = (FirstLook::default(), LOOK_AT_MOST_US);
+        while look.chunks < 2 && self.next_us().is_some_and(|next| next <= until) {
+            self.step();
+            for (_, seen) in std::mem::take(&mut self.seen) {
+                match seen {
+                    Seen::Chunk => {
+                        look.chunks += 1;
+                        if look.chunks == 1 {
+                            look.ttft_us = self.now;
+                            until = self.now + LOOK_AFTER_FIRST_US;
+                        }
+                    }
+                    Seen::Head => {}
+                    Seen::End | Seen::Refused(_) | Seen::Broken => look.took_us = Some(self.now),
+                }
+            }
+            if look.took_us.is_some() {
+                break;
+            }
+        }
+        look.held = look.took_us.is_none();
+        self.hang_up(self.now, id);
+        self.origin_us = self.now;
+        self.pause = self.next_pause(self.now);
+        look
     }
 
     /// Requests that are at the upstream.
@@ -242,6 +290,7 @@ impl<'a> World<'a> {
 
     /// Looks how long a check would wait for the loop now.
     pub fn feel(&mut self, now: u64) {
+        let now = now + self.origin_us;
         let wait = self.loop_free_us.saturating_sub(now);
         self.felt.looks += 1;
         self.felt.maybe += u64::from(wait > FELT_US[0]);
@@ -250,6 +299,7 @@ impl<'a> World<'a> {
 
     /// A request comes in.
     pub fn ask(&mut self, now: u64, asks: Asks) -> Id {
+        let now = now + self.origin_us;
         self.now = now;
         let request = Request {
             turn: 0,
@@ -296,6 +346,7 @@ impl<'a> World<'a> {
 
     /// The client of a request leaves.
     pub fn hang_up(&mut self, now: u64, id: Id) {
+        let now = now + self.origin_us;
         self.now = now;
         if !self.is_there(id) {
             return;
@@ -360,7 +411,8 @@ impl<'a> World<'a> {
     fn next_pause(&mut self, from: u64) -> (u64, u64) {
         let start = from + 1 + self.noise.until_next(self.service.pauses.0);
         let length = self.noise.by_magnitude(&self.service.pauses.1) as u64;
-        match self.service.freeze {
+        let freeze = self.service.freeze;
+        match freeze.map(|(at, until)| (at + self.origin_us, until + self.origin_us)) {
             Some(freeze) if from < freeze.0 && start + length > freeze.0 => freeze,
             _ => (start, start + length),
         }
