@@ -149,6 +149,7 @@ impl SoFar<'_> {
                     .receptions()
                     .held(span, self.lead_us(summary))
             }),
+            receiving_us: span.map_or(0, |span| record.load.streams.receptions().stream_us(span)),
             action: self.course.actions.get(&n).cloned(),
             load: self.load(Loaded::of_step(n, record)),
             recovery: self.recovery(Some(n), &summary.phases.baseline.probes),
