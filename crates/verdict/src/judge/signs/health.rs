@@ -20,6 +20,12 @@ const DECIDING_PERCENT: f64 = 10.0;
 /// More than this share of failed checks, in percent, is never healthy.
 const SPOTTY_PERCENT: f64 = 1.0;
 
+/// A check is raised if its median is so many times that of before the load, and the floor more.
+const RAISED: f64 = 1.5;
+
+/// See [`RAISED`]; in microseconds.
+const RAISED_FLOOR_US: f64 = 1_500.0;
+
 /// One health check under load.
 #[derive(Clone, Debug)]
 pub struct Health {
@@ -29,6 +35,11 @@ pub struct Health {
     pub state: HealthState,
     /// How long a check takes, in microseconds: the figure that decided.
     pub takes_us: u64,
+    /// Longest check, in microseconds.
+    pub longest_us: u64,
+    /// Whether half of the checks take longer than before the load. Where a loop or a core is shared, that is
+    /// so long before anything hurts.
+    pub is_raised: bool,
     /// Whether a few checks failed, too few to decide.
     pub is_spotty: bool,
     /// The figures in words.
@@ -100,6 +111,9 @@ impl Health {
             name: name.to_owned(),
             state,
             takes_us,
+            longest_us: response.max.unwrap_or(0),
+            is_raised: p50 as f64
+                > RAISED * baseline.response_us.p50.unwrap_or(0) as f64 + RAISED_FLOOR_US,
             is_spotty,
             told: told(name, hold, baseline),
         }

@@ -192,6 +192,7 @@ fn step_signs(summary: &Summary, attach: &Attach, alone: Option<Alone>, step: &S
         asked,
         health: health.collect(),
         pace: against.map_or(Pace::Unknown, Against::pace),
+        gap_grown_us: against.and_then(Against::gap_grown_us),
         silence_us: seen.and_then(Against::silence_us),
         limit: against.and_then(|seen| seen.limit(summary)),
         is_all_served: step.served_at_once >= asked,
@@ -243,6 +244,15 @@ impl Against<'_> {
         } else {
             mean as f64 / alone as f64
         })
+    }
+
+    fn gap_grown_us(self) -> Option<(u64, u64)> {
+        let gap = &self.streams().gap_us;
+        let mean = gap.mean.filter(|_| gap.count >= LEAST_GAPS)?;
+        Some((
+            mean.saturating_sub(self.alone.gap_us?),
+            gap.max?.saturating_sub(self.alone.longest_gap_us),
+        ))
     }
 
     fn pace(self) -> Pace {
