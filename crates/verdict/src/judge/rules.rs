@@ -23,6 +23,10 @@ struct Finding {
 /// Two waits have the same cause if one is at least this part of the other.
 const TOGETHER: f64 = 0.3;
 
+/// Parts of the number of streams at which something is at its limit. There a loop is busy, and a pool has
+/// room.
+const BELOW_KNEE: (f64, f64) = (0.3, 0.9);
+
 type Rule = fn(&Signs, &StepSigns) -> Option<Finding>;
 
 /// In the order in which they decide. What names the cause of everything else comes first.
@@ -182,7 +186,7 @@ fn flows_on_while_health_waits(signs: &Signs, step: &StepSigns) -> Option<Findin
         return None;
     }
     let longest_us = step.gap_grown_us.map_or(0, |(_, longest_us)| longest_us);
-    if longest_us as f64 >= TOGETHER * waits.longest_us as f64 {
+    if longest_us as f64 >= TOGETHER * waits.longest_us as f64 && !waits.is_starved {
         let reason = format!(
             "with {} streams stop for {} now and then, and {} waits as long: what runs all of them stands \
              still",
@@ -217,29 +221,48 @@ fn slows_all(signs: &Signs, step: &StepSigns) -> Option<Finding> {
         "with {} every stream is {times:.1} times slower than one alone, {health}",
         step.load
     );
+    let is_flat = |one: &&Health| one.state == HealthState::Fast && !slows_with_streams(step, one);
+    if let (Some(slow), Some(flat)) = (with_them, step.health.iter().find(is_flat)) {
+        let reason = format!(
+            "{reason}; {} does not: each chunk needs what {} needs",
+            flat.name, slow.name
+        );
+        return Some(shared(signs, step, reason));
+    }
     if is_busy || step.named("health_async").is_some() {
         return Some(loop_or_cpu(signs, step, reason, false));
     }
-    // A loop is busy before it is at its limit, and a check that comes then waits a little. A pool has free
+    let with_them = with_them?;
+    // A loop is busy before it is at its limit, and a check that comes then may wait a little. A pool has free
     // threads until it is full.
-    let before = signs
+    let knee = step.asked as f64 / times;
+    let is_below = |one: &&StepSigns| {
+        let part = one.asked as f64 / knee;
+        (BELOW_KNEE.0..BELOW_KNEE.1).contains(&part)
+    };
+    let raised: Vec<_> = signs
         .steps
         .iter()
-        .take_while(|one| one.asked < step.asked)
-        .last()?;
-    let was_raised = before.health.iter().any(|one| one.is_raised);
-    Some(match (was_raised, with_them) {
-        (true, Some(_)) => loop_or_cpu(signs, step, reason, true),
-        (false, _) if waits.is_some() && before.asked * 2 >= step.asked => shared(
-            signs,
-            step,
-            format!(
-                "{reason}; before, with {}, it was as fast as ever: each chunk needs what is full",
-                before.load
+        .filter(is_below)
+        .filter_map(|one| Some(one.named(&with_them.name)?.is_raised))
+        .collect();
+    Some(
+        match (
+            raised.is_empty(),
+            raised.iter().all(|one| *one),
+            raised.iter().any(|one| *one),
+        ) {
+            (false, true, _) => loop_or_cpu(signs, step, reason, true),
+            (false, _, false) => shared(
+                signs,
+                step,
+                format!(
+                    "{reason}; with fewer it was as fast as ever: each chunk needs what is full"
+                ),
             ),
-        ),
-        _ => loop_or_cpu(signs, step, reason, false),
-    })
+            _ => loop_or_cpu(signs, step, reason, false),
+        },
+    )
 }
 
 /// Whether a check waits about as long as a chunk is late: both stand in the same line.
@@ -298,7 +321,7 @@ fn health_waits_for_answers(signs: &Signs, step: &StepSigns) -> Option<Finding> 
             reason(", and what answers runs on one loop"),
             false,
         )),
-        (Some(_), Some(false), _) => Some(shared(
+        (Some(_), _, _) => Some(shared(
             signs,
             step,
             reason(" behind one request at a time: it stands in one line with them"),

@@ -20,7 +20,10 @@ const DECIDING_PERCENT: f64 = 10.0;
 /// More than this share of failed checks, in percent, is never healthy.
 const SPOTTY_PERCENT: f64 = 1.0;
 
-/// A check is raised if its median is so many times that of before the load, and the floor more.
+/// A check is starved if less than this share was answered, in percent.
+const STARVED_PERCENT: u64 = 20;
+
+/// A check is raised if its 90th percentile is so many times that of before the load, and the floor more.
 const RAISED: f64 = 1.5;
 
 /// See [`RAISED`]; in microseconds.
@@ -37,9 +40,11 @@ pub struct Health {
     pub takes_us: u64,
     /// Longest check, in microseconds.
     pub longest_us: u64,
-    /// Whether half of the checks take longer than before the load. Where a loop or a core is shared, that is
-    /// so long before anything hurts.
+    /// Whether checks take longer than before the load, though it need not hurt. Where a loop or a core is
+    /// shared, that is so long before it is at its limit.
     pub is_raised: bool,
+    /// Whether next to none was answered.
+    pub is_starved: bool,
     /// Whether a few checks failed, too few to decide.
     pub is_spotty: bool,
     /// The figures in words.
@@ -112,8 +117,9 @@ impl Health {
             state,
             takes_us,
             longest_us: response.max.unwrap_or(0),
-            is_raised: p50 as f64
-                > RAISED * baseline.response_us.p50.unwrap_or(0) as f64 + RAISED_FLOOR_US,
+            is_raised: p90 as f64
+                > RAISED * baseline.response_us.p90.unwrap_or(0) as f64 + RAISED_FLOOR_US,
+            is_starved: 100 * hold.ok < STARVED_PERCENT * hold.due,
             is_spotty,
             told: told(name, hold, baseline),
         }
