@@ -3,7 +3,7 @@
 use crate::driver::Told;
 use crate::noise::Noise;
 use crate::ranges::{self, Drawn};
-use crate::service::{Notices, Op, Refusal, Restart, Service, Station, Time};
+use crate::service::{Flow, Notices, Op, Refusal, Restart, Service, Station, Time};
 use crate::truth::Fault;
 
 /// A service, what is told of it and what is true of it.
@@ -65,17 +65,11 @@ kinds! {
     Roomy: "room enough";
 }
 
+/// Streams at once, at most, of a climb that does not look for the capacity.
+const DEFAULT_MOST: u32 = 128;
+
 /// Streams at once in a climb, where a capacity is nearest to being missed.
 const STEPS: &[u32] = &[1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
-
-/// How a stream flows.
-#[derive(Clone, Copy, Debug)]
-struct Flow {
-    first: Time,
-    gap: Time,
-    /// Chunks after the first one, if it ends.
-    chunks: Option<u32>,
-}
 
 struct Drawing {
     noise: Noise,
@@ -98,6 +92,7 @@ impl Draw {
             max_streams: noise.one_of(&[256, 256, 256, 128, 64, 32]),
             finds_capacity: noise.happens(0.4),
             steps: Vec::new(),
+            hold_s: 10,
         };
         let mut drawing = Drawing {
             told,
@@ -132,11 +127,7 @@ impl Drawing {
     }
 
     fn time(&self, ms: f64) -> Time {
-        Time {
-            us: ms * 1e3,
-            each_us: 0.0,
-            sigma: self.sigma,
-        }
+        Time::ms(ms, self.sigma)
     }
 
     /// A number of places: near the border right at a step, or one off, or as many as are asked for.
@@ -155,11 +146,25 @@ impl Drawing {
         places
     }
 
+    /// Streams at once that a climb comes to, if nothing ends it before.
+    fn most(&self) -> f64 {
+        let most = if self.told.finds_capacity {
+            256
+        } else {
+            DEFAULT_MOST
+        };
+        f64::from(self.told.max_streams.min(most))
+    }
+
     /// How streams flow; `None` for the length of one that does not end.
     fn flow(&mut self, may_end: bool) -> (Flow, Option<f64>) {
         let first = self.number(&ranges::FIRST_BYTE);
         let gap = self.number(&ranges::GAP);
-        let shape = if may_end { self.noise.even(&(0.0..1.0)) } else { 0.0 };
+        let shape = if may_end {
+            self.noise.even(&(0.0..1.0))
+        } else {
+            0.0
+        };
         let (first, chunks, lasts) = if shape < 0.5 {
             (first, None, None)
         } else if shape < 0.75 {
@@ -244,7 +249,10 @@ impl Drawing {
     /// The URLs of an async server, where a sync check waits in `station`. Whether one of them does.
     fn give_of_async(&mut self, service: &mut Service, station: usize) -> bool {
         let plain = self.plain_check();
-        let waiting: Vec<_> = [Op::Take(station)].into_iter().chain(plain.clone()).collect();
+        let waiting: Vec<_> = [Op::Take(station)]
+            .into_iter()
+            .chain(plain.clone())
+            .collect();
         let set = self.noise.one_of(&[0, 1, 2, 3, 4, 5]);
         let urls = match set {
             0 => vec![("health", waiting)],
@@ -272,8 +280,7 @@ impl Drawing {
     }
 
     fn notices(&mut self) -> Notices {
-        self.noise
-            .one_of(&[Notices::AtOnce, Notices::AtNextChunk])
+        self.noise.one_of(&[Notices::AtOnce, Notices::AtNextChunk])
     }
 
     fn done(self, kind: Kind, service: Service, fault: Fault) -> Draw {
@@ -408,7 +415,7 @@ impl Drawing {
 
     fn blocked_loop(mut self, kind: Kind) -> Draw {
         let (flow, _) = self.flow(false);
-        let most = f64::from(self.told.max_streams);
+        let most = self.most();
         let busy = |time: Time, chance: f64| Op::Loop { time, chance };
         let (block_ms, before, each): (f64, Vec<Op>, Vec<Op>) = match kind {
             Kind::LoopByPrompt => {
@@ -450,11 +457,14 @@ impl Drawing {
 
     fn cores(mut self, kind: Kind) -> Draw {
         let (flow, _) = self.flow(false);
-        let cores = self.noted(&ranges::CORES).floor();
-        let most = f64::from(self.told.max_streams);
+        let most = self.most();
         let work = self.work();
+        // No stream alone computes all the time.
+        let cores = self.number(&ranges::CORES).min(most / work / 2.0).max(1.0);
+        let cores = cores.floor();
+        self.note("cores", cores.to_string());
         // So that most streams at once want `work` times what the cores can do.
-        let share = (work * cores / most).min(0.9);
+        let share = (work * cores / most).min(0.5);
         let chunk_ms = flow.gap.us / 1e3 * share / (1.0 - share);
         self.note("each chunk computes", format!("{chunk_ms:.2} ms"));
         let compute = Op::Compute(self.time(chunk_ms));
@@ -499,7 +509,7 @@ impl Drawing {
 
     fn slow(mut self, kind: Kind) -> Draw {
         let (mut flow, _) = self.flow(false);
-        let most = f64::from(self.told.max_streams);
+        let most = self.most();
         let grown = match self.is_near {
             true => self.noted(&ranges::GROWN_NEAR),
             false => self.noted(&ranges::GROWN_CLEAR),
@@ -566,7 +576,7 @@ impl Drawing {
     fn roomy(mut self, kind: Kind) -> Draw {
         let (flow, _) = self.flow(true);
         let light = self.noted(&ranges::LOAD_LIGHT);
-        let most = f64::from(self.told.max_streams);
+        let most = self.most();
         let kinds: &[_] = match flow.chunks {
             None => &["pool", "around", "loop", "cores"],
             Some(_) => &["pool", "around"],
@@ -613,29 +623,5 @@ impl Drawing {
             _ => self.give_alike(&mut service, &[]),
         }
         self.done(kind, service, Fault::Nothing)
-    }
-}
-
-impl Flow {
-    /// First byte and chunks, `each` being done before every chunk.
-    fn ops(self, each: &[Op], has_head: bool) -> Vec<Op> {
-        let mut ops = vec![Op::Wait(self.first)];
-        if has_head {
-            ops.push(Op::Head);
-        }
-        ops.push(Op::Chunk);
-        if self.chunks == Some(0) {
-            return ops;
-        }
-        // The operations before these are counted by whoever puts them there.
-        let back = each.len() + 2;
-        ops.push(Op::Wait(self.gap));
-        ops.extend(each);
-        ops.push(Op::Chunk);
-        ops.push(Op::Back {
-            by: back,
-            times: self.chunks.map(|chunks| chunks - 1),
-        });
-        ops
     }
 }

@@ -59,6 +59,8 @@ pub struct Told {
     pub finds_capacity: bool,
     /// Steps that are run whatever is seen, if any are named.
     pub steps: Vec<u32>,
+    /// How long a step lasts at most, in seconds.
+    pub hold_s: u32,
 }
 
 /// A run, as far as the truth depends on it.
@@ -346,8 +348,7 @@ impl Driver<'_> {
     fn join(&mut self, n: usize, slots: std::ops::Range<u32>) {
         self.settle_step();
         self.record(Event::StepBegins);
-        self.times
-            .begin(Part::of(Some(n), Segment::Ramp), self.now);
+        self.times.begin(Part::of(Some(n), Segment::Ramp), self.now);
         let start = self.now + LEAD_US;
         let ramp = start + u64::from(slots.end - slots.start) * SPACING_US;
         self.times.plan(Part::of(Some(n), Segment::Hold), ramp);
@@ -394,7 +395,8 @@ impl Driver<'_> {
             self.world.hang_up(self.now, id);
             self.end(&slot, ending);
         }
-        self.does.retain(|Reverse((_, _, what))| !matches!(what, Does::Asks(_)));
+        self.does
+            .retain(|Reverse((_, _, what))| !matches!(what, Does::Asks(_)));
     }
 
     /// When a slot that is ready may begin its stream.
@@ -652,10 +654,11 @@ fn text(told: &Told) -> String {
         "schema = 1\nname = \"attach\"\ntitle = \"A service, from outside\"\n\n\
          [[cell]]\nname = \"attach\"\nsteps = [{}]\n\n\
          [probe]\nrate = {CHECK_RATE}\ntimeout = \"2s\"\n\n\
-         [phases]\nbaseline = \"2s\"\nhold = \"10s\"\nrecovery = \"6s\"\n\n\
+         [phases]\nbaseline = \"2s\"\nhold = \"{}s\"\nrecovery = \"6s\"\n\n\
          [target]\nstream = \"http://127.0.0.1:1/stream\"\n{urls}{upstream}\
          find_capacity = {}\nmax_streams = {}\n",
         steps.join(", "),
+        told.hold_s,
         told.finds_capacity,
         told.max_streams,
     )

@@ -38,7 +38,7 @@ ranges! {
     ANSWER: "a short answer, which comes whole at its end", "ms", 50.0..5_000.0, true;
     SHORT_STREAM: "a stream that ends and is asked for again", "ms", 500.0..6_000.0, true;
     HEALTH: "a health check that waits for nobody", "ms", 0.3..20.0, true;
-    SPREAD: "spread of every time: standard deviation of its logarithm", "", 0.02..0.3, false;
+    SPREAD: "spread of every time: standard deviation of its logarithm", "", 0.02..0.2, false;
     PAUSES: "pauses of the machine in a second", "", 0.0..0.3, false;
     PAUSE: "a pause of the machine", "ms", 20.0..100.0, true;
     COLD: "how much longer the very first stream takes, in half of the draws", "ms", 100.0..2_000.0, true;

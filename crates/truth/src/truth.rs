@@ -7,7 +7,7 @@ use verdict::summary::{Diagnosis, Family};
 use crate::driver::Driven;
 
 use Family::{
-    AllSlow, CpuSaturated, HeldForNobody, Healthy, LimitBesideHealth, LimitSharedWithHealth,
+    AllSlow, CpuSaturated, Healthy, HeldForNobody, LimitBesideHealth, LimitSharedWithHealth,
     LoopBlocked, Restarts, ShedsLoad,
 };
 
@@ -176,9 +176,7 @@ impl Fault {
                 match (wanted, has_pid) {
                     (2.0.., true) => Truth::of(&[CpuSaturated]),
                     (2.0.., false) => Truth::of(&[CpuSaturated, AllSlow, LoopBlocked]),
-                    (1.15..2.0, _) => {
-                        Truth::of(&[CpuSaturated, Healthy, AllSlow, LoopBlocked])
-                    }
+                    (1.15..2.0, _) => Truth::of(&[CpuSaturated, Healthy, AllSlow, LoopBlocked]),
                     (0.8..1.15, _) => Truth::of(&[Healthy, CpuSaturated]),
                     _ => Truth::of(&[Healthy]),
                 }
@@ -188,7 +186,9 @@ impl Fault {
                 each_us,
                 is_first_byte,
             } => {
-                let grown = (us + each_us * f64::from(asked)) / (us + each_us);
+                // First bytes are those of the streams that joined last, while half of them were there.
+                let at_once = f64::from(asked) * if is_first_byte { 0.75 } else { 1.0 };
+                let grown = (us + each_us * at_once) / (us + each_us);
                 match (grown, is_first_byte) {
                     (3.0.., false) => Truth::of(&[AllSlow]),
                     (3.0.., true) => Truth::of(&[AllSlow, LimitBesideHealth]),
@@ -234,13 +234,7 @@ impl Fault {
     }
 }
 
-fn limit(
-    asked: u32,
-    places: u32,
-    is_shared: bool,
-    lasts_us: Option<f64>,
-    grows: bool,
-) -> Truth {
+fn limit(asked: u32, places: u32, is_shared: bool, lasts_us: Option<f64>, grows: bool) -> Truth {
     let family = if is_shared {
         LimitSharedWithHealth
     } else {
@@ -270,7 +264,9 @@ fn limit(
     let is_clear = match lasts_us {
         None => is_reached,
         Some(us) if is_shared => {
-            is_reached && begun > 1.3 * places_f && (at_once - places_f + 1.0) / places_f * us > 150_000.0
+            is_reached
+                && begun > 1.3 * places_f
+                && (at_once - places_f + 1.0) / places_f * us > 150_000.0
         }
         Some(_) => pressure > 1.5,
     };
@@ -329,13 +325,14 @@ fn leak(
 fn blocked_loop(driven: &Driven, block_us: f64, gap_us: f64, computes: bool) -> Truth {
     let share = |looks: u64| looks as f64 / driven.felt.looks.max(1) as f64;
     let grown = f64::from(driven.asked) * block_us / (gap_us + block_us);
-    let mut families = if share(driven.felt.surely) > 0.05 {
+    // A few stalls may lie between two checks.
+    let mut families = if share(driven.felt.surely) > 0.25 && driven.felt.surely > 35 {
         vec![LoopBlocked]
     } else if grown > 2.0 {
         vec![LoopBlocked, AllSlow]
     } else if grown > 1.15 {
         vec![LoopBlocked, AllSlow, Healthy]
-    } else if share(driven.felt.maybe) > 0.01 {
+    } else if driven.felt.maybe > 0 {
         vec![LoopBlocked, Healthy]
     } else {
         vec![Healthy]
