@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use lab::commands::Command;
 
 /// Makes thread, event-loop and connection exhaustion happen on purpose, measures it and explains it.
@@ -18,9 +19,21 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| without_secrets(error).exit());
     args.command.run().unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "error: {error:#}");
         lab::exit::code_of(&error)
     })
+}
+
+/// An argument that was not expected may be a URL without its flag, or half of a header without quotes.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg)
+        && error.kind() == ErrorKind::UnknownArgument
+        && !given.starts_with('-')
+    {
+        let shown = verdict::redact::unexpected(given);
+        error.insert(ContextKind::InvalidArg, ContextValue::String(shown));
+    }
+    error
 }

@@ -13,14 +13,11 @@ use verdict::scenario::Target;
 /// [`Usage`] for a public address, unless the target says that it is the user's own, or a URL that is
 /// none; [`StageError::Target`] for a name that has no address.
 pub fn reach(target: &Target) -> anyhow::Result<Reach> {
-    let mut reach = Reach {
-        addresses: Vec::new(),
-        ca_certificate: target.ca_certificate.clone(),
-    };
+    let mut reach = Reach::default();
     for text in target.urls() {
         let url: reqwest::Url = text
             .parse()
-            .map_err(|error| Usage(format!("`{}` is no URL: {error}", redacted_url(&text))))?;
+            .map_err(|error| Usage(format!("`{text}` is no URL: {error}")))?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let bare = host.trim_matches(['[', ']']);
         let port = url.port_or_known_default().unwrap_or(80);
@@ -68,50 +65,6 @@ pub fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// Parameters of a URL that may be secrets, by a part of their names.
-const SECRET: [&str; 10] = [
-    "key",
-    "token",
-    "secret",
-    "pass",
-    "auth",
-    "sig",
-    "credential",
-    "pwd",
-    "jwt",
-    "session",
-];
-
-/// A URL as it may be shown and saved: without user and password, and without the values of
-/// parameters that may be secrets.
-#[must_use]
-pub fn redacted_url(text: &str) -> String {
-    let Ok(mut url) = text.parse::<reqwest::Url>() else {
-        return text.split(['?', '@']).next().unwrap_or_default().to_owned();
-    };
-    if url.password().is_some() || !url.username().is_empty() {
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-    }
-    let Some(query) = url.query().map(str::to_owned) else {
-        return url.to_string();
-    };
-    let shown: Vec<_> = query
-        .split('&')
-        .map(|pair| {
-            let name = pair.split('=').next().unwrap_or_default();
-            let lower = name.to_ascii_lowercase();
-            if SECRET.iter().any(|part| lower.contains(part)) {
-                format!("{name}=REDACTED")
-            } else {
-                pair.to_owned()
-            }
-        })
-        .collect();
-    url.set_query(Some(&shown.join("&")));
-    url.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,15 +100,5 @@ mod tests {
         ] {
             assert!(!is_private(address), "{address}");
         }
-    }
-
-    #[test]
-    fn a_url_is_shown_without_its_secrets() {
-        let shown =
-            redacted_url("http://me:pw@127.0.0.1:8000/x?chunks=3&api_key=abc&accessToken=d");
-        assert_eq!(
-            shown,
-            "http://127.0.0.1:8000/x?chunks=3&api_key=REDACTED&accessToken=REDACTED"
-        );
     }
 }

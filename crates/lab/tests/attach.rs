@@ -149,6 +149,15 @@ async fn as_a_gate_it_exits_with_1_and_says_what_broke_in_one_line() {
     assert_eq!(lines.len(), 1, "{text}");
     assert!(lines[0].contains("health.p50"), "{text}");
     assert!(text.starts_with("At most 256 streams at once"), "{text}");
+    let checks = "5 checks a second of each health URL, at most 3 of them in flight.";
+    assert!(text.contains(checks), "{text}");
+    assert!(text.contains("The lab's checks were "), "{text}");
+    let summary = bench.summary("attach").expect("saved");
+    assert!(summary["phases"]["baseline"]["probes"]["health"]["due"].as_u64() <= Some(6));
+    let share = summary["attach"]["checks_percent"].as_f64();
+    assert!(share > Some(0.0) && share < Some(100.0), "{share:?}");
+    let often = bench.run(&args(&stream, &health, &["--check-rate", "51"]));
+    assert_eq!(often.status.code(), Some(2), "{}", stderr(&often));
     let unknown = bench.run(&args(&stream, &health, &["--fail-if", "healht.p50 > 1s"]));
     assert_eq!(unknown.status.code(), Some(2), "{}", stderr(&unknown));
 }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use lab::measure::{CellClock, Endpoint, Prober, Results};
+use lab::measure::{CellClock, Endpoint, Manner, Prober, Results};
 use testkit::{Alone, Signal, check, eventually, mock_llm, unless_stalled};
 use verdict::record::{Event, Tick};
 
@@ -19,15 +19,18 @@ async fn measure(timeout: Duration) -> (Vec<Tick>, Duration) {
     let clock = CellClock::new(Instant::now() + Duration::from_millis(100));
     let endpoint = Endpoint {
         name: "health".to_owned(),
-        url: format!("http://{address}/health"),
+        url: format!("http://{address}/health").into(),
         headers: reqwest::header::HeaderMap::new(),
     };
     let mut prober = Prober::start(
         lab::http::client(false).expect("a client"),
         vec![endpoint],
-        RATE,
-        timeout,
-        false,
+        Manner {
+            rate: RATE,
+            timeout,
+            keep_alive: false,
+            is_guest: false,
+        },
         clock.clone(),
         results,
     )

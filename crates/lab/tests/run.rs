@@ -149,6 +149,7 @@ fn outcomes_sum_to_due(summary: &Value) {
                 "aborted",
                 "not_sent",
             ];
+            assert_eq!(probe["withheld"], 0, "of the lab's own server: {name}");
             let sum: u64 = outcomes
                 .iter()
                 .map(|outcome| number(&probe[*outcome]))

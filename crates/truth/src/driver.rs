@@ -697,11 +697,8 @@ fn frame<'a>(
                 .has_upstream
                 .then(|| "http://127.0.0.1:2/stats#/open".to_owned()),
             has_pid: told.has_pid,
-            command: None,
             first_look: Some(first_look),
-            upstream_open_before: None,
-            capacity: None,
-            after_hang_up: None,
+            ..Attach::default()
         }),
     }
 }

@@ -337,7 +337,13 @@ impl<'a> Climb<'a> {
                     .steps
                     .iter()
                     .any(|step| matches!(step.pace, Pace::Slower(_)));
-                capacity.is_some_and(|one| one.seen_in >= enough) || hurting > 3 || is_slower
+                // Of several worker processes one may be full while another is not.
+                let is_exceeded = signs.steps.iter().any(|step| {
+                    let served = step.limit.as_ref().and_then(|limit| limit.streams);
+                    served.is_some_and(|served| 2 * step.asked >= 3 * served)
+                });
+                let is_seen = capacity.is_some_and(|one| one.seen_in >= enough) && is_exceeded;
+                is_seen || hurting > 3 || is_slower
             }
             _ => true,
         }

@@ -10,8 +10,14 @@ pub mod load;
 pub mod metrics;
 mod names;
 pub mod record;
-pub mod sample;
+pub mod redact;
 pub mod scenario;
 pub mod summarise;
 pub mod summary;
 pub mod units;
+
+#[cfg(test)]
+extern crate self as verdict;
+#[cfg(test)]
+#[path = "../tests/support/sample.rs"]
+mod sample;

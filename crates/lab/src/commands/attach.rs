@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,14 +7,15 @@ use std::time::Duration;
 
 use super::command_line::command_line;
 use super::conclusion::{conclude, drive};
+use super::keys::told_in_flags;
 use super::planning::{check_metrics, reach_of};
 use super::stdout::print;
 use crate::exit::Usage;
 use crate::http::header;
-use crate::reach::redacted_url;
 use crate::run::{Calibration, Finished, Plan};
 use crate::show;
-use verdict::scenario::{self, Expectation, Method, Scenario, Target, Variant};
+use verdict::redact::Address;
+use verdict::scenario::{self, Expectation, Method, Scenario, Variant};
 use verdict::summary::{Outcome, State};
 
 /// Flags of the command.
@@ -21,16 +23,28 @@ use verdict::summary::{Outcome, State};
 pub struct AttachArgs {
     /// URL that is asked for a stream, or for a short answer, over and over
     #[arg(long, value_name = "URL")]
-    stream: String,
+    stream: Address,
     /// How it is asked
     #[arg(long, value_name = "METHOD", default_value = "GET", value_parser = method)]
     method: Method,
     /// File that is sent as the body
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
-    /// Header of each request to the stream's host and port, its value saved nowhere; the letter n in
-    /// braces stands for the number of the stream
-    #[arg(long, short = 'H', value_name = "KEY: VALUE")]
+    /// Model that is asked for a small streaming chat in OpenAI's format, by POST; a URL without a path
+    /// gets /v1/chat/completions
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["anthropic", "body", "method"])]
+    openai: Option<String>,
+    /// The same in Anthropic's format, at /v1/messages
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["body", "method"])]
+    anthropic: Option<String>,
+    // Clap breaks the line at an n in braces, unless a style stands between.
+    #[arg(
+        long,
+        short = 'H',
+        value_name = "KEY: VALUE",
+        help = "Header of each request to the stream's host and port, its value saved nowhere; \
+                {\u{1b}[0mn} in it stands for the number of the stream"
+    )]
     header: Vec<String>,
     /// Environment variable that holds a bearer token, sent to the stream's host and port, printed and
     /// saved nowhere
@@ -38,13 +52,13 @@ pub struct AttachArgs {
     bearer_env: Option<String>,
     /// URL of the health check
     #[arg(long, value_name = "URL", required_unless_present_any = ["sync_health", "async_health"])]
-    health: Option<String>,
+    health: Option<Address>,
     /// URL of a health check that needs a thread of the blocking pool
     #[arg(long, value_name = "URL")]
-    sync_health: Option<String>,
+    sync_health: Option<Address>,
     /// URL of a health check that the event loop answers
     #[arg(long, value_name = "URL")]
-    async_health: Option<String>,
+    async_health: Option<Address>,
     /// Streams at once, step by step, each step run whatever is seen; one stream alone comes first [default:
     /// twice as many from step to step, up to 128, until it is certain what changes]
     #[arg(
@@ -69,7 +83,7 @@ pub struct AttachArgs {
     pid: Option<u32>,
     /// URL of a JSON document of the upstream; after # a JSON pointer to its number of open streams
     #[arg(long, value_name = "URL#/POINTER")]
-    upstream_stats: Option<String>,
+    upstream_stats: Option<Address>,
     /// Look once more after all clients have hung up: the default
     #[arg(long, overrides_with = "no_hang_up")]
     hang_up: bool,
@@ -85,6 +99,12 @@ pub struct AttachArgs {
     /// PEM file of a certificate that is trusted beside those of the system
     #[arg(long, value_name = "FILE")]
     ca_certificate: Option<PathBuf>,
+    /// Accept any certificate
+    #[arg(long)]
+    insecure: bool,
+    /// Speak HTTP/2 without TLS, and nothing older with it
+    #[arg(long)]
+    http2: bool,
     /// The service is mine: ask it though its address is a public one
     #[arg(long)]
     i_own_this_service: bool,
@@ -103,6 +123,9 @@ pub struct AttachArgs {
     /// A health check that is not answered in this time has failed
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
     timeout: Duration,
+    /// Checks of each health URL in a second; at most 3 of them are in flight at once
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
+    check_rate: u32,
     /// Name of the run, for instance `before` and `after`
     #[arg(long, value_name = "NAME", default_value = "target")]
     name: String,
@@ -123,6 +146,10 @@ fn method(text: &str) -> Result<Method, String> {
 }
 
 pub(super) fn run(args: &AttachArgs) -> anyhow::Result<ExitCode> {
+    attach(args).map_err(told_in_flags)
+}
+
+fn attach(args: &AttachArgs) -> anyhow::Result<ExitCode> {
     let (scenario, variant) = scenario(args)?;
     let cells = scenario.cells.clone();
     let say = |text: &str| {
@@ -175,42 +202,13 @@ fn report(finished: Finished, is_json: bool) -> anyhow::Result<ExitCode> {
     conclude(finished)
 }
 
-/// The scenario that the flags describe; its text, which is saved, has no secret in it.
+/// The scenario that the flags describe.
 fn scenario(args: &AttachArgs) -> anyhow::Result<(Scenario, Variant)> {
-    let headers = args
-        .header
-        .iter()
-        .map(|text| header(text))
-        .collect::<Result<Vec<_>, _>>()?;
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if args.name.is_empty() || !args.name.chars().all(is_name) {
         return Err(Usage("--name becomes a folder's name: use a-z, 0-9 and -".to_owned()).into());
     }
-    let path = Path::new("the command line");
-    let as_usage = |error: scenario::ScenarioError| match error {
-        scenario::ScenarioError::Invalid { message, .. } => Usage(message),
-        other => Usage(other.to_string()),
-    };
-    let mut scenario = scenario::parse(path, &text(args, str::to_owned)).map_err(as_usage)?;
-    scenario.text = text(args, redacted_url);
-    for (name, value) in headers
-        .iter()
-        .filter(|(name, _)| Target::is_plain_header(name))
-    {
-        let _ = writeln!(
-            scenario.text,
-            "headers.{} = {}",
-            quoted(name),
-            quoted(value)
-        );
-    }
-    for target in scenario
-        .cells
-        .iter_mut()
-        .filter_map(|cell| cell.target.as_mut())
-    {
-        target.headers = headers.iter().cloned().collect();
-    }
+    let mut scenario = scenario::parse(Path::new("the command line"), &text(args)?)?;
     let mut variant = Variant::of_target(&args.name);
     for condition in &args.fail_if {
         variant.fail_if(condition);
@@ -220,8 +218,10 @@ fn scenario(args: &AttachArgs) -> anyhow::Result<(Scenario, Variant)> {
     Ok((scenario, variant))
 }
 
-/// A scenario file of the flags, without headers; URLs as `shown` has them.
-fn text(args: &AttachArgs, shown: impl Fn(&str) -> String) -> String {
+/// A scenario file of the flags.
+fn text(args: &AttachArgs) -> Result<String, Usage> {
+    let headers = args.header.iter().map(|text| header(text));
+    let headers = headers.collect::<Result<BTreeMap<_, _>, _>>()?;
     let time = |time: Duration| quoted(&humantime::format_duration(time).to_string());
     let mut steps = args.streams.clone();
     if steps.is_empty() && !args.find_capacity && !args.fail_if.is_empty() {
@@ -241,10 +241,11 @@ fn text(args: &AttachArgs, shown: impl Fn(&str) -> String) -> String {
     let mut text = format!(
         "schema = 1\nname = \"attach\"\ntitle = \"A service, from outside\"\nfail_if = [{}]\n\n\
          [[cell]]\nname = \"attach\"\nsteps = [{}]\n\n\
-         [probe]\nrate = 5\ntimeout = {}\n\n\
+         [probe]\nrate = {}\ntimeout = {}\n\n\
          [phases]\nbaseline = {}\nhold = {}\nrecovery = {}\n\n[target]\n",
         conditions.join(", "),
         steps.join(", "),
+        args.check_rate,
         time(args.timeout),
         time(args.baseline),
         time(args.hold),
@@ -255,11 +256,13 @@ fn text(args: &AttachArgs, shown: impl Fn(&str) -> String) -> String {
             let _ = writeln!(text, "{key} = {value}");
         }
     };
-    let url = |url: &Option<String>| url.as_ref().map(|url| quoted(&shown(url)));
+    let url = |url: &Option<Address>| url.as_ref().map(|url| quoted(url));
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| quoted(&path.to_string_lossy()));
-    line("stream", Some(quoted(&shown(&args.stream))));
+    line("stream", Some(quoted(&args.stream)));
     line("method", Some(quoted(args.method.name())));
     line("body", path(&args.body));
+    line("openai", args.openai.as_deref().map(quoted));
+    line("anthropic", args.anthropic.as_deref().map(quoted));
     line("bearer_env", args.bearer_env.as_deref().map(quoted));
     line("health", url(&args.health));
     line("sync_health", url(&args.sync_health));
@@ -267,6 +270,8 @@ fn text(args: &AttachArgs, shown: impl Fn(&str) -> String) -> String {
     line("pid", args.pid.map(|pid| pid.to_string()));
     line("upstream_stats", url(&args.upstream_stats));
     line("ca_certificate", path(&args.ca_certificate));
+    line("insecure", Some(args.insecure.to_string()));
+    line("http2", Some(args.http2.to_string()));
     line(
         "i_own_this_service",
         Some(args.i_own_this_service.to_string()),
@@ -278,7 +283,10 @@ fn text(args: &AttachArgs, shown: impl Fn(&str) -> String) -> String {
     line("max_streams", Some(args.max_streams.to_string()));
     line("max_rate", Some(args.max_rate.to_string()));
     line("max_time", Some(time(args.max_time)));
-    text
+    for (name, value) in &headers {
+        line(&format!("headers.{}", quoted(name)), Some(quoted(value)));
+    }
+    Ok(text)
 }
 
 /// As TOML has a string.

@@ -1,10 +1,13 @@
 //! What must be known before a run: whom it asks, what it measures, and what a forecast needs.
 
 use crate::exit::Usage;
-use crate::http::Reach;
+use crate::http::{INSECURE, Reach, bearer};
+use crate::measure::why_not;
 use crate::reach::reach;
 use crate::run::Calibration;
+use crate::stage::StageError;
 use verdict::judge::known;
+use verdict::record::InFlight;
 use verdict::scenario::{Cell, Scenario, Target, Variant};
 
 /// The variants in which any of these cells is run: one without leaves no folder behind.
@@ -13,24 +16,39 @@ pub(super) fn with_a_cell(variants: &[Variant], cells: &[Cell]) -> Vec<Variant> 
     variants.iter().filter(has_cell).cloned().collect()
 }
 
-/// How the targets of these cells are reached, if that is allowed; what bounds the load is said first.
+/// How the targets of these cells are reached, if that is allowed and what is named on this machine is there;
+/// what bounds the load is said first.
 pub(super) fn reach_of(cells: &[Cell], say: impl Fn(&str)) -> anyhow::Result<Reach> {
     let mut all = Reach::default();
-    for target in cells.iter().filter_map(|cell| cell.target.as_ref()) {
+    for cell in cells {
+        let Some(target) = &cell.target else {
+            continue;
+        };
         let one = reach(target)?;
-        say(&caps(target));
+        if let Some(name) = &target.bearer_env {
+            bearer(name)?;
+        }
+        if let Some(problem) = target.pid.and_then(why_not) {
+            return Err(StageError::Target(problem).into());
+        }
+        say(&caps(target, cell.probe.rate));
         all.addresses.extend(one.addresses);
-        all.ca_certificate = one.ca_certificate.or(all.ca_certificate);
+    }
+    let mut targets = cells.iter().filter_map(|cell| cell.target.as_ref());
+    if targets.any(|target| target.insecure) {
+        say(INSECURE);
     }
     Ok(all)
 }
 
-fn caps(target: &Target) -> String {
+fn caps(target: &Target, checks: f64) -> String {
     format!(
-        "At most {} streams at once, {} begun a second, {} from the first to the last.\n",
+        "At most {} streams at once, {} begun a second, {} from the first to the last.\n\
+         {checks} checks a second of each health URL, at most {} of them in flight.\n",
         target.max_streams,
         target.max_rate,
-        humantime::format_duration(target.max_time)
+        humantime::format_duration(target.max_time),
+        InFlight::MOST
     )
 }
 

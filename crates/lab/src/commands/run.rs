@@ -1,9 +1,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
+
 use super::command_line::command_line;
 use super::compare::Gathered;
 use super::conclusion::{conclude, drive};
+use super::keys::told_in_keys;
 use super::stdout::print;
 use super::{forecast_text, planning};
 use crate::exit::Usage;
@@ -43,7 +46,16 @@ pub struct RunArgs {
 }
 
 pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let plan = plan(args)?;
+    let scenario = scenario_files::load(&args.scenario, &args.set)?;
+    let has_target = scenario.cells.iter().any(|cell| cell.target.is_some());
+    run_scenario(scenario, args).map_err(|error| match has_target {
+        true => told_in_keys(error),
+        false => error,
+    })
+}
+
+fn run_scenario(scenario: Scenario, args: RunArgs) -> anyhow::Result<ExitCode> {
+    let plan = plan(scenario, args)?;
     print_forecasts(&plan);
     let finished = drive(&plan)?;
     let gathered = Gathered::of_folders(&finished.folders)?;
@@ -71,8 +83,7 @@ fn is_remarkable(summary: &Summary) -> bool {
     failed || !summary.quality.valid || summary.state != State::Complete
 }
 
-fn plan(args: RunArgs) -> anyhow::Result<Plan> {
-    let scenario = scenario_files::load(&args.scenario, &args.set)?;
+fn plan(scenario: Scenario, args: RunArgs) -> anyhow::Result<Plan> {
     planning::check_metrics(&scenario)?;
     let variants = select_variants(&scenario, &args.variant)?;
     let cells = if args.cell.is_empty() {
@@ -82,11 +93,10 @@ fn plan(args: RunArgs) -> anyhow::Result<Plan> {
             cells.retain(|cell| !cell.quick);
         }
         if cells.is_empty() {
-            return Err(Usage(format!(
+            bail!(Usage(format!(
                 "scenario {} has no cell for this; name one with --cell",
                 scenario.name
-            ))
-            .into());
+            )));
         }
         cells
     } else {
@@ -94,12 +104,11 @@ fn plan(args: RunArgs) -> anyhow::Result<Plan> {
     };
     let variants = planning::with_a_cell(&variants, &cells);
     if variants.is_empty() {
-        return Err(Usage(format!(
+        bail!(Usage(format!(
             "no cell of scenario {} is run in variant {}; name one that is, with --cell",
             scenario.name,
             args.variant.join(" or ")
-        ))
-        .into());
+        )));
     }
     Ok(Plan {
         scenario,

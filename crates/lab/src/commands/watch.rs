@@ -10,13 +10,14 @@ use reqwest::{Client, RequestBuilder, Url};
 
 use super::runtime::runtime;
 use crate::exit::{EXPECTATION, Usage};
-use crate::http::{Reach, bearer, header, headers, root_cause};
-use crate::measure::{CellClock, Endpoint, Prober, Results};
-use crate::reach::redacted_url;
+use crate::http::{INSECURE, Reach, bearer, header, headers, root_cause};
+use crate::measure::{CellClock, Endpoint, Manner, Prober, Results};
 use crate::run::Interrupt;
 use crate::show::watch::Watched;
+use crate::tls;
 use verdict::judge::watch::{Verdict, verdict};
 use verdict::record::{Event, WatchLog};
+use verdict::redact::Address;
 use verdict::units::us;
 
 /// How often what came in is looked at.
@@ -25,18 +26,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long checks in flight may still be answered when the watch is interrupted.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// More checks than this are not left in flight.
-const IN_FLIGHT: u32 = 1_000;
+/// Ticks that may wait for their line at most: each is printed in the order of the plan.
+const WAITING: u32 = 1_000;
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
 pub struct WatchArgs {
     /// Health route that needs a thread, such as http://127.0.0.1:8000/debug/health-sync
     #[arg(long, value_name = "URL")]
-    sync: String,
+    sync: Address,
     /// Health route that answers on the event loop
     #[arg(long = "async", value_name = "URL")]
-    asynchronous: String,
+    asynchronous: Address,
     /// From one check of a URL to the next
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
     every: Duration,
@@ -58,6 +59,12 @@ pub struct WatchArgs {
     /// PEM file of a certificate that is trusted beside those of the system
     #[arg(long, value_name = "FILE")]
     ca_certificate: Option<PathBuf>,
+    /// Accept any certificate
+    #[arg(long)]
+    insecure: bool,
+    /// Speak HTTP/2 without TLS, and nothing older with it
+    #[arg(long)]
+    http2: bool,
     /// Print JSON Lines, and the summary to standard error
     ///
     /// A line for each tick, in the order in which they were due and at most --timeout late: {tick,
@@ -92,16 +99,16 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
         given.insert("authorization".to_owned(), bearer(name)?);
     }
     let headers = headers(&given)?;
-    if args.timeout > args.every * IN_FLIGHT {
+    if args.timeout > args.every * WAITING {
         let problem = format!(
-            "--timeout {} is more than {IN_FLIGHT} times --every {}: that many checks would be in flight",
+            "--timeout {} is more than {WAITING} times --every {}: that many ticks would wait for their line",
             humantime::format_duration(args.timeout),
             humantime::format_duration(args.every)
         );
         return Err(Usage(problem).into());
     }
     let watched = Watched {
-        urls: [&args.sync, &args.asynchronous].map(|url| redacted_url(url)),
+        urls: [&args.sync, &args.asynchronous].map(ToString::to_string),
         every: args.every,
         alert_above: args.alert_above,
         timeout: args.timeout,
@@ -110,14 +117,20 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     };
     let services = Reach {
         ca_certificate: args.ca_certificate.clone(),
+        insecure: args.insecure,
+        http2: args.http2,
         ..Reach::default()
     };
+    if args.insecure {
+        let _ = std::io::stderr().write_all(INSECURE.as_bytes());
+    }
     let client = services.client(false)?;
     runtime()?.block_on(async {
         let interrupt = Interrupt::listen()?;
         for (_, url) in urls {
+            let check = client.get(&**url).headers(headers.clone());
             tokio::select! {
-                reached = reach(client.get(url).headers(headers.clone()), args.timeout) => reached?,
+                reached = reach(url, check, args.timeout) => reached?,
                 () = interrupt.requested() => return Ok(ExitCode::SUCCESS),
             }
         }
@@ -125,8 +138,8 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn check(flag: &str, url: &str) -> Result<(), Usage> {
-    let problem = match Url::parse(url) {
+fn check(flag: &str, given: &Address) -> Result<(), Usage> {
+    let problem = match Url::parse(given) {
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
             "its scheme is neither http nor https".to_owned()
         }
@@ -134,19 +147,17 @@ fn check(flag: &str, url: &str) -> Result<(), Usage> {
         Err(error) => error.to_string(),
     };
     Err(Usage(format!(
-        "{flag} {} is no URL to watch: {problem}; write http://HOST:PORT/PATH",
-        redacted_url(url)
+        "{flag} {given} is no URL to watch: {problem}; write http://HOST:PORT/PATH"
     )))
 }
 
 /// Whether there is a server at all. One that does not answer is there.
-async fn reach(check: RequestBuilder, timeout: Duration) -> anyhow::Result<()> {
+async fn reach(url: &Address, check: RequestBuilder, timeout: Duration) -> anyhow::Result<()> {
     match tokio::time::timeout(timeout, check.send()).await {
         Ok(Err(error)) if error.is_connect() => {
-            let url = error.url().map(|url| redacted_url(url.as_str()));
-            let url = url.unwrap_or_default();
             let cause = root_cause(&error);
-            anyhow::bail!("cannot reach {url}: {cause}; is the service running?")
+            let remedy = tls::remedy(&error).unwrap_or("is the service running?");
+            anyhow::bail!("cannot reach {url}: {cause}; {remedy}")
         }
         _ => Ok(()),
     }
@@ -170,13 +181,15 @@ async fn watch(
         .collect();
     let (results, outcomes) = Results::new();
     let clock = CellClock::new(Instant::now());
-    let rate = 1.0 / args.every.as_secs_f64();
     let mut prober = Prober::start(
         client,
         endpoints,
-        rate,
-        args.timeout,
-        false,
+        Manner {
+            rate: 1.0 / args.every.as_secs_f64(),
+            timeout: args.timeout,
+            keep_alive: false,
+            is_guest: true,
+        },
         clock.clone(),
         results,
     )?;

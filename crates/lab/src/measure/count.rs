@@ -3,7 +3,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 
 use crate::http::root_cause;
-use crate::reach::redacted_url;
+use verdict::redact::Address;
 
 /// A document that takes longer is given up.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -15,7 +15,7 @@ const SHOWN: usize = 60;
 #[derive(Clone, Debug)]
 pub struct Count {
     /// Its URL.
-    pub url: String,
+    pub url: Address,
     /// JSON pointer (RFC 6901) to the number.
     pub pointer: String,
     /// Sent with each request; values may be secrets.
@@ -31,8 +31,8 @@ impl Count {
     /// # Cancel safety
     /// Safe: dropping the future closes the connection or gives it back.
     pub async fn ask(&self, client: &reqwest::Client) -> Result<u64, String> {
-        let url = redacted_url(&self.url);
-        let request = client.get(&self.url).headers(self.headers.clone());
+        let url = &self.url;
+        let request = client.get(&*self.url).headers(self.headers.clone());
         let no_answer = |error: reqwest::Error| {
             let why = root_cause(&error.without_url());
             format!("cannot read {url}: {why}")

@@ -22,7 +22,9 @@ pub use live_pid::LivePid;
 pub use local::{is_local, is_local_io};
 pub use pids::Pids;
 pub use priority::prefer_this_thread;
-pub use probe::{Endpoint, Prober, ask, in_time};
-pub use resources::{busy_and_total, descendants, host, sample, started_ticks};
+pub use probe::{Endpoint, Manner, Prober, ask, in_time};
+pub use resources::{
+    busy_and_total, command_line, descendants, host, listener, sample, started_ticks, why_not,
+};
 pub use results::Results;
-pub use sampler::Sources;
+pub use sampler::{Sources, get};

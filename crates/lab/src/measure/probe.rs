@@ -1,4 +1,5 @@
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -7,12 +8,12 @@ use reqwest::header::{CONNECTION, HeaderMap};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use verdict::record::Plan;
+use verdict::redact::Address;
 
 use super::metronome::Metronome;
 use super::priority::prefer_this_thread;
 use super::{CellClock, Results, is_local};
-use verdict::record::{Event, Outcome, Tick};
+use verdict::record::{Event, InFlight, Outcome, Plan, Tick};
 
 /// One address that the probe asks.
 #[derive(Clone, Debug)]
@@ -20,9 +21,24 @@ pub struct Endpoint {
     /// Name in tables and in the summary.
     pub name: String,
     /// Whole URL.
-    pub url: String,
+    pub url: Address,
     /// Sent with each check; values may be secrets.
     pub headers: HeaderMap,
+}
+
+/// How a [`Prober`] asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Checks a second, of each endpoint.
+    pub rate: f64,
+    /// A check without an answer has failed so long after it was due.
+    pub timeout: Duration,
+    /// Whether checks use kept connections instead of a fresh one each.
+    pub keep_alive: bool,
+    /// Whether the service is not the lab's own. Then few checks of an endpoint are in flight at once
+    /// ([`InFlight`]), and further ones are withheld. A check that has timed out keeps its place until it is
+    /// answered or given up.
+    pub is_guest: bool,
 }
 
 /// An open-loop probe with an OS thread and a runtime of its own, so that the saturation of the load
@@ -34,50 +50,59 @@ pub struct Endpoint {
 pub struct Prober {
     plan: Plan,
     metronome: Option<Metronome>,
-    cut: watch::Sender<bool>,
+    end: watch::Sender<End>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// How far the probe's end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    NotYet,
+    /// No further check is sent, and nothing is waited for that has its outcome.
+    WithOutcomes,
+    Now,
 }
 
 struct Checks {
     client: reqwest::Client,
     endpoints: Vec<Endpoint>,
-    timeout: Duration,
-    keep_alive: bool,
+    manner: Manner,
+    /// Of a guest.
+    in_flight: Option<Mutex<InFlight>>,
     clock: CellClock,
     results: Results,
 }
 
 impl Prober {
-    /// Starts to ask every endpoint `rate` times a second, by `client`, from the origin of `clock`
-    /// on, and sends each outcome to `results`.
+    /// Starts to ask every endpoint by `client`, from the origin of `clock` on, and sends each outcome to `results`.
     ///
     /// # Errors
     /// If a thread cannot be made.
     pub fn start(
         client: reqwest::Client,
         endpoints: Vec<Endpoint>,
-        rate: f64,
-        timeout: Duration,
-        keep_alive: bool,
+        manner: Manner,
         clock: CellClock,
         results: Results,
     ) -> anyhow::Result<Self> {
-        let plan = Plan::new(rate, endpoints.len());
+        let plan = Plan::new(manner.rate, endpoints.len());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("cannot start the probe's runtime")?;
         let origin = clock.origin();
         let asked = Arc::new(Checks {
+            in_flight: manner
+                .is_guest
+                .then(|| Mutex::new(InFlight::new(endpoints.len()))),
             client,
             endpoints,
-            timeout,
-            keep_alive,
+            manner,
             clock,
             results,
         });
         let (beats, mut due) = mpsc::unbounded_channel();
-        let (cut, cut_seen) = watch::channel(false);
+        let (end, end_seen) = watch::channel(End::NotYet);
         let thread = std::thread::Builder::new()
             .name("probe".into())
             .spawn(move || {
@@ -85,13 +110,11 @@ impl Prober {
                 runtime.block_on(async move {
                     let mut checks = JoinSet::new();
                     while let Some((n, due_us)) = due.recv().await {
-                        let check = check(
-                            Arc::clone(&asked),
-                            plan.endpoint(n),
-                            due_us,
-                            cut_seen.clone(),
-                        );
-                        checks.spawn(check);
+                        let endpoint = plan.endpoint(n);
+                        if asked.may_send(endpoint, due_us) {
+                            let asked = Arc::clone(&asked);
+                            checks.spawn(check(asked, endpoint, due_us, end_seen.clone()));
+                        }
                         while checks.try_join_next().is_some() {}
                     }
                     while checks.join_next().await.is_some() {}
@@ -104,7 +127,7 @@ impl Prober {
         Ok(Self {
             plan,
             metronome: Some(metronome),
-            cut,
+            end,
             thread: Some(thread),
         })
     }
@@ -118,15 +141,21 @@ impl Prober {
     /// Sends no check that is due at `at_us` or later; those in flight go on. Returns the end of the
     /// plan: every check that is due before it was sent, and none that is due at it or later.
     pub fn stop_at(&mut self, at_us: u64) -> u64 {
-        match self.metronome.take() {
+        let end_us = match self.metronome.take() {
             Some(metronome) => metronome.stop(at_us),
             None => at_us,
-        }
+        };
+        self.end_as(End::WithOutcomes);
+        end_us
     }
 
     /// Ends the checks in flight: they count as aborted.
     pub fn cut(&self) {
-        self.cut.send_replace(true);
+        self.end_as(End::Now);
+    }
+
+    fn end_as(&self, end: End) {
+        self.end.send_modify(|now| *now = end.max(*now));
     }
 
     /// Whether every check has its outcome; only after [`Prober::stop_at`].
@@ -146,19 +175,45 @@ impl Drop for Prober {
     }
 }
 
-async fn check(checks: Arc<Checks>, endpoint: usize, due_us: u64, mut cut: watch::Receiver<bool>) {
+impl Checks {
+    /// Whether a check may be sent. If not, it is withheld, and that is its outcome.
+    fn may_send(&self, endpoint: usize, due_us: u64) -> bool {
+        let Some(in_flight) = &self.in_flight else {
+            return true;
+        };
+        let mut in_flight = in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let Err(oldest_us) = in_flight.begin(endpoint, due_us) else {
+            return true;
+        };
+        self.results.tell(Event::Tick(Tick {
+            endpoint,
+            due_us,
+            sent_us: oldest_us,
+            done_us: self.clock.now_us(),
+            outcome: Outcome::Withheld,
+        }));
+        false
+    }
+}
+
+async fn check(checks: Arc<Checks>, endpoint: usize, due_us: u64, mut end: watch::Receiver<End>) {
+    let timeout = checks.manner.timeout;
     let sent = Instant::now();
     let due = checks.clock.origin() + Duration::from_micros(due_us);
     let asked = &checks.endpoints[endpoint];
-    let mut request = checks.client.get(&asked.url).headers(asked.headers.clone());
-    if !checks.keep_alive {
+    let mut request = checks
+        .client
+        .get(&*asked.url)
+        .headers(asked.headers.clone());
+    if !checks.manner.keep_alive {
         request = request.header(CONNECTION, "close");
     }
     let mut status = None;
+    let mut answer = pin!(ask(request, &mut status));
     let outcome = tokio::select! {
-        outcome = ask(request, &mut status) => outcome,
-        () = tokio::time::sleep_until((due + checks.timeout).into()) => Outcome::Timeout,
-        _ = cut.wait_for(|cut| *cut) => Outcome::Aborted,
+        outcome = &mut answer => outcome,
+        () = tokio::time::sleep_until((due + timeout).into()) => Outcome::Timeout,
+        _ = end.wait_for(|end| *end == End::Now) => Outcome::Aborted,
     };
     let done = Instant::now();
     let tick = Tick {
@@ -166,9 +221,22 @@ async fn check(checks: Arc<Checks>, endpoint: usize, due_us: u64, mut cut: watch
         due_us,
         sent_us: checks.clock.us(sent),
         done_us: checks.clock.us(done),
-        outcome: in_time(outcome, done, due + checks.timeout),
+        outcome: in_time(outcome, done, due + timeout),
     };
     checks.results.tell(Event::Tick(tick));
+    let Some(in_flight) = &checks.in_flight else {
+        return;
+    };
+    if outcome == Outcome::Timeout {
+        let given_up = due + InFlight::TIMEOUTS * timeout;
+        tokio::select! {
+            _ = answer => {}
+            () = tokio::time::sleep_until(given_up.into()) => {}
+            _ = end.wait_for(|end| *end > End::NotYet) => {}
+        }
+    }
+    let mut in_flight = in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+    in_flight.end(endpoint, due_us);
 }
 
 /// An answer that was there at the timeout but read after it came too late all the same.

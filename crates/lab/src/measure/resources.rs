@@ -17,8 +17,8 @@ pub fn host() -> Host {
 }
 
 pub use platform::{
-    busy_and_total, core_wait_us, cpu_of_ended_children_us, descendants, rss_peak_bytes, sample,
-    started_ticks,
+    busy_and_total, command_line, core_wait_us, cpu_of_ended_children_us, descendants, listener,
+    rss_peak_bytes, sample, started_ticks, why_not,
 };
 
 /// More processes than this are not looked at.
@@ -26,7 +26,8 @@ const MOST_PROCESSES: usize = 64;
 
 #[cfg(target_os = "linux")]
 mod platform {
-    use procfs::process::{Process, Stat};
+    use procfs::net::TcpState;
+    use procfs::process::{FDTarget, Process, Stat};
     use procfs::sys::kernel::Version;
     use procfs::{Current, CurrentSI};
 
@@ -85,6 +86,37 @@ mod platform {
         found
     }
 
+    /// The process of this machine that listens at `port`: of several that share the socket, the one that
+    /// started the others. `None` if there is none, or if it is another user's.
+    #[must_use]
+    pub fn listener(port: u16) -> Option<u32> {
+        let entries = [procfs::net::tcp(), procfs::net::tcp6()];
+        let listening =
+            entries.into_iter().flatten().flatten().filter(|entry| {
+                entry.state == TcpState::Listen && entry.local_address.port() == port
+            });
+        let sockets: Vec<u64> = listening.map(|entry| entry.inode).collect();
+        let has_socket = |process: &Process| {
+            let mut files = process.fd().into_iter().flatten().flatten();
+            files.any(
+                |file| matches!(file.target, FDTarget::Socket(inode) if sockets.contains(&inode)),
+            )
+        };
+        let all = procfs::process::all_processes().ok()?.flatten();
+        let owners: Vec<Stat> = all
+            .filter(has_socket)
+            .filter_map(|one| one.stat().ok())
+            .collect();
+        let is_first = |one: &&Stat| owners.iter().all(|other| other.pid != one.ppid);
+        owners.iter().find(is_first)?.pid.try_into().ok()
+    }
+
+    /// The command line of `pid`, its words parted by spaces.
+    #[must_use]
+    pub fn command_line(pid: u32) -> Option<String> {
+        Some(process(pid)?.cmdline().ok()?.join(" "))
+    }
+
     /// Most memory of `pid` that was ever resident, since it started, its start-up included.
     #[must_use]
     pub fn rss_peak_bytes(pid: u32) -> Option<u64> {
@@ -105,6 +137,23 @@ mod platform {
     pub fn started_ticks(pid: u32) -> Option<u64> {
         let stat = stat(pid)?;
         (stat.state != 'Z').then_some(stat.starttime)
+    }
+
+    /// Why `pid` cannot be looked at, in a sentence; `None` if it can.
+    #[must_use]
+    pub fn why_not(pid: u32) -> Option<String> {
+        let Some(process) = process(pid) else {
+            return Some(format!("there is no process {pid} on this machine"));
+        };
+        match process.stat() {
+            Ok(stat) if stat.state == 'Z' => {
+                Some(format!("process {pid} has ended: it is a zombie"))
+            }
+            Ok(_) => None,
+            Err(_) => Some(format!(
+                "process {pid} cannot be looked at: /proc/{pid}/stat cannot be read"
+            )),
+        }
     }
 
     /// Ticks in use and in all, summed over all cores, since boot.
@@ -156,6 +205,14 @@ mod platform {
         Vec::new()
     }
 
+    pub fn listener(_port: u16) -> Option<u32> {
+        None
+    }
+
+    pub fn command_line(_pid: u32) -> Option<String> {
+        None
+    }
+
     pub fn rss_peak_bytes(_pid: u32) -> Option<u64> {
         None
     }
@@ -166,6 +223,12 @@ mod platform {
 
     pub fn started_ticks(_pid: u32) -> Option<u64> {
         None
+    }
+
+    pub fn why_not(pid: u32) -> Option<String> {
+        Some(format!(
+            "process {pid} cannot be looked at: this can only be done on Linux"
+        ))
     }
 
     pub fn busy_and_total() -> Option<(u64, u64)> {

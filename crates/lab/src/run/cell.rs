@@ -10,7 +10,7 @@ use super::task::Task;
 use super::times::{LEAD, LEAST_RECOVERY, SPARE};
 use super::{RunDirectory, target};
 use crate::load::{self, RunningLoad, Slots, Start};
-use crate::measure::{CellClock, Collector, Endpoint, Pids, Prober, Setup, Sources, host};
+use crate::measure::{CellClock, Collector, Endpoint, Manner, Pids, Prober, Setup, Sources, host};
 use crate::show::progress::{Progress, View};
 use crate::stage::{Child, Records, StageError};
 use verdict::record::{Recorded, Segment};
@@ -82,10 +82,7 @@ impl Folder<'_> {
     }
 
     fn error(&self, source: std::io::Error) -> StageError {
-        StageError::Write {
-            path: self.path.clone(),
-            source,
-        }
+        StageError::write(&self.path)(source)
     }
 }
 
@@ -129,7 +126,7 @@ impl<'a> Experiment<'a> {
             server: stage.pid(task),
             upstream: stage.upstream.as_ref().map(Child::pid),
         };
-        let has_pid = pids.server.get().is_some();
+        let pid = pids.server.get();
         let collector = Collector::start(Setup {
             folder: folder.path.clone(),
             endpoints: names.clone(),
@@ -142,9 +139,12 @@ impl<'a> Experiment<'a> {
         let prober = Prober::start(
             task.reach.client(cell.probe.keep_alive)?,
             endpoints,
-            cell.probe.rate,
-            cell.probe.timeout,
-            cell.probe.keep_alive,
+            Manner {
+                rate: cell.probe.rate,
+                timeout: cell.probe.timeout,
+                keep_alive: cell.probe.keep_alive,
+                is_guest: cell.target.is_some(),
+            },
             clock.clone(),
             results.clone(),
         )?;
@@ -165,7 +165,8 @@ impl<'a> Experiment<'a> {
             server.look_after(kubelet, &stage.listening, &clock, results)?;
         }
         let sampler = tokio::spawn(sources.clone().sample_all(results.clone()));
-        let told = |target| target::told(target, has_pid);
+        let first_look = stage.first_look.take();
+        let told = |target| target::told(target, pid, first_look);
         let mut experiment = Self {
             task,
             frame: Frame {
@@ -458,7 +459,7 @@ fn endpoints(task: &Task<'_>, base: &str) -> anyhow::Result<Vec<Endpoint>> {
     let mut endpoints: Vec<_> = paths
         .map(|(name, path)| Endpoint {
             name: name.clone(),
-            url: format!("{base}{path}"),
+            url: format!("{base}{path}").as_str().into(),
             headers: HeaderMap::new(),
         })
         .collect();

@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use verdict::summary::{Step, Summary};
+use verdict::summary::{Attach, Distribution, Step, Summary};
 use verdict::units::{percent, time_or_bound, wrapped};
 
 /// The steps as a table, and the capacity.
@@ -19,9 +19,10 @@ pub fn render(summary: &Summary) -> String {
     let mut header = ["streams", "served\nat once", "waiting", "first\nbyte p50"]
         .map(str::to_owned)
         .to_vec();
+    let worst = worst_is(summary);
     header.extend(names.iter().map(|name| {
         let name = name.strip_prefix("health_").unwrap_or(name);
-        format!("{name}\np99")
+        format!("{name}\n{worst}")
     }));
     header.push("checks\nfailed".to_owned());
     table.set_header(header.iter().map(right));
@@ -37,6 +38,7 @@ pub fn render(summary: &Summary) -> String {
             "The last row was asked for afresh, after a hang-up of all clients.",
         ));
     }
+    text.push_str(&share_of_checks(attach));
     // Where the loop or the CPU is what is short, what is served at once is no limit of its own.
     let is_concluded = summary.diagnosis.inferred_capacity.is_some();
     if let Some(capacity) = attach.capacity.as_ref().filter(|_| is_concluded) {
@@ -46,8 +48,32 @@ pub fn render(summary: &Summary) -> String {
     text
 }
 
+/// How much of the load was the lab's own checks.
+fn share_of_checks(attach: &Attach) -> String {
+    let line = |share| {
+        format!(
+            "The lab's checks were {} of all requests.\n",
+            percent(share)
+        )
+    };
+    attach.checks_percent.map(line).unwrap_or_default()
+}
+
 fn right(text: &String) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+/// What the slowest checks are called: few checks of a step have no p99 but their maximum.
+fn worst_is(summary: &Summary) -> &'static str {
+    let all = summary
+        .steps
+        .iter()
+        .flat_map(|step| step.load.probes.values());
+    let most = all.map(|probe| probe.response_us.count).max();
+    match most {
+        Some(count) if count >= Distribution::LEAST_FOR_P99 => "p99",
+        _ => "max",
+    }
 }
 
 fn row(step: &Step, names: &[&String]) -> Vec<String> {
@@ -62,10 +88,6 @@ fn row(step: &Step, names: &[&String]) -> Vec<String> {
     let response = probes().map(|probe| &probe.response_us);
     row.extend(response.map(|of| time_or_bound(of.p99, of.p99_censored)));
     let (due, ok) = probes().fold((0, 0), |(due, ok), one| (due + one.due, ok + one.ok));
-    row.push(if due > 0 {
-        percent(100.0 * (due - ok.min(due)) as f64 / due as f64)
-    } else {
-        "n/a".to_owned()
-    });
+    row.push(format!("{} of {due}", due - ok.min(due)));
     row
 }

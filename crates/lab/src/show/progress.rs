@@ -180,6 +180,7 @@ fn health_now(recorded: &Recorded, endpoint: usize, now_us: u64) -> String {
     match tick.outcome {
         Outcome::Ok if silent > WAITING => format!(">{:.0} s", silent.as_secs_f64()),
         Outcome::Ok => time(tick.done_us.saturating_sub(tick.due_us) as f64),
+        Outcome::Withheld => format!(">{}", time(tick.response_us(0) as f64)),
         _ => "✗".to_owned(),
     }
 }

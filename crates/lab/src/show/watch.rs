@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use verdict::judge::watch::Verdict;
 use verdict::record::{Figures, Look, Pair};
-use verdict::summary::Diagnosis;
+use verdict::summary::{Diagnosis, Distribution};
 use verdict::units::{time, time_or_bound, us, wrapped};
 
 /// Checks that a sparkline shows.
@@ -130,6 +130,11 @@ impl Watched {
         );
         for (name, figures) in ["sync", "async"].iter().zip(figures) {
             let response = figures.response();
+            let mut most = response.p99_or_max();
+            if response.count >= Distribution::LEAST_FOR_P99 {
+                let max = time_or_bound(response.max, response.max_censored);
+                most += &format!(", max {max}");
+            }
             let outcomes: Vec<_> = figures
                 .outcomes
                 .iter()
@@ -139,10 +144,8 @@ impl Watched {
                 &format!("{name:<6}"),
                 "      ",
                 &format!(
-                    "p50 {}, p99 {}, max {}: {}",
+                    "p50 {}, {most}: {}",
                     time_or_bound(response.p50, response.p50_censored),
-                    time_or_bound(response.p99, response.p99_censored),
-                    time_or_bound(response.max, response.max_censored),
                     outcomes.join(", ")
                 ),
             );

@@ -1,4 +1,3 @@
-use std::fs::File;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use super::child::last_words;
 use super::process::Process;
 use super::records::GRACE;
 use super::signal::send_signal;
-use super::{Records, StageError};
+use super::{Records, StageError, private_file};
 
 /// A process of somebody else's program, which knows nothing of the lab. Between the two stands a
 /// guard, a process of the lab's own binary (see [`super::guard`]), that ends it with all that it has
@@ -37,7 +36,7 @@ impl Guarded {
         records: &Records,
     ) -> Result<Self, StageError> {
         let name = command.first().cloned().unwrap_or_default();
-        let errors = File::create(log).map_err(|source| StageError::Write {
+        let errors = private_file(log).map_err(|source| StageError::Write {
             path: log.to_owned(),
             source,
         })?;

@@ -67,6 +67,10 @@ async fn answer(mut socket: TcpStream, open: &AtomicUsize) -> std::io::Result<()
                 format!("{{\"name\": \"fake\", \"open\": {open}}}"),
             )
         }
+        "/moved" => (
+            "307 Temporary Redirect\r\nLocation: /x?token=s3cr3t-XYZ",
+            String::new(),
+        ),
         _ => ("404 Not Found", String::new()),
     };
     let length = text.len();

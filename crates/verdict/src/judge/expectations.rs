@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use crate::metrics::{Measured, measured};
+use super::steps;
+use crate::metrics::{Measured, is_of_load, measured};
 use crate::scenario::{Expectation, Operator, Value};
 use crate::summary::{Outcome, Summary};
 use crate::units;
@@ -25,7 +26,33 @@ pub fn is_failed_by(expectation: &Expectation, summary: &Summary) -> bool {
         .is_some_and(|measured| holds(expectation, &measured, summary) == Some(false))
 }
 
+/// Of a target, a condition that must not hold must not hold in any step, and the first in which it does is
+/// named. Everything else is judged of the summary, whose load is that of the last step.
 fn judge_one(expectation: &Expectation, summary: &Summary) -> Outcome {
+    let outcome = judge_whole(expectation, summary);
+    let is_of_every_step = expectation.is_negated && summary.attach.is_some();
+    if !is_of_every_step || !is_of_load(&expectation.metric) {
+        return outcome;
+    }
+    for step in &summary.steps {
+        let view = steps::view(summary, step);
+        if is_failed_by(expectation, &view) {
+            let of_step = judge_whole(expectation, &view);
+            // What is the same in every step is not of one.
+            if of_step.measured == outcome.measured {
+                return outcome;
+            }
+            let measured = format!("{} in the step of {}", of_step.measured, step.name);
+            return Outcome {
+                measured,
+                ..of_step
+            };
+        }
+    }
+    outcome
+}
+
+fn judge_whole(expectation: &Expectation, summary: &Summary) -> Outcome {
     let measured = measured(&expectation.metric, summary);
     let held = measured
         .as_ref()
@@ -54,12 +81,21 @@ fn for_people(measured: &Value) -> String {
 
 /// `None` if the two cannot be compared.
 fn holds(expectation: &Expectation, measured: &Measured, summary: &Summary) -> Option<bool> {
-    let ordering = compare(&measured.value, &expectation.value, summary)?;
+    let mut ordering = compare(&measured.value, &expectation.value, summary)?;
+    if expectation.is_of_diagnosis() && is_of_family(expectation, summary) {
+        ordering = Ordering::Equal;
+    }
     let is_lower_bound_enough = matches!(
         expectation.operator,
         Operator::Greater | Operator::GreaterOrEqual
     );
     Some(expectation.operator.holds(ordering) && (!measured.censored || is_lower_bound_enough))
+}
+
+/// Whether the expectation names the family of the diagnosis that was found, instead of its kind.
+fn is_of_family(expectation: &Expectation, summary: &Summary) -> bool {
+    let family = format!("{}.family", expectation.metric);
+    measured(&family, summary).is_some_and(|family| family.value == expectation.value)
 }
 
 /// `None` if the two cannot be compared.
@@ -82,8 +118,9 @@ fn compare(measured: &Value, expected: &Value, summary: &Summary) -> Option<Orde
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judge::test_steps::{attached, step};
     use crate::sample::{hurt, summary};
-    use crate::summary::StreamFigures;
+    use crate::summary::{LoadPhase, Step, StreamFigures};
 
     fn judged(text: &str, summary: &Summary) -> Outcome {
         judge_one(&text.parse().expect("an expectation"), summary)
@@ -172,5 +209,39 @@ mod tests {
         ] {
             assert!(!failed(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_condition_on_a_target_is_looked_for_in_every_step() {
+        let bad = Step {
+            load: LoadPhase {
+                probes: [("health_sync".to_owned(), hurt())].into(),
+                ..step(1, 1).load
+            },
+            ..step(1, 1)
+        };
+        let summary = attached(vec![bad, step(4, 4), step(8, 8)]);
+        let judged = |text: &str, is_gate: bool| {
+            let condition: Expectation = text.parse().expect("one");
+            let expectation = if is_gate {
+                condition.negated()
+            } else {
+                condition
+            };
+            judge_one(&expectation, &summary)
+        };
+        let broken = judged("health_sync.p99 > 50ms", true);
+        assert!(!broken.held);
+        assert_eq!(broken.measured, "≥ 5.00 s in the step of 1");
+        assert!(judged("streams.lost > 0", true).held);
+        assert!(judged("steps.8.health_sync.p99 > 50ms", true).held);
+        assert!(!judged("steps.1.health_sync.p99 > 50ms", true).held);
+        let baseline = judged("health_sync.baseline_p99 > 1us", true);
+        assert!(
+            !baseline.held && !baseline.measured.contains("step"),
+            "{baseline:?}"
+        );
+        // What is expected is expected of the last step.
+        assert!(judged("health_sync.p99 < 50ms", false).held);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::summary::Probe;
 use crate::units::time;
 
-pub use crate::scenario::LEAST_CHECKS;
+pub use crate::scenario::{LEAST_CHECKS, LEAST_CHECKS_OF_TARGET};
 
 /// A check may always take this long, in microseconds, however fast the baseline was. Below it, the
 /// scheduler of a shared machine decides.
@@ -25,10 +25,10 @@ pub fn bound_us(baseline: &Probe) -> u64 {
     (3 * baseline.response_us.p99.unwrap_or(0)).max(FLOOR_US)
 }
 
-/// Whether the hold stayed flat; `None` if either phase has too little to say.
+/// Whether the hold stayed flat; `None` if there was no baseline, or the hold has fewer than `least` checks.
 #[must_use]
-pub fn is_flat(baseline: &Probe, hold: &Probe) -> Option<bool> {
-    if baseline.response_us.count == 0 || hold.due < LEAST_CHECKS {
+pub fn is_flat(baseline: &Probe, hold: &Probe, least: u64) -> Option<bool> {
+    if baseline.response_us.count == 0 || hold.due < least {
         return None;
     }
     let p99 = hold.response_us.p99?;
@@ -39,7 +39,7 @@ pub fn is_flat(baseline: &Probe, hold: &Probe) -> Option<bool> {
 /// bound of "flat" too wide.
 #[must_use]
 pub fn disturbed(baseline: &Probe) -> Option<String> {
-    let failed = baseline.due - baseline.ok;
+    let failed = baseline.failed();
     if failed > 0 {
         return Some(format!(
             "{failed} of {} checks failed before the load",
@@ -65,8 +65,8 @@ pub fn disturbed(baseline: &Probe) -> Option<String> {
 pub fn is_hurt(baseline: &Probe, hold: &Probe) -> Option<bool> {
     let bound = bound_us(baseline).max(HURT_FLOOR_US);
     if hold.connect_failure > 0 {
-        let reached = hold.ok + hold.bad_status + hold.timeout;
-        let failed = hold.bad_status + hold.timeout;
+        let failed = hold.bad_status + hold.timeout + hold.withheld;
+        let reached = hold.ok + failed;
         let slow = hold.response_ok_us.p99.is_none_or(|p99| p99 > bound);
         return Some(reached == 0 || failed as f64 > 0.01 * reached as f64 || slow);
     }
@@ -77,27 +77,32 @@ pub fn is_hurt(baseline: &Probe, hold: &Probe) -> Option<bool> {
 }
 
 /// As [`is_hurt`], for a hold of any length. With fewer checks than [`LEAST_CHECKS`] a single check would
-/// be the p99. Then more than one in twenty must fail or be slow.
+/// be the p99. Then more than one in twenty must fail or be slow, and two at least.
 #[must_use]
 pub fn hurts(baseline: &Probe, hold: &Probe) -> Option<bool> {
     if hold.due >= LEAST_CHECKS {
         return is_hurt(baseline, hold);
     }
-    let unanswered = hold.unanswered_percent()?;
-    let (p95, censored) = (hold.response_us.p95?, hold.response_us.p95_censored);
+    let fails = hold.unanswered_percent()? > 5.0 && hold.due - hold.ok >= 2;
+    let (deciding, censored) = deciding(hold);
     let bound = bound_us(baseline).max(HURT_FLOOR_US);
-    Some(unanswered > 5.0 || censored || p95 > bound)
+    Some(fails || censored || deciding? > bound)
 }
 
 /// The response time that decides whether a hold hurts, in microseconds. It is p99, or p95 if there are
-/// fewer checks than [`LEAST_CHECKS`].
+/// fewer checks than [`LEAST_CHECKS`], or p90 if a single check would be the p95.
 #[must_use]
 pub fn deciding_us(hold: &Probe) -> Option<u64> {
+    deciding(hold).0
+}
+
+/// With whether it is a lower bound.
+fn deciding(hold: &Probe) -> (Option<u64>, bool) {
     let response = &hold.response_us;
-    if hold.due >= LEAST_CHECKS {
-        response.p99
-    } else {
-        response.p95
+    match hold.due {
+        LEAST_CHECKS.. => (response.p99, response.p99_censored),
+        20.. => (response.p95, response.p95_censored),
+        _ => (response.p90, response.p90_censored),
     }
 }
 
@@ -130,29 +135,55 @@ mod tests {
         }
     }
 
+    fn flat(baseline: &Probe, hold: &Probe) -> Option<bool> {
+        is_flat(baseline, hold, LEAST_CHECKS)
+    }
+
+    #[test]
+    fn one_check_of_a_few_does_not_hurt_and_two_do() {
+        let baseline = probe(20, 1_000, false);
+        for due in [10, 50] {
+            let hold = |slow: u64| {
+                let mut times = crate::record::Times::default();
+                for n in 0..due {
+                    times.add(if n < slow { 900_000 } else { 1_000 });
+                }
+                Probe {
+                    response_us: times.figures(),
+                    ..probe(due, 0, false)
+                }
+            };
+            assert_eq!(hurts(&baseline, &hold(1)), Some(false), "{due}");
+            assert_eq!(hurts(&baseline, &hold(due / 10 + 1)), Some(true), "{due}");
+            let failed = |failed: u64| Probe {
+                ok: due - failed,
+                ..hold(0)
+            };
+            assert_eq!(hurts(&baseline, &failed(1)), Some(false), "{due}");
+            assert_eq!(hurts(&baseline, &failed(due / 10 + 1)), Some(true), "{due}");
+        }
+    }
+
     #[test]
     fn the_bound_is_three_baselines_or_ten_milliseconds() {
         let fast = probe(200, 1_000, false);
-        assert_eq!(is_flat(&fast, &probe(600, 10_000, false)), Some(true));
-        assert_eq!(is_flat(&fast, &probe(600, 10_001, false)), Some(false));
+        assert_eq!(flat(&fast, &probe(600, 10_000, false)), Some(true));
+        assert_eq!(flat(&fast, &probe(600, 10_001, false)), Some(false));
         let slow = probe(200, 20_000, false);
-        assert_eq!(is_flat(&slow, &probe(600, 60_000, false)), Some(true));
+        assert_eq!(flat(&slow, &probe(600, 60_000, false)), Some(true));
     }
 
     #[test]
     fn too_few_checks_prove_nothing() {
         let baseline = probe(200, 1_000, false);
-        assert_eq!(is_flat(&baseline, &probe(499, 1_000, false)), None);
-        assert_eq!(
-            is_flat(&probe(0, 0, false), &probe(600, 1_000, false)),
-            None
-        );
+        assert_eq!(flat(&baseline, &probe(499, 1_000, false)), None);
+        assert_eq!(flat(&probe(0, 0, false), &probe(600, 1_000, false)), None);
     }
 
     #[test]
     fn a_censored_percentile_is_never_flat() {
         assert_eq!(
-            is_flat(&probe(200, 1_000, false), &probe(600, 9_000, true)),
+            flat(&probe(200, 1_000, false), &probe(600, 9_000, true)),
             Some(false)
         );
     }

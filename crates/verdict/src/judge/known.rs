@@ -2,8 +2,8 @@
 //! fail after the run.
 
 use crate::load::forecasts_of;
-use crate::metrics::{Asked, check};
-use crate::scenario::{Cell, Expectation, Scenario, Value, Variant};
+use crate::metrics::{Asked, check, check_value, unit_of};
+use crate::scenario::{Cell, Expectation, FieldReport, Scenario, Value, Variant};
 use crate::summary::Kind;
 
 /// Checks every metric and diagnosis that a scenario's expectations and field reports name. Each must exist
@@ -30,10 +30,23 @@ fn check_cell(variant: &Variant, cell: &Cell) -> Result<(), String> {
     };
     for report in variant.field_reports(cell) {
         known("[[field_report]]", &report.metric)?;
+        if !unit_of(&report.metric).is_some_and(|unit| unit.takes(&report.reported)) {
+            let FieldReport {
+                metric, reported, ..
+            } = report;
+            return Err(format!(
+                "in [[field_report]]: {metric} cannot be {reported}: its unit is another"
+            ));
+        }
     }
     for expectation in variant.expectations(cell) {
         check_diagnosis(&expectation)?;
-        known("[[expect]]", &expectation.metric)?;
+        let table = match expectation.is_negated {
+            true => "fail_if",
+            false => "[[expect]]",
+        };
+        known(table, &expectation.metric)?;
+        check_value(&expectation).map_err(|error| format!("in {table}: {error}"))?;
     }
     Ok(())
 }
@@ -44,7 +57,8 @@ fn check_diagnosis(expectation: &Expectation) -> Result<(), String> {
     match &expectation.value {
         Value::Word(word) if expectation.is_of_diagnosis() && !known.contains(&word.as_str()) => {
             Err(format!(
-                "\"{word}\" in \"{expectation}\" is no diagnosis; there are {}",
+                "\"{word}\" in \"{}\" is no diagnosis; there are {}",
+                expectation.as_written(),
                 known.join(", ")
             ))
         }

@@ -2,13 +2,16 @@
 
 use super::flat;
 use crate::load::{Delivery, KINDS, NOT_SENT_PERCENT, shown};
-use crate::summary::{Quality, State};
+use crate::summary::{Distribution, Quality, State};
 
 /// The probe may always be this late, in microseconds.
 const DISPATCH_FLOOR_US: u64 = 2_000;
 
 /// The same for a service that is seen from outside. Its verdicts need times at least ten times as long.
 const ATTACHED_DISPATCH_FLOOR_US: u64 = 10_000;
+
+/// The same, if a single check would be the p99: half of what hurts.
+const FEW_DISPATCH_FLOOR_US: u64 = 50_000;
 
 /// Adds the verdict to what was measured of the lab itself.
 ///
@@ -30,7 +33,7 @@ pub fn judge(delivery: Delivery<'_>, unaccounted: &[String]) -> Quality {
     reasons.extend(cut_short.map(str::to_owned));
     for (name, baseline) in &summary.phases.baseline.probes {
         // A service elsewhere may be slow because the network to it is.
-        let failed = baseline.due > baseline.ok;
+        let failed = baseline.failed() > 0;
         if let Some(why) = flat::disturbed(baseline).filter(|_| summary.attach.is_none() || failed)
         {
             reasons.push(format!(
@@ -47,6 +50,9 @@ pub fn judge(delivery: Delivery<'_>, unaccounted: &[String]) -> Quality {
         .min()
         .unwrap_or(0);
     let floor = match summary.attach {
+        Some(_) if quality.probe_dispatch_us.count < Distribution::LEAST_FOR_P99 => {
+            FEW_DISPATCH_FLOOR_US
+        }
         Some(_) => ATTACHED_DISPATCH_FLOOR_US,
         None => DISPATCH_FLOOR_US,
     };
@@ -160,6 +166,21 @@ mod tests {
     }
 
     #[test]
+    fn one_late_check_of_a_few_does_not_spoil_a_look_from_outside() {
+        let mut summary = summary();
+        summary.attach = Some(crate::summary::Attach::default());
+        let valid = |count, p99| {
+            let quality = Quality {
+                probe_dispatch_us: Lateness { count, ..late(p99) },
+                ..Quality::default()
+            };
+            judged(quality, &summary).valid
+        };
+        assert!(valid(99, 49_000) && !valid(99, 51_000));
+        assert!(valid(100, 9_000) && !valid(100, 11_000));
+    }
+
+    #[test]
     fn a_disturbed_baseline_is_invalid() {
         let mut slow = summary();
         slow.phases.baseline.probes.insert("health_sync".into(), {
@@ -194,10 +215,10 @@ mod tests {
             due: 1_000,
             ok: 1_000 - not_sent,
             not_sent,
-            response_us: crate::summary::Distribution {
+            response_us: Distribution {
                 count: 1_000,
                 p99: Some(p99_us),
-                ..crate::summary::Distribution::default()
+                ..Distribution::default()
             },
             ..crate::summary::Probe::default()
         };

@@ -67,6 +67,27 @@ mod tests {
     }
 
     #[test]
+    fn five_checks_a_second_tell_a_recovery_within_a_second() {
+        let every_us = 200_000;
+        let load_end_us = 1_000_000;
+        for (due_us, took_us, recovers) in [(800_000, 900, true), (800_000, 2_000_000, false)] {
+            let last = load_end_us + due_us;
+            let checks = (0..=last / every_us).map(|n| n * every_us);
+            let ticks =
+                checks.map(|due_us| tick(due_us, if due_us == last { took_us } else { 900 }));
+            let ticks: Vec<_> = ticks.collect();
+            let told = time_to_recover_us(&ticks, 5.0, 10_000, load_end_us);
+            assert_eq!(told, recovers.then_some(0));
+        }
+        let mut withheld = tick(1_600_000, 0);
+        withheld.outcome = Outcome::Withheld;
+        let mut ticks: Vec<_> = (5..14).map(|n| tick(n * every_us, 900)).collect();
+        ticks[3] = withheld;
+        let told = time_to_recover_us(&ticks, 5.0, 10_000, load_end_us);
+        assert_eq!(told, Some(800_000), "the first of five after it");
+    }
+
+    #[test]
     fn a_check_without_an_outcome_is_not_taken_for_a_good_one() {
         let mut ticks: Vec<_> = (0..60_u64).map(|n| tick(n * 20_000, 500)).collect();
         assert_eq!(time_to_recover_us(&ticks, 50.0, 10_000, 0), Some(0));

@@ -1,6 +1,8 @@
 use super::metric::{Asked, Group, Metric, Names};
-use super::read::{Found, of_step, shaped};
+use super::read::{Found, of_step, shaped, unit_of};
 use super::table::GROUPS;
+use super::unit::MetricUnit;
+use crate::scenario::{Expectation, Operator};
 
 /// Whether `name` is a metric of a cell.
 ///
@@ -32,6 +34,30 @@ pub fn check(name: &str, asked: Asked<'_>) -> Result<(), String> {
     };
     Err(format!(
         "\"{name}\" is no metric of cell \"{cell}\": {hint} (`lab metrics` lists all)"
+    ))
+}
+
+/// Whether the metric of an expectation can be compared with its value.
+///
+/// # Errors
+/// A sentence that says what to write instead.
+pub fn check_value(expectation: &Expectation) -> Result<(), String> {
+    let written = expectation.as_written();
+    let (metric, operator) = (&written.metric, written.operator);
+    let Some(unit) = unit_of(metric) else {
+        return Ok(());
+    };
+    let has_order = !matches!(unit, MetricUnit::Flag | MetricUnit::Text);
+    if !has_order && !matches!(operator, Operator::Equal | Operator::NotEqual) {
+        return Err(format!("\"{written}\" has no order: write == or !="));
+    }
+    if unit.takes(&written.value) {
+        return Ok(());
+    }
+    let (asked, example) = unit.asked();
+    Err(format!(
+        "\"{written}\" compares {metric} with something else: write {asked}, \
+         such as \"{metric} {operator} {example}\""
     ))
 }
 
@@ -175,5 +201,37 @@ mod tests {
             let name = format!("requests.large.status.{code}");
             assert!(checked("large-body", &name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_value_has_the_unit_of_its_metric_or_what_would_is_said() {
+        let checked = |text: &str| check_value(&text.parse().expect("an expectation"));
+        for text in [
+            "health.p99 > 50ms",
+            "health.p99 < probe_timeout_us",
+            "health.unanswered > 1%",
+            "streams.lost > 5",
+            "steps.4.streams.served_peak == streams",
+            "health.flat != false",
+            "diagnosis != healthy",
+        ] {
+            assert_eq!(checked(text), Ok(()), "{text}");
+        }
+        for (text, instead) in [
+            ("health.p99 > 3", "\"health.p99 > 50ms\""),
+            ("health.unanswered > 1", "\"health.unanswered > 1%\""),
+            ("steps.4.health.p99 > 1%", "\"steps.4.health.p99 > 50ms\""),
+            ("streams.lost > 5ms", "\"streams.lost > 3\""),
+            ("health.flat == 1", "\"health.flat == true\""),
+            ("diagnosis == 1", "\"diagnosis == healthy\""),
+            ("diagnosis > healthy", "== or !="),
+            ("health.flat >= true", "== or !="),
+        ] {
+            let error = checked(text).expect_err(text);
+            assert!(error.contains(instead) && error.contains(text), "{error}");
+        }
+        let condition = "health.p99 > 3".parse::<Expectation>().expect("one");
+        let error = check_value(&condition.negated()).expect_err("no unit");
+        assert!(error.starts_with("\"health.p99 > 3\""), "{error}");
     }
 }

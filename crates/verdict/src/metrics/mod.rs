@@ -12,9 +12,9 @@ mod read;
 mod table;
 mod unit;
 
-pub use check::check;
+pub use check::{check, check_value};
 pub use metric::{Asked, FIGURES, Group, Measured, Metric, Names, Read};
-pub(crate) use read::as_number;
+pub(crate) use read::{as_number, is_of_load};
 pub use read::{measured, number, unit_of};
 pub use table::GROUPS;
 pub use unit::MetricUnit;

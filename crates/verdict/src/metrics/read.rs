@@ -1,3 +1,4 @@
+use super::common::{FORECAST, VERDICT};
 use super::metric::{FIGURE, FIGURES, Figure, Measured, Metric, Read};
 use super::table::GROUPS;
 use super::unit::MetricUnit;
@@ -55,6 +56,14 @@ pub(crate) fn as_number(value: &Value) -> Option<f64> {
 pub fn unit_of(name: &str) -> Option<MetricUnit> {
     let name = of_step(name).map_or(name, |(_, rest)| rest);
     Some(find(name)?.metric.unit())
+}
+
+/// Whether the metric says something of a load, be it of the cell or of a step of it: not of one that it
+/// names, and not of what a whole run comes to.
+pub(crate) fn is_of_load(name: &str) -> bool {
+    let of_run = || VERDICT.metrics.iter().chain(FORECAST.metrics);
+    of_step(name).is_none()
+        && find(name).is_some_and(|found| of_run().all(|one| one.name != found.metric.name))
 }
 
 /// The step, and the metric of it.

@@ -1,5 +1,6 @@
 use serde::Serialize;
 
+use crate::scenario::Value;
 use crate::summary::Unit;
 use crate::units::{bytes, count, per_second, percent, time};
 
@@ -33,6 +34,32 @@ impl MetricUnit {
             Self::Percent => percent(number),
             Self::PerSecond => per_second(number),
             Self::Count | Self::Flag | Self::Text => count(number),
+        }
+    }
+
+    /// Whether a metric of it can be compared with `value`. A word may be a parameter, which is a number or a
+    /// time.
+    #[must_use]
+    pub fn takes(self, value: &Value) -> bool {
+        match value {
+            Value::Time(_) => self == Self::Us,
+            Value::Percent(_) => self == Self::Percent,
+            Value::Number(_) => matches!(self, Self::Count | Self::Bytes | Self::PerSecond),
+            Value::Flag(_) => self == Self::Flag,
+            Value::Word(_) => !matches!(self, Self::Percent | Self::Flag),
+        }
+    }
+
+    /// What a metric of it is compared with, and an example.
+    pub(super) fn asked(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Us => ("a time with its unit", "50ms"),
+            Self::Bytes => ("a number of bytes", "1000000"),
+            Self::Percent => ("a percentage", "1%"),
+            Self::Count => ("a number", "3"),
+            Self::PerSecond => ("a number a second", "10"),
+            Self::Flag => ("true or false", "true"),
+            Self::Text => ("a name", "healthy"),
         }
     }
 

@@ -42,7 +42,8 @@ impl ClosedLoopProbe {
 
     /// Takes in a check that has its outcome.
     pub(crate) fn add(&mut self, tick: Tick) {
-        if tick.outcome != Outcome::NotSent && tick.sent_us >= self.free_at_us {
+        let was_sent = !matches!(tick.outcome, Outcome::NotSent | Outcome::Withheld);
+        if was_sent && tick.sent_us >= self.free_at_us {
             self.pending.insert(tick.due_us, tick);
         }
         while let Some(next) = self.pending.first_entry() {

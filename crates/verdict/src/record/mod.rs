@@ -10,6 +10,7 @@ mod distribution;
 mod event;
 mod gauge_usage;
 mod gauges;
+mod in_flight;
 mod interval;
 mod plan;
 mod recorded;
@@ -29,6 +30,7 @@ pub use gauges::{
     BackgroundGauges, BulkheadGauges, LoopGauges, PoolGauges, RelayGauges, ServerGauges,
     UpstreamLateness, UpstreamStats,
 };
+pub use in_flight::InFlight;
 pub use interval::Interval;
 pub use plan::Plan;
 pub use recorded::{Recorded, RecordedPids, StepRecord, When};

@@ -2,7 +2,7 @@ use super::closed_loop::ClosedLoopProbe;
 use super::gauge_usage::GaugeUsage;
 use super::gauges::UpstreamStats;
 use super::usage::{HostCpu, ProcessUsage};
-use super::{Censored, Event, Part, Recorder, Segment, Tick, Window};
+use super::{Event, Outcome, Part, Recorder, Segment, Tick, Window};
 use crate::load::{Load, LoadRecorder};
 use crate::summary::ClosedLoop;
 
@@ -167,6 +167,14 @@ impl Recorded {
         self.upstream_open_peak = None;
     }
 
+    /// Requests for streams that were begun, in all steps.
+    #[must_use]
+    pub fn streams_started(&self) -> u64 {
+        let before = self.steps.iter().map(|step| &step.load);
+        let all = before.chain([&self.load]);
+        all.map(|load| load.streams.started_so_far()).sum()
+    }
+
     /// Streams that the upstream was last seen to have open.
     #[must_use]
     pub fn upstream_open(&self) -> Option<u64> {
@@ -215,10 +223,10 @@ impl Recorded {
         let Some(record) = self.endpoints.get(endpoint) else {
             return ClosedLoop::default();
         };
-        let (open_loop, ok) = self.recorder.whole(endpoint);
-        let due = open_loop.len();
+        let whole = self.recorder.whole(endpoint);
+        let (due, ok) = (whole.total(), whole.count(Outcome::Ok));
         ClosedLoop {
-            open_loop_us: open_loop.censored(Censored::AboveRank(ok)),
+            open_loop_us: whole.response_figures(),
             open_loop_unanswered_percent: (due > 0).then(|| 100.0 * (due - ok) as f64 / due as f64),
             ..record.closed_loop.figures()
         }

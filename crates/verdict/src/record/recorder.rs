@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::distribution::{Censored, Times};
 use super::{Outcome, Part, Tick};
-use crate::summary::Probe;
+use crate::summary::{Distribution, Probe};
 
 /// What is recorded of one endpoint in one segment.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +12,7 @@ pub struct Series {
     pub response: Times,
     /// Response time, ok only.
     pub response_ok: Times,
-    /// Service time, all outcomes.
+    /// Service time, all outcomes but withheld: what was not sent was not served.
     pub service: Times,
 }
 
@@ -21,7 +21,9 @@ impl Series {
     pub fn record(&mut self, tick: &Tick, timeout_us: u64) {
         self.outcomes[tick.outcome as usize] += 1;
         self.response.add(tick.response_us(timeout_us));
-        self.service.add(tick.service_us(timeout_us));
+        if tick.outcome != Outcome::Withheld {
+            self.service.add(tick.service_us(timeout_us));
+        }
         if tick.outcome == Outcome::Ok {
             self.response_ok.add(tick.response_us(timeout_us));
         }
@@ -39,12 +41,35 @@ impl Series {
         self.outcomes.iter().sum()
     }
 
+    /// Adds all of `other`.
+    fn merge(&mut self, other: &Self) {
+        for (sum, more) in self.outcomes.iter_mut().zip(other.outcomes) {
+            *sum += more;
+        }
+        self.response.merge(&other.response);
+        self.response_ok.merge(&other.response_ok);
+        self.service.merge(&other.service);
+    }
+
+    /// Response times of all outcomes, with what is a lower bound marked.
+    #[must_use]
+    pub fn response_figures(&self) -> Distribution {
+        let exact = self.count(Outcome::Ok);
+        self.response.censored(match self.count(Outcome::Withheld) {
+            0 => Censored::AboveRank(exact),
+            // The age of a check that waits may be less than the timeout.
+            _ => Censored::Between {
+                exact,
+                upper: &self.response_ok,
+            },
+        })
+    }
+
     /// The figures, with `due` as the plan had it.
     #[must_use]
     pub fn figures(&self, due: u64, timeout_us: u64) -> Probe {
         let ok = self.count(Outcome::Ok);
         Probe {
-            withheld: 0,
             due,
             ok,
             bad_status: self.count(Outcome::BadStatus),
@@ -52,8 +77,9 @@ impl Series {
             connect_failure: self.count(Outcome::ConnectFailure),
             aborted: self.count(Outcome::Aborted),
             not_sent: self.count(Outcome::NotSent),
+            withheld: self.count(Outcome::Withheld),
             timeout_us,
-            response_us: self.response.censored(Censored::AboveRank(ok)),
+            response_us: self.response_figures(),
             response_ok_us: self.response_ok.figures(),
             service_us: self.service.censored(Censored::AboveRank(ok)),
         }
@@ -86,10 +112,10 @@ impl Recorder {
             .entry((part, tick.endpoint))
             .or_default()
             .record(tick, self.timeout_us);
-        self.dispatch
-            .entry(part)
-            .or_default()
-            .add(tick.dispatch_us());
+        if tick.outcome != Outcome::Withheld {
+            let dispatch = self.dispatch.entry(part).or_default();
+            dispatch.add(tick.dispatch_us());
+        }
     }
 
     /// What was recorded of `endpoint` in `part`.
@@ -128,16 +154,14 @@ impl Recorder {
         times.cloned().unwrap_or_default()
     }
 
-    /// All parts of `endpoint` together: response times, and how many are ok.
+    /// All parts of `endpoint` together.
     #[must_use]
-    pub fn whole(&self, endpoint: usize) -> (Times, u64) {
-        let mut all = Times::default();
-        let mut ok = 0;
+    pub fn whole(&self, endpoint: usize) -> Series {
+        let mut whole = Series::default();
         for (_, _, series) in self.all().filter(|&(_, this, _)| this == endpoint) {
-            all.merge(&series.response);
-            ok += series.count(Outcome::Ok);
+            whole.merge(series);
         }
-        (all, ok)
+        whole
     }
 }
 
@@ -180,7 +204,46 @@ mod tests {
             }
         }
         let series = recorder.series(Segment::Hold, 0).expect("recorded");
-        assert_eq!(series.total(), 28);
-        assert_eq!(series.response.len(), 28);
+        assert_eq!(series.total(), 36);
+        assert_eq!(series.response.len(), 36);
+        let withheld = series.count(Outcome::Withheld);
+        assert_eq!(series.service.len(), 36 - withheld);
+    }
+
+    #[test]
+    fn a_check_that_is_withheld_is_a_lower_bound_of_the_age_that_waits() {
+        let mut recorder = Recorder::new(5_000_000);
+        for _ in 0..6 {
+            recorder.record(&tick(Outcome::Ok, 900), Segment::Hold);
+        }
+        for _ in 0..2 {
+            recorder.record(&tick(Outcome::Ok, 4_000_000), Segment::Hold);
+        }
+        for n in 0..2 {
+            let withheld = Tick {
+                endpoint: 0,
+                due_us: 800_000 + n,
+                sent_us: 200_000,
+                done_us: 800_000 + n,
+                outcome: Outcome::Withheld,
+            };
+            recorder.record(&withheld, Segment::Hold);
+        }
+        let figures = recorder.figures(Segment::Hold, 0, 10);
+        let sum = figures.ok + figures.withheld;
+        assert_eq!((sum, figures.not_sent), (figures.due, 0));
+        assert_eq!(figures.unanswered_percent(), Some(20.0));
+        assert_eq!(figures.failed(), 0);
+        let response = &figures.response_us;
+        assert!(!response.p50_censored, "{response:?}");
+        // The two that were withheld may have taken longer than the slowest answer.
+        assert!(
+            response.p90_censored && response.max_censored,
+            "{response:?}"
+        );
+        assert_eq!(recorder.dispatch(Segment::Hold).len(), 8);
+        let bounds = recorder.series(Segment::Hold, 0).expect("recorded");
+        let of_age = bounds.response.count_between(599_000, 601_000);
+        assert_eq!(of_age, 2);
     }
 }

@@ -15,6 +15,9 @@ pub enum Outcome {
     Aborted,
     /// The probe itself could not send it: no port or no file left.
     NotSent,
+    /// Not sent, because too many checks of its endpoint were in flight. Only at a service that is not the
+    /// lab's own.
+    Withheld,
     /// A request of the load that was in flight when the load ended. Never a check.
     Unanswered,
 }
@@ -26,6 +29,7 @@ names!(Outcome {
     ConnectFailure = "connect_failure",
     Aborted = "aborted",
     NotSent = "not_sent",
+    Withheld = "withheld",
     Unanswered = "unanswered",
 });
 
@@ -36,7 +40,7 @@ pub struct Tick {
     pub endpoint: usize,
     /// When the plan had it.
     pub due_us: u64,
-    /// When it was sent.
+    /// When it was sent; of one that was withheld, when the oldest check that waits was due.
     pub sent_us: u64,
     /// When its outcome was known.
     pub done_us: u64,
@@ -46,9 +50,14 @@ pub struct Tick {
 
 impl Tick {
     /// From due to done; what is not ok counts as no less than `timeout_us`, since failing fast earns nothing.
+    /// A check that was withheld counts with the age of the oldest one that waits.
     #[must_use]
     pub fn response_us(&self, timeout_us: u64) -> u64 {
-        self.at_least(self.done_us.saturating_sub(self.due_us), timeout_us)
+        let from_us = match self.outcome {
+            Outcome::Withheld => self.sent_us,
+            _ => self.due_us,
+        };
+        self.at_least(self.done_us.saturating_sub(from_us), timeout_us)
     }
 
     /// From sent to done, likewise.
@@ -66,7 +75,7 @@ impl Tick {
     fn at_least(&self, us: u64, timeout_us: u64) -> u64 {
         match self.outcome {
             // What was cut off at its age may not be said to have waited longer.
-            Outcome::Ok | Outcome::Unanswered => us,
+            Outcome::Ok | Outcome::Unanswered | Outcome::Withheld => us,
             _ => us.max(timeout_us),
         }
     }

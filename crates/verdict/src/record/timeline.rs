@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Columns, Interval, Part, Recorded, Recorder};
+use super::{Columns, Interval, Outcome, Part, Recorded, Recorder};
 use crate::load::Load;
 use crate::load::kubelet::KubeletRecorder;
 
@@ -62,10 +62,13 @@ pub fn row(
 
 /// All segments of one endpoint together: those that were due before a boundary may end after it.
 fn checks(interval: &Recorder, endpoint: usize, name: &str, columns: &mut Columns) {
-    let (all, ok) = interval.whole(endpoint);
+    let whole = interval.whole(endpoint);
+    let (ok, withheld) = (whole.count(Outcome::Ok), whole.count(Outcome::Withheld));
+    let all = &whole.response;
     let seen = |value: u64| (!all.is_empty()).then_some(value);
     columns.add(format!("{name}_ok"), ok);
-    columns.add(format!("{name}_failed"), all.len() - ok);
+    columns.add(format!("{name}_failed"), all.len() - ok - withheld);
+    columns.add(format!("{name}_withheld"), withheld);
     columns.add(format!("{name}_p50_us"), seen(all.value_at_quantile(0.5)));
     columns.add(format!("{name}_p99_us"), seen(all.value_at_quantile(0.99)));
     columns.add(format!("{name}_max_us"), seen(all.max()));

@@ -24,14 +24,17 @@ impl Look {
     /// Whether it took longer than this, or was not answered as it should.
     #[must_use]
     pub fn is_slow(&self, limit_us: u64) -> bool {
-        self.is_bound() || self.us > limit_us
+        match self.outcome {
+            Some(Outcome::Ok | Outcome::Withheld) => self.us > limit_us,
+            _ => true,
+        }
     }
 
     /// Whether its caller waits or waited longer than this for an answer that was not an error.
     #[must_use]
     pub fn is_wait(&self, limit_us: u64) -> bool {
         match self.outcome {
-            Some(Outcome::Ok) | None => self.us > limit_us,
+            Some(Outcome::Ok | Outcome::Withheld) | None => self.us > limit_us,
             Some(outcome) => outcome == Outcome::Timeout,
         }
     }

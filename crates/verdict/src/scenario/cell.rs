@@ -125,11 +125,14 @@ pub struct UpstreamParameters {
 /// five beyond the percentile.
 pub const LEAST_CHECKS: u64 = 500;
 
+/// The same for a target, which is asked less often. Of so few checks, the slowest must be within the bound.
+pub const LEAST_CHECKS_OF_TARGET: u64 = 10;
+
 /// The health checks, open loop.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProbeSpec {
-    /// Checks a second, for each endpoint.
+    /// Checks a second, for each endpoint; of a target [`Target::CHECKS`] if absent.
     pub rate: f64,
     /// Counted from the instant a check was due.
     #[serde(deserialize_with = "time")]
@@ -173,6 +176,15 @@ impl Cell {
     #[must_use]
     pub fn checks_in_hold(&self) -> u64 {
         (self.probe.rate * self.phases.hold.as_secs_f64()).round() as u64
+    }
+
+    /// Checks that a hold must have before it can be said whether health stayed flat.
+    #[must_use]
+    pub fn least_checks(&self) -> u64 {
+        match self.target {
+            Some(_) => LEAST_CHECKS_OF_TARGET,
+            None => LEAST_CHECKS,
+        }
     }
 
     /// What is asked in a step.
@@ -247,13 +259,14 @@ impl Cell {
         let is_endpoint =
             |(name, path): (&String, &String)| is_series_name(name) && path.starts_with('/');
         let pool_threads = is_own.then_some(self.server.pool_threads);
+        let most_checks = if is_own { 1000.0 } else { Target::MOST_CHECKS };
         let load = Ranges::of("load");
         let own = [
             Ranges::of("server")
                 .within("pool_threads", pool_threads, 1..=10_000)
                 .within("worker_threads", self.server.worker_threads, 1..=1024),
             Ranges::of("probe")
-                .within("rate", self.probe.rate, 0.1..=1000.0)
+                .within("rate", self.probe.rate, 0.1..=most_checks)
                 .within("timeout", self.probe.timeout, ms(10)..=ms(120_000))
                 .must(
                     "endpoints",

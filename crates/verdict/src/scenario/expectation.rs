@@ -24,6 +24,8 @@ pub struct Expectation {
     pub operator: Operator,
     /// With what it is compared.
     pub value: Value,
+    /// Whether it is what must hold because a condition must not, as `fail_if` has them.
+    pub is_negated: bool,
 }
 
 /// A comparison.
@@ -67,7 +69,18 @@ impl Expectation {
         };
         Self {
             operator,
+            is_negated: !self.is_negated,
             ..self.clone()
+        }
+    }
+
+    /// As somebody wrote it.
+    #[must_use]
+    pub fn as_written(&self) -> Self {
+        if self.is_negated {
+            self.negated()
+        } else {
+            self.clone()
         }
     }
 
@@ -132,6 +145,7 @@ impl FromStr for Expectation {
             metric: metric.to_owned(),
             operator,
             value,
+            is_negated: false,
         })
     }
 }
@@ -143,15 +157,14 @@ impl FromStr for Value {
         if let Ok(flag) = text.parse() {
             return Ok(Self::Flag(flag));
         }
-        if let Ok(number) = text.parse::<f64>() {
+        let finite = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
+        if let Some(number) = finite(text) {
             return Ok(Self::Number(number));
         }
         if let Some(percent) = text.strip_suffix('%') {
-            return percent
-                .trim()
-                .parse()
+            return finite(percent.trim())
                 .map(Self::Percent)
-                .map_err(|_| format!("\"{text}\" is not a percentage"));
+                .ok_or_else(|| format!("\"{text}\" is not a percentage"));
         }
         if text.starts_with(|c: char| c.is_ascii_digit()) {
             return humantime::parse_duration(text)

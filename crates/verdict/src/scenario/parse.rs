@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::file;
 use super::resolve::{Scenario, resolve};
+use crate::redact;
 
 /// Why a scenario cannot be run. Each is a mistake in what the user gave: exit code 2.
 #[derive(Debug, Error)]
@@ -38,7 +39,7 @@ pub enum ScenarioError {
     /// A `--set` does not fit the file.
     #[error("--set {setting}: {message}")]
     Set {
-        /// As given.
+        /// As given, without secrets.
         setting: String,
         /// What is wrong with it.
         message: String,
@@ -62,7 +63,7 @@ pub fn parse_with(path: &Path, text: &str, settings: &[String]) -> Result<Scenar
     }
     let text = table.to_string();
     parse(path, &text).map_err(|error| ScenarioError::Set {
-        setting: settings.join(" --set "),
+        setting: redact::arguments(settings.iter().map(String::as_str)).join(" --set "),
         message: match error {
             ScenarioError::Invalid { message, .. } => message,
             other => other.to_string(),
@@ -76,7 +77,7 @@ pub fn parse_with(path: &Path, text: &str, settings: &[String]) -> Result<Scenar
 /// [`ScenarioError`], with the line.
 pub fn parse(path: &Path, text: &str) -> Result<Scenario, ScenarioError> {
     let file: file::File = toml::from_str(text).map_err(|error| at(path, text, &error))?;
-    resolve(&file, text.to_owned()).map_err(|invalid| ScenarioError::Invalid {
+    resolve(&file, redact::scenario(text)).map_err(|invalid| ScenarioError::Invalid {
         path: path.to_owned(),
         line: line_of(
             text,
@@ -88,20 +89,6 @@ pub fn parse(path: &Path, text: &str) -> Result<Scenario, ScenarioError> {
         ),
         message: invalid.message,
     })
-}
-
-/// A scenario of a file, for tests.
-///
-/// # Errors
-/// [`ScenarioError`], with the line.
-#[cfg(test)]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test reads the files that it is about"
-)]
-pub(crate) fn load(path: &str, settings: &[String]) -> Result<Scenario, ScenarioError> {
-    let text = std::fs::read_to_string(path).expect("a published scenario");
-    parse_with(Path::new(path), &text, settings)
 }
 
 fn at(path: &Path, text: &str, error: &toml::de::Error) -> ScenarioError {
@@ -118,7 +105,7 @@ fn line_of(text: &str, offset: usize) -> usize {
 
 fn apply(table: &mut toml::Table, setting: &str) -> Result<(), ScenarioError> {
     let fail = |message: &str| ScenarioError::Set {
-        setting: setting.to_owned(),
+        setting: redact::arguments([setting]).concat(),
         message: message.to_owned(),
     };
     let (key, value) = setting

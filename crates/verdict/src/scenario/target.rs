@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::duration::{count, seconds, time, yes};
 use super::ranges::{HOUR, Range, Ranges, ms};
 use super::{Method, Step};
+use crate::redact::Address;
 
 /// A service of somebody else's that is driven from outside: by its URLs alone, and whatever else is
 /// given. Its load is slots: each holds one stream, and asks for the next when that one ends.
@@ -14,7 +15,7 @@ use super::{Method, Step};
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// URL that is asked for a stream, or for a short answer.
-    pub stream: String,
+    pub stream: Address,
     /// How it is asked.
     #[serde(default)]
     pub method: Method,
@@ -23,21 +24,31 @@ pub struct Target {
     pub headers: BTreeMap<String, String>,
     /// File that is sent as the body.
     pub body: Option<PathBuf>,
+    /// Model of a small streaming chat that is sent in OpenAI's format, in place of method and body.
+    pub openai: Option<String>,
+    /// The same in Anthropic's.
+    pub anthropic: Option<String>,
     /// Environment variable that holds a bearer token, which is not saved anywhere.
     pub bearer_env: Option<String>,
     /// URL of a health check.
-    pub health: Option<String>,
+    pub health: Option<Address>,
     /// URL of one that needs a thread of the blocking pool.
-    pub sync_health: Option<String>,
+    pub sync_health: Option<Address>,
     /// URL of one that the event loop answers.
-    pub async_health: Option<String>,
+    pub async_health: Option<Address>,
     /// Number of its process, if it runs on this machine.
     pub pid: Option<u32>,
     /// URL of a JSON document of its upstream; after `#` a JSON pointer to the number of streams that
     /// the upstream has open, `/open` if absent.
-    pub upstream_stats: Option<String>,
+    pub upstream_stats: Option<Address>,
     /// PEM file of a certificate that is trusted beside those of the system.
     pub ca_certificate: Option<PathBuf>,
+    /// Whether any certificate is accepted.
+    #[serde(default)]
+    pub insecure: bool,
+    /// Whether HTTP/2 is spoken also without TLS.
+    #[serde(default)]
+    pub http2: bool,
     /// Command line that starts the service; it is ended with the cell.
     pub command: Option<Vec<String>>,
     /// How long it may take until its first health URL answers.
@@ -69,19 +80,31 @@ pub struct Target {
     pub max_time: Duration,
 }
 
-/// Header names whose values may be saved: none of them is a secret.
-const PLAIN_HEADERS: [&str; 5] = [
-    "accept",
-    "accept-language",
-    "content-type",
-    "user-agent",
-    "x-request-id",
-];
-
 /// How long the load goes on beyond the timeout of the checks that are still to be decided.
 const TAIL: Duration = Duration::from_secs(1);
 
 impl Target {
+    /// Checks of each endpoint in a second, unless something else is asked for.
+    pub const CHECKS: f64 = 5.0;
+
+    /// The same, at most.
+    pub const MOST_CHECKS: f64 = 50.0;
+
+    /// A chat is asked for by POST, at the path of its format if the URL has none.
+    pub(super) fn ask_for_chat(&mut self) {
+        let path = match (&self.openai, &self.anthropic) {
+            (None, None) => return,
+            (Some(_), _) => "/v1/chat/completions",
+            (None, Some(_)) => "/v1/messages",
+        };
+        self.method = Method::Post;
+        let begin = self.stream.find("://").map_or(0, |scheme| scheme + 3);
+        let host = self.stream[begin..].trim_end_matches('/');
+        if !host.contains(['/', '?', '#']) {
+            self.stream = format!("{}{path}", &self.stream[..begin + host.len()]).into();
+        }
+    }
+
     /// How much of `max_time` is kept for what follows the last step: its checks' outcome, the hang-up,
     /// and the streams that are asked for afresh.
     #[must_use]
@@ -98,7 +121,7 @@ impl Target {
 
     /// The health checks, by the names that a diagnosis knows them by.
     #[must_use]
-    pub fn endpoints(&self) -> BTreeMap<String, String> {
+    pub fn endpoints(&self) -> BTreeMap<String, Address> {
         [
             ("health_sync", &self.sync_health),
             ("health_async", &self.async_health),
@@ -111,15 +134,15 @@ impl Target {
 
     /// The upstream's document and the pointer into it.
     #[must_use]
-    pub fn upstream(&self) -> Option<(String, String)> {
+    pub fn upstream(&self) -> Option<(Address, String)> {
         let given = self.upstream_stats.as_ref()?;
         let (url, pointer) = given.split_once('#').unwrap_or((given, "/open"));
-        Some((url.to_owned(), pointer.to_owned()))
+        Some((url.into(), pointer.to_owned()))
     }
 
     /// Every URL that is asked.
     #[must_use]
-    pub fn urls(&self) -> Vec<String> {
+    pub fn urls(&self) -> Vec<Address> {
         let upstream = self.upstream().map(|(url, _)| url);
         let mut urls = vec![self.stream.clone()];
         urls.extend(self.endpoints().into_values());
@@ -127,36 +150,38 @@ impl Target {
         urls
     }
 
-    /// Whether the value of this header may stand in a file.
-    #[must_use]
-    pub fn is_plain_header(name: &str) -> bool {
-        PLAIN_HEADERS.contains(&name.to_ascii_lowercase().as_str())
-    }
-
     /// What its values may be, and those of the steps in which it is loaded.
     pub(super) fn ranges(&self, steps: &[Step], probe_timeout: Duration) -> Vec<Range> {
-        let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
-        let is_secret = |name: &String| {
-            let name = name.to_ascii_lowercase();
-            ["authorization", "proxy-authorization", "cookie"].contains(&name.as_str())
-        };
+        let is_url = |url: &Address| url.starts_with("http://") || url.starts_with("https://");
         let counts: Vec<_> = steps.iter().filter_map(|step| step.streams).collect();
         let rises = counts.len() == steps.len();
-        let own = Ranges::of("target")
-            .must(
-                "stream",
-                self.urls().iter().all(is_url),
-                "URLs that start with http:// or https://",
-            )
+        let urls = [
+            ("stream", Some(&self.stream)),
+            ("health", self.health.as_ref()),
+            ("sync_health", self.sync_health.as_ref()),
+            ("async_health", self.async_health.as_ref()),
+            ("upstream_stats", self.upstream_stats.as_ref()),
+        ];
+        let own = urls
+            .into_iter()
+            .fold(Ranges::of("target"), |ranges, (key, url)| {
+                let fits = url.is_none_or(is_url);
+                ranges.must(key, fits, "a URL that starts with http:// or https://")
+            });
+        let own = own
             .must(
                 "health",
                 !self.endpoints().is_empty(),
                 "at least one of health, sync_health and async_health",
             )
             .must(
-                "headers",
-                !self.headers.keys().any(is_secret),
-                "no secrets, which would be saved with the file: name an environment variable in bearer_env",
+                "body",
+                [self.body.is_some(), self.openai.is_some(), self.anthropic.is_some()]
+                    .into_iter()
+                    .filter(|&is_given| is_given)
+                    .count()
+                    < 2,
+                "only one of body, openai and anthropic",
             )
             .must(
                 "command",
@@ -171,7 +196,7 @@ impl Target {
             .must(
                 "max_time",
                 self.max_time >= ms(1_000) + self.time_after_steps(probe_timeout),
-                "2s, the checks' timeout and, unless `hang_up` is off, twice `settle` at least",
+                "at least 2s, `probe.timeout` and, unless `target.hang_up` is off, twice `target.settle`",
             );
         let steps = Ranges::of("steps")
             .must(
@@ -187,7 +212,7 @@ impl Target {
             .must(
                 "streams",
                 counts.iter().all(|&count| count <= self.max_streams),
-                "at most target.max_streams",
+                "at most `target.max_streams`",
             );
         own.into_vec().into_iter().chain(steps.into_vec()).collect()
     }

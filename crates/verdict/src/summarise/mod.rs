@@ -107,6 +107,7 @@ impl SoFar<'_> {
             upstream: self.upstream(),
             attach: frame.attach.clone().map(|attach| Attach {
                 upstream_open_before: self.course.upstream_open_before,
+                checks_percent: self.checks_percent(),
                 ..attach
             }),
             leftovers: recorded.load.hang_ups.leftovers(),
@@ -204,6 +205,17 @@ impl SoFar<'_> {
             open_files_limit: self.frame.host.open_files_limit,
             ..Quality::default()
         }
+    }
+
+    /// Share of the requests that were checks, in percent.
+    fn checks_percent(&self) -> Option<f64> {
+        let of_checks = self.recorded.recorder.all().map(|(_, _, series)| {
+            let unsent = series.count(Outcome::NotSent) + series.count(Outcome::Withheld);
+            series.total() - unsent
+        });
+        let checks: u64 = of_checks.sum();
+        let all = checks + self.recorded.streams_started();
+        (all > 0).then(|| 100.0 * checks as f64 / all as f64)
     }
 
     /// How late the checks of the hold were sent, or those of all holds.

@@ -7,7 +7,7 @@ use super::step::Step;
 
 /// A service that is not one of the lab's own, and what was found of it from outside. No secret is in
 /// it: values of headers and of parameters that may be one are left out.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attach {
     /// What was asked for streams.
@@ -18,8 +18,12 @@ pub struct Attach {
     pub health: BTreeMap<String, String>,
     /// The document that tells how many streams the upstream has open, if one was given.
     pub upstream_stats: Option<String>,
-    /// Whether the server's process is known, by its number or because the lab started it.
+    /// Whether the server's process is known: by its number, because the lab started it, or because it
+    /// listens at the stream's port of this machine.
     pub has_pid: bool,
+    /// What it runs on, by its command line, if that was recognised: a name in the table of frameworks.
+    #[serde(default)]
+    pub framework: Option<String>,
     /// The command that started it, if the lab did.
     pub command: Option<Vec<String>>,
     /// What the one stream before the baseline was answered.
@@ -27,6 +31,9 @@ pub struct Attach {
     pub first_look: Option<FirstLook>,
     /// Streams that the upstream had open before the load, if known.
     pub upstream_open_before: Option<u64>,
+    /// Share of the requests that were the lab's own health checks, in percent.
+    #[serde(default)]
+    pub checks_percent: Option<f64>,
     /// Streams at once that the service serves, if more were asked for.
     pub capacity: Option<Capacity>,
     /// After all clients had hung up: as many streams as had been served at once, afresh.

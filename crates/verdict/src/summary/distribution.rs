@@ -1,6 +1,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::units::time_or_bound;
+
 /// Figures of a distribution. A figure is `null` if nothing was measured; one that is marked
 /// censored is a lower bound: the true value is at least that.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -22,6 +24,21 @@ pub struct Distribution {
     pub p99_censored: bool,
     pub p999_censored: bool,
     pub max_censored: bool,
+}
+
+impl Distribution {
+    /// Of fewer values than this the p99 is the maximum.
+    pub const LEAST_FOR_P99: u64 = 100;
+
+    /// The p99 for people, or the maximum and of how many where these are too few for a p99.
+    #[must_use]
+    pub fn p99_or_max(&self) -> String {
+        let what = match self.count {
+            count @ 1..Self::LEAST_FOR_P99 => format!("max of {count}"),
+            _ => "p99".to_owned(),
+        };
+        format!("{what} {}", time_or_bound(self.p99, self.p99_censored))
+    }
 }
 
 /// How late something was against its plan.

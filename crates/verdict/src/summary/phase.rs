@@ -50,21 +50,27 @@ pub struct Probe {
     pub aborted: u64,
     /// The probe itself could not send: no port, no file.
     pub not_sent: u64,
-    /// Not sent, because too many checks of this endpoint were in flight; only at a service that is not the
-    /// lab's own.
+    /// Not sent, because too many checks of the endpoint were in flight; only at a target.
     #[serde(default)]
     pub withheld: u64,
     /// Counted from when a check was due.
     pub timeout_us: u64,
-    /// From due to done, all outcomes; what is not ok enters at no less than the timeout.
+    /// From due to done, all outcomes. What is not ok enters at no less than the timeout, and what was
+    /// withheld at the age of the oldest check that waits.
     pub response_us: Distribution,
     /// From due to done, ok only.
     pub response_ok_us: Distribution,
-    /// From sent to done, all outcomes, likewise.
+    /// From sent to done, all outcomes but withheld, likewise.
     pub service_us: Distribution,
 }
 
 impl Probe {
+    /// Checks that ended in a failure. One that was withheld is not among them, because it was not asked.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.due.saturating_sub(self.ok + self.withheld)
+    }
+
     /// Share of the checks that were not answered with success, in percent.
     #[must_use]
     pub fn unanswered_percent(&self) -> Option<f64> {

@@ -9,6 +9,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use super::pace::Pace;
 use crate::load::Reading;
 use verdict::load::streams::{Assignment, StreamSpec, with_number, with_seed};
+use verdict::redact::Address;
 use verdict::scenario::Method;
 
 /// Which streams are asked for, when, and how.
@@ -70,19 +71,17 @@ impl StreamRequest {
             .collect::<anyhow::Result<_>>()?;
         Ok(Self {
             method: method.name().parse().context("not a method")?,
-            url: url.parse().with_context(|| format!("`{url}` is no URL"))?,
+            url: url
+                .parse()
+                .with_context(|| format!("`{}` is no URL", Address::from(url)))?,
             headers,
             body,
         })
     }
 
     /// The request of stream `n`, which is number `k` of its step, to be sent by `client`.
-    pub(super) fn build(
-        &self,
-        client: &reqwest::Client,
-        n: u64,
-        k: u64,
-    ) -> reqwest::RequestBuilder {
+    #[must_use]
+    pub fn build(&self, client: &reqwest::Client, n: u64, k: u64) -> reqwest::RequestBuilder {
         let mut request = client.request(self.method.clone(), self.url.clone());
         for (name, value) in &self.headers {
             request = request.header(name, with_number(&value.replace("{n}", &n.to_string()), k));

@@ -1,5 +1,5 @@
 use crate::summary::Probe;
-use crate::units::{time, time_or_bound};
+use crate::units::time;
 
 /// Below this, in microseconds, a health check never hurts, whatever its baseline was. It is a tenth of
 /// Kubernetes' default `timeoutSeconds`, which is 1 s.
@@ -55,14 +55,14 @@ pub enum HealthState {
 impl Health {
     /// Of a check with few samples: what became of it in `hold`, against `baseline`.
     ///
-    /// What has no outcome yet counts as waiting, except the last one.
+    /// What has no outcome yet counts as waiting. What was withheld counts by its age alone.
     #[must_use]
     pub fn of(name: &str, baseline: &Probe, hold: &Probe) -> Self {
         let bound_us = hurt_bound_us(baseline);
         let down = hold.connect_failure + hold.aborted;
         let waits = hold
             .due
-            .saturating_sub(hold.ok + hold.bad_status + down + hold.not_sent);
+            .saturating_sub(hold.ok + hold.bad_status + down + hold.not_sent + hold.withheld);
         let decides = |count: u64| {
             count >= LEAST_BAD && 100.0 * count as f64 >= DECIDING_PERCENT * hold.due as f64
         };
@@ -87,7 +87,9 @@ impl Health {
         } else {
             HealthState::Fast
         };
-        let failed = hold.bad_status + down + hold.timeout + hold.withheld;
+        // A check that takes long before the load as well is withheld though nothing is wrong.
+        let withheld = if baseline.withheld == 0 { hold.withheld } else { 0 };
+        let failed = hold.bad_status + down + hold.timeout + withheld;
         let is_spotty =
             failed >= LEAST_BAD && 100.0 * failed as f64 > SPOTTY_PERCENT * hold.due as f64;
         Self {
@@ -139,15 +141,9 @@ pub(in crate::judge) fn told(name: &str, hold: &Probe, baseline: &Probe) -> Stri
         true => String::new(),
         false => format!("; {}", failed.join(", ")),
     };
-    let (what, at, is_bound) = if response.count >= 100 {
-        ("p99".to_owned(), response.p99, response.p99_censored)
-    } else {
-        let of = format!("longest of {}", hold.due);
-        (of, response.max, response.max_censored)
-    };
     format!(
-        "{name}: {what} {}, before the load {}{failed}",
-        time_or_bound(at, is_bound),
+        "{name}: {}, before the load {}{failed}",
+        response.p99_or_max(),
         before.map_or("n/a".to_owned(), |us| time(us as f64))
     )
 }
