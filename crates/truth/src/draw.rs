@@ -211,6 +211,7 @@ impl Drawing {
             stream,
             health: Vec::new(),
             notices,
+            retry_after_us: None,
             cold_us: (cold_ms * 1e3) as u64,
             pauses: (
                 self.number(&ranges::PAUSES),
@@ -366,6 +367,10 @@ impl Drawing {
                 places,
                 is_shared,
                 lasts_us,
+                dead_us: match notices {
+                    Notices::AtNextChunk => flow.first.us,
+                    _ => 0.0,
+                },
                 grows: kind == Kind::GrowingPool,
             }
         };
@@ -400,6 +405,7 @@ impl Drawing {
         let fault = Fault::ChunkLimit {
             places,
             is_shared,
+            is_alone: !service_has_free_check(&service),
             gap_us: flow.gap.us,
         };
         self.done(kind, service, fault)
@@ -494,6 +500,10 @@ impl Drawing {
             Refusal::NoConnection,
         ]);
         self.note("refusal", format!("{refusal:?}"));
+        if matches!(refusal, Refusal::Status(_)) && self.noise.happens(0.3) {
+            let seconds = self.noted(&ranges::RETRY_AFTER);
+            service.retry_after_us = Some(seconds as u64 * 1_000_000);
+        }
         let mut station = Station::of(places);
         station.queue = Some((0, refusal));
         service.stations = vec![station];
@@ -555,7 +565,7 @@ impl Drawing {
         let fault = if kind == Kind::Restarts {
             let after = self.noted(&ranges::DEATH);
             let down = self.noted(&ranges::DOWN);
-            let streams = self.noise.one_of(&[1, 2, 4, 8, 16, 30]);
+            let streams = self.noise.one_of(&[2, 4, 8, 16, 30]);
             self.note("from streams", streams.to_string());
             service.restart = Some(Restart {
                 after_us: us(after),
@@ -624,4 +634,10 @@ impl Drawing {
         }
         self.done(kind, service, Fault::Nothing)
     }
+}
+
+/// Whether one of its checks waits for no place.
+fn service_has_free_check(service: &Service) -> bool {
+    let is_free = |check: &Vec<Op>| !check.iter().any(|op| matches!(op, Op::Take(_)));
+    service.health.iter().any(is_free)
 }

@@ -43,6 +43,7 @@ ranges! {
     PAUSE: "a pause of the machine", "ms", 20.0..100.0, true;
     COLD: "how much longer the very first stream takes, in half of the draws", "ms", 100.0..2_000.0, true;
     PATIENCE: "how long a queue is endured before 503, in a quarter of the limits", "s", 5.0..31.0, true;
+    RETRY_AFTER: "Retry-After, in a third of those that shed with a status", "s", 1.0..30.0, true;
     CORES: "cores", "", 1.0..9.0, true;
     BLOCK: "how long each chunk has the loop to itself", "ms", 0.2..60.0, true;
     PROMPT: "how long each request has the loop to itself at its beginning", "ms", 20.0..800.0, true;

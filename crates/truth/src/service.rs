@@ -168,6 +168,8 @@ pub struct Service {
     pub health: Vec<Vec<Op>>,
     /// When it notices that a client has left.
     pub notices: Notices,
+    /// After how long whoever was refused should ask again, in microseconds, if it says so.
+    pub retry_after_us: Option<u64>,
     /// How much longer the first stream of all takes, in microseconds.
     pub cold_us: u64,
     /// Pauses of the whole machine in a second, and the range of their length in microseconds.

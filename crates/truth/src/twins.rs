@@ -81,6 +81,7 @@ fn service(stations: &[Station], stream: Vec<Op>, notices: Notices) -> Service {
         stream,
         health: Vec::new(),
         notices,
+        retry_after_us: None,
         cold_us: 0,
         pauses: (0.05, 20_000.0..60_000.0),
         freeze: None,
@@ -421,7 +422,10 @@ fn clients() -> Vec<Twin> {
     let pool = limited(pool, stream(50.0, 100.0), Notices::AtOnce);
     let mut slots = Station::of(4);
     slots.queue = Some((0, Refusal::Status(429)));
-    let slots = limited(slots, stream(2.0, 100.0), Notices::Never);
+    let slots = Service {
+        retry_after_us: Some(30_000_000),
+        ..limited(slots, stream(2.0, 100.0), Notices::Never)
+    };
     let both = [(SYNC, free()), (ASYNC, free())];
     [
         Of::new("node-agent", agent, &[LimitBesideHealth], Some(8))
@@ -485,7 +489,11 @@ fn others() -> Vec<Twin> {
         },
         ..stream(20.0, 20.0)
     };
-    let llama = [vec![on_loop(350.0), Op::Upstream], batch.ops(&[], true)].concat();
+    let llama = [
+        vec![on_loop(350.0), Op::Upstream],
+        batch.ops(&[on_loop(0.1)], true),
+    ]
+    .concat();
     let llama = service(&[], llama, Notices::AtNextChunk);
     let of_llama = vec![on_loop(1.0), Op::Wait(ms(10.0))];
     let vllm = [
