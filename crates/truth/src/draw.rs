@@ -324,7 +324,8 @@ impl Drawing {
             places = places.max(2);
         }
         let (flow, lasts_us) = self.flow(may_end);
-        let has_greeting = lasts_us.is_none() && self.noise.happens(0.15);
+        let has_greeting =
+            lasts_us.is_none() && kind != Kind::Leak && self.noise.happens(0.15);
         let stream = self.held(flow, has_greeting);
         let notices = match kind {
             Kind::Leak => self.keeps(),
@@ -489,7 +490,12 @@ impl Drawing {
     }
 
     fn sheds(mut self, kind: Kind) -> Draw {
-        let places = self.places();
+        let mut places = self.places();
+        let with_health = self.noise.happens(0.5);
+        if with_health {
+            // So that health is well while there is no load.
+            places = places.max(4);
+        }
         let (flow, _) = self.flow(false);
         let stream = self.held(flow, false);
         let notices = self.notices();
@@ -507,7 +513,6 @@ impl Drawing {
         let mut station = Station::of(places);
         station.queue = Some((0, refusal));
         service.stations = vec![station];
-        let with_health = self.noise.happens(0.5);
         let before: &[_] = if with_health { &[Op::Take(0)] } else { &[] };
         self.give_alike(&mut service, before);
         let fault = Fault::Sheds {

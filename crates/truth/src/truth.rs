@@ -167,7 +167,7 @@ impl Fault {
                     }
                     true if is_alone => &[LimitSharedWithHealth, Healthy, AllSlow, LoopBlocked],
                     true if waits_us > 150_000.0 => &[LimitSharedWithHealth],
-                    true => &[LimitSharedWithHealth, Healthy, AllSlow],
+                    true => &[LimitSharedWithHealth, Healthy, AllSlow, LimitBesideHealth],
                     false if grown > 2.0 => &[AllSlow, LimitBesideHealth],
                     false => &[AllSlow, LimitBesideHealth, Healthy],
                 };
