@@ -1,6 +1,8 @@
 //! What was seen of a service that is not the lab's own: all steps, each against one stream alone.
 
-use super::{AtUpstream, Cpu, Health, Held, Known, Limit, Open, Pace, Signs, StepSigns, candidate};
+use super::{
+    AtUpstream, Cpu, Health, Held, Known, Late, Limit, Open, Pace, Signs, StepSigns, candidate,
+};
 use crate::frameworks;
 use crate::judge::capacity;
 use crate::summary::{Attach, Family, Kind, Member, Step, StreamFigures, Summary};
@@ -40,7 +42,7 @@ const GAP_FLOOR_US: u64 = 5_000;
 const STOPPED: f64 = 0.75;
 
 /// If less than this share of the streams goes on, all of them stand still.
-const STANDS_STILL: f64 = 0.1;
+const STANDS_STILL: f64 = 0.25;
 
 /// No stream gets anything for at least so long, in microseconds, before it is called silence.
 const SILENCE_FLOOR_US: u64 = 500_000;
@@ -389,16 +391,17 @@ impl Against<'_> {
         (is_own_pace && part < STOPPED).then(|| flowing.round().max(1.0) as u64)
     }
 
-    fn late_first_byte(self) -> Option<String> {
+    fn late_first_byte(self) -> Option<Late> {
         let streams = self.streams();
         let ttft = streams.ttft_us.p50.filter(|_| streams.ttft_us.count > 1)?;
-        (ttft > self.alone.late_us()).then(|| {
-            format!(
+        (ttft > self.alone.late_us()).then(|| Late {
+            by_us: ttft.saturating_sub(self.alone.ttft_us),
+            told: format!(
                 "with {} at once a first byte takes {}, and {} alone",
                 self.asked(),
                 time(ttft as f64),
                 time(self.alone.ttft_us as f64)
-            )
+            ),
         })
     }
 
@@ -479,7 +482,7 @@ fn held_after_hang_up(
         .unwrap_or(0);
     let missing = afresh
         .zip(alone)
-        .and_then(|(step, alone)| missing(step, alone, climbed.is_some()));
+        .and_then(|(step, alone)| missing(step, alone, last));
     let (told, served_afresh) = match (left, missing) {
         (0, None) => return None,
         (0, Some(missing)) => missing,
@@ -498,11 +501,10 @@ fn held_after_hang_up(
 }
 
 /// What was not served afresh, in words, and how many were.
-fn missing(step: &Step, alone: Alone, has_limit: bool) -> Option<(String, u64)> {
+fn missing(step: &Step, alone: Alone, climbed: &Step) -> Option<(String, u64)> {
     let streams = &step.load.streams;
-    // Nobody waited for the end of a step that was cut off. Streams that were slow before the hang-up are slow
-    // after it for the same reason.
-    if step.recovery.duration_us == 0 {
+    // Nobody waited for the end of a step that was cut off. And where streams end, whoever waits has a turn.
+    if step.recovery.duration_us == 0 || (streams.complete > 0 && !alone.is_short) {
         return None;
     }
     let asked = step.streams.unwrap_or(0);
@@ -511,18 +513,21 @@ fn missing(step: &Step, alone: Alone, has_limit: bool) -> Option<(String, u64)> 
         false => streams.receiving_peak.min(asked),
     };
     let waiting = streams.waiting + streams.unserved;
-    let is_long = streams.waited_us.max > Some(alone.late_us());
+    // Streams that were slow before the hang-up are slow after it for the same reason.
+    let slowest_us = climbed.load.streams.first_chunk_us.max.unwrap_or(0);
+    let late_us = alone.late_us().max(slowest_us + slowest_us / 2);
+    let is_long = streams.waited_us.max > Some(late_us);
     let result = format!(
         "after a hang-up of all clients, {served} of {asked} streams asked for afresh are served"
     );
-    if served < asked && waiting > 0 && is_long && has_limit {
+    if served < asked && waiting > 0 && is_long {
         let longest = time(streams.waited_us.max.unwrap_or(0) as f64);
         return Some((
             format!("{result}, and {waiting} wait for up to {longest}"),
             served,
         ));
     }
-    (served < asked && streams.refused > 0 && streams.quota == 0 && has_limit)
+    (served < asked && streams.refused > 0 && streams.quota == 0)
         .then(|| (format!("{result}: {}", statuses(streams)), served))
 }
 
