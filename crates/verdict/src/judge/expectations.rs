@@ -118,9 +118,8 @@ fn compare(measured: &Value, expected: &Value, summary: &Summary) -> Option<Orde
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::outside::tests::{attached, step};
-    use crate::sample::{hurt, summary};
-    use crate::summary::{LoadPhase, Step, StreamFigures};
+    use crate::sample::{fast, hurt, summary};
+    use crate::summary::{Attach, Family, Kind, LoadPhase, Quality, Recovery, Step, StreamFigures};
 
     fn judged(text: &str, summary: &Summary) -> Outcome {
         judge_one(&text.parse().expect("an expectation"), summary)
@@ -136,6 +135,7 @@ mod tests {
             "streams.lost == 0",
             "pool.busy_peak < pool_threads",
             "diagnosis == healthy",
+            "diagnosis.member == none",
         ] {
             assert!(judged(text, &summary).held, "{text}");
         }
@@ -212,15 +212,46 @@ mod tests {
     }
 
     #[test]
+    fn a_diagnosis_is_called_by_its_kind_and_by_its_family() {
+        let mut summary = summary();
+        summary.diagnosis.kind = Kind::BlockingPoolExhausted;
+        summary.diagnosis.family = Family::LimitSharedWithHealth;
+        for name in ["blocking_pool_exhausted", "limit_shared_with_health"] {
+            assert!(judged(&format!("diagnosis == {name}"), &summary).held);
+            assert!(!judged(&format!("diagnosis != {name}"), &summary).held);
+        }
+        for text in [
+            "diagnosis != healthy",
+            "diagnosis != loop_blocked",
+            "diagnosis.family != healthy",
+        ] {
+            assert!(judged(text, &summary).held, "{text}");
+        }
+    }
+
+    #[test]
     fn a_condition_on_a_target_is_looked_for_in_every_step() {
-        let bad = Step {
+        let step = |name: &str, probe| Step {
+            name: name.to_owned(),
+            streams: None,
+            action: None,
             load: LoadPhase {
-                probes: [("health_sync".to_owned(), hurt())].into(),
-                ..step(1, 1).load
+                probes: [("health_sync".to_owned(), probe)].into(),
+                ..summary().phases.load
             },
-            ..step(1, 1)
+            recovery: Recovery::default(),
+            served_at_once: 0,
+            cpu_percent: None,
+            core_wait_percent: None,
+            threads_peak: None,
+            host_cpu_percent: None,
+            upstream_open_after: None,
+            quality: Quality::default(),
+            diagnosis: summary().diagnosis,
         };
-        let summary = attached(vec![bad, step(4, 4), step(8, 8)]);
+        let mut summary = summary();
+        summary.attach = Some(Attach::default());
+        summary.steps = vec![step("1", hurt()), step("4", fast()), step("8", fast())];
         let judged = |text: &str, is_gate: bool| {
             let condition: Expectation = text.parse().expect("one");
             let expectation = if is_gate {
