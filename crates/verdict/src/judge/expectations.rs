@@ -118,8 +118,9 @@ fn compare(measured: &Value, expected: &Value, summary: &Summary) -> Option<Orde
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{fast, hurt, summary};
-    use crate::summary::{Attach, Family, Kind, LoadPhase, Quality, Recovery, Step, StreamFigures};
+    use crate::judge::test_steps::{attached, step};
+    use crate::sample::{hurt, summary};
+    use crate::summary::{Family, Kind, LoadPhase, Step, StreamFigures};
 
     fn judged(text: &str, summary: &Summary) -> Outcome {
         judge_one(&text.parse().expect("an expectation"), summary)
@@ -231,27 +232,14 @@ mod tests {
 
     #[test]
     fn a_condition_on_a_target_is_looked_for_in_every_step() {
-        let step = |name: &str, probe| Step {
-            name: name.to_owned(),
-            streams: None,
-            action: None,
+        let bad = Step {
             load: LoadPhase {
-                probes: [("health_sync".to_owned(), probe)].into(),
-                ..summary().phases.load
+                probes: [("health_sync".to_owned(), hurt())].into(),
+                ..step(1, 1).load
             },
-            recovery: Recovery::default(),
-            served_at_once: 0,
-            cpu_percent: None,
-            core_wait_percent: None,
-            threads_peak: None,
-            host_cpu_percent: None,
-            upstream_open_after: None,
-            quality: Quality::default(),
-            diagnosis: summary().diagnosis,
+            ..step(1, 1)
         };
-        let mut summary = summary();
-        summary.attach = Some(Attach::default());
-        summary.steps = vec![step("1", hurt()), step("4", fast()), step("8", fast())];
+        let summary = attached(vec![bad, step(4, 4), step(8, 8)]);
         let judged = |text: &str, is_gate: bool| {
             let condition: Expectation = text.parse().expect("one");
             let expectation = if is_gate {

@@ -55,14 +55,14 @@ pub enum HealthState {
 impl Health {
     /// Of a check with few samples: what became of it in `hold`, against `baseline`.
     ///
-    /// What has no outcome yet counts as waiting, except the last one.
+    /// What has no outcome yet counts as waiting. What was withheld counts by its age alone.
     #[must_use]
     pub fn of(name: &str, baseline: &Probe, hold: &Probe) -> Self {
         let bound_us = hurt_bound_us(baseline);
         let down = hold.connect_failure + hold.aborted;
         let waits = hold
             .due
-            .saturating_sub(hold.ok + hold.bad_status + down + hold.not_sent);
+            .saturating_sub(hold.ok + hold.bad_status + down + hold.not_sent + hold.withheld);
         let decides = |count: u64| {
             count >= LEAST_BAD && 100.0 * count as f64 >= DECIDING_PERCENT * hold.due as f64
         };
@@ -87,7 +87,13 @@ impl Health {
         } else {
             HealthState::Fast
         };
-        let failed = hold.bad_status + down + hold.timeout + hold.withheld;
+        // A check that takes long before the load as well is withheld though nothing is wrong.
+        let withheld = if baseline.withheld == 0 {
+            hold.withheld
+        } else {
+            0
+        };
+        let failed = hold.bad_status + down + hold.timeout + withheld;
         let is_spotty =
             failed >= LEAST_BAD && 100.0 * failed as f64 > SPOTTY_PERCENT * hold.due as f64;
         Self {

@@ -504,7 +504,7 @@ mod tests {
         streams.started(start(0));
         streams.first_chunk(0, 1_000, WINDOW);
         for _ in 0..47 {
-            streams.add(&StreamEvent::Gap { gap_us: 250_000 }, WINDOW);
+            streams.add(&StreamEvent::Gap { gap_us: 250_000 }, WINDOW, 0);
         }
         streams.ended(
             &StreamRecord {
