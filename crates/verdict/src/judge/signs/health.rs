@@ -88,11 +88,7 @@ impl Health {
             HealthState::Fast
         };
         // A check that takes long before the load as well is withheld though nothing is wrong.
-        let withheld = if baseline.withheld == 0 {
-            hold.withheld
-        } else {
-            0
-        };
+        let withheld = if baseline.withheld == 0 { hold.withheld } else { 0 };
         let failed = hold.bad_status + down + hold.timeout + withheld;
         let is_spotty =
             failed >= LEAST_BAD && 100.0 * failed as f64 > SPOTTY_PERCENT * hold.due as f64;
