@@ -159,7 +159,11 @@ impl Drawing {
     fn flow(&mut self, may_end: bool) -> (Flow, Option<f64>) {
         let first = self.number(&ranges::FIRST_BYTE);
         let gap = self.number(&ranges::GAP);
-        let shape = if may_end { self.noise.even(&(0.0..1.0)) } else { 0.0 };
+        let shape = if may_end {
+            self.noise.even(&(0.0..1.0))
+        } else {
+            0.0
+        };
         let (first, chunks, lasts) = if shape < 0.5 {
             (first, None, None)
         } else if shape < 0.75 {
@@ -244,7 +248,10 @@ impl Drawing {
     /// The URLs of an async server, where a sync check waits in `station`. Whether one of them does.
     fn give_of_async(&mut self, service: &mut Service, station: usize) -> bool {
         let plain = self.plain_check();
-        let waiting: Vec<_> = [Op::Take(station)].into_iter().chain(plain.clone()).collect();
+        let waiting: Vec<_> = [Op::Take(station)]
+            .into_iter()
+            .chain(plain.clone())
+            .collect();
         let set = self.noise.one_of(&[0, 1, 2, 3, 4, 5]);
         let urls = match set {
             0 => vec![("health", waiting)],
@@ -272,8 +279,7 @@ impl Drawing {
     }
 
     fn notices(&mut self) -> Notices {
-        self.noise
-            .one_of(&[Notices::AtOnce, Notices::AtNextChunk])
+        self.noise.one_of(&[Notices::AtOnce, Notices::AtNextChunk])
     }
 
     fn done(self, kind: Kind, service: Service, fault: Fault) -> Draw {

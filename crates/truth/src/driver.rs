@@ -346,8 +346,7 @@ impl Driver<'_> {
     fn join(&mut self, n: usize, slots: std::ops::Range<u32>) {
         self.settle_step();
         self.record(Event::StepBegins);
-        self.times
-            .begin(Part::of(Some(n), Segment::Ramp), self.now);
+        self.times.begin(Part::of(Some(n), Segment::Ramp), self.now);
         let start = self.now + LEAD_US;
         let ramp = start + u64::from(slots.end - slots.start) * SPACING_US;
         self.times.plan(Part::of(Some(n), Segment::Hold), ramp);
@@ -394,7 +393,8 @@ impl Driver<'_> {
             self.world.hang_up(self.now, id);
             self.end(&slot, ending);
         }
-        self.does.retain(|Reverse((_, _, what))| !matches!(what, Does::Asks(_)));
+        self.does
+            .retain(|Reverse((_, _, what))| !matches!(what, Does::Asks(_)));
     }
 
     /// When a slot that is ready may begin its stream.

@@ -222,7 +222,11 @@ impl Matrix {
             let _ = write!(text, "{row:26}");
             for said in columns.keys() {
                 let count = cells.get(&(row.clone(), *said)).copied().unwrap_or(0);
-                let shown = if count == 0 { "·".to_owned() } else { count.to_string() };
+                let shown = if count == 0 {
+                    "·".to_owned()
+                } else {
+                    count.to_string()
+                };
                 let _ = write!(text, "{shown:>12}");
             }
             let _ = writeln!(text, "{all:>8}{:>8}", wrong[row]);
@@ -244,7 +248,10 @@ pub fn run(seed: u64, numbers: std::ops::Range<u64>, threads: u64) -> anyhow::Re
     let mut all = Matrix::default();
     std::thread::scope(|scope| {
         let part = |first: u64| {
-            let numbers = numbers.clone().skip(first as usize).step_by(threads as usize);
+            let numbers = numbers
+                .clone()
+                .skip(first as usize)
+                .step_by(threads as usize);
             scope.spawn(move || {
                 let mut matrix = Matrix::default();
                 for number in numbers {

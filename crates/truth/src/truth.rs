@@ -7,7 +7,7 @@ use verdict::summary::{Diagnosis, Family};
 use crate::driver::Driven;
 
 use Family::{
-    AllSlow, CpuSaturated, HeldForNobody, Healthy, LimitBesideHealth, LimitSharedWithHealth,
+    AllSlow, CpuSaturated, Healthy, HeldForNobody, LimitBesideHealth, LimitSharedWithHealth,
     LoopBlocked, Restarts, ShedsLoad,
 };
 
@@ -176,9 +176,7 @@ impl Fault {
                 match (wanted, has_pid) {
                     (2.0.., true) => Truth::of(&[CpuSaturated]),
                     (2.0.., false) => Truth::of(&[CpuSaturated, AllSlow, LoopBlocked]),
-                    (1.15..2.0, _) => {
-                        Truth::of(&[CpuSaturated, Healthy, AllSlow, LoopBlocked])
-                    }
+                    (1.15..2.0, _) => Truth::of(&[CpuSaturated, Healthy, AllSlow, LoopBlocked]),
                     (0.8..1.15, _) => Truth::of(&[Healthy, CpuSaturated]),
                     _ => Truth::of(&[Healthy]),
                 }
@@ -234,13 +232,7 @@ impl Fault {
     }
 }
 
-fn limit(
-    asked: u32,
-    places: u32,
-    is_shared: bool,
-    lasts_us: Option<f64>,
-    grows: bool,
-) -> Truth {
+fn limit(asked: u32, places: u32, is_shared: bool, lasts_us: Option<f64>, grows: bool) -> Truth {
     let family = if is_shared {
         LimitSharedWithHealth
     } else {
@@ -270,7 +262,9 @@ fn limit(
     let is_clear = match lasts_us {
         None => is_reached,
         Some(us) if is_shared => {
-            is_reached && begun > 1.3 * places_f && (at_once - places_f + 1.0) / places_f * us > 150_000.0
+            is_reached
+                && begun > 1.3 * places_f
+                && (at_once - places_f + 1.0) / places_f * us > 150_000.0
         }
         Some(_) => pressure > 1.5,
     };

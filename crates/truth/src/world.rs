@@ -557,10 +557,9 @@ impl<'a> World<'a> {
             let request = &mut self.requests[next.index as usize];
             request.queued = None;
             request.held |= 1 << station;
-            let holds_for_nobody = matches!(
-                self.service.notices,
-                Notices::Never | Notices::After(_)
-            ) && matches!(request.asks, Asks::Stream(_));
+            let holds_for_nobody =
+                matches!(self.service.notices, Notices::Never | Notices::After(_))
+                    && matches!(request.asks, Asks::Stream(_));
             request.is_ghost = request.is_gone && holds_for_nobody;
             self.plan(self.now, Happens::Goes(next));
         }

@@ -39,11 +39,16 @@ pub fn write(path: &Path, mut next: impl FnMut() -> Option<Entry>) -> std::io::R
     while let Some(interval) = next() {
         // Names are checked when the scenario is read; a tag without comma or white space is valid.
         let tag = Tag::new(&interval.tag);
-        log.write_histogram(&histogram_of(&interval.times)?, interval.start, interval.length, tag)
-            .map_err(|error| match error {
-                IntervalLogWriterError::IoError(error) => error,
-                other => std::io::Error::other(format!("{other:?}")),
-            })?;
+        log.write_histogram(
+            &histogram_of(&interval.times)?,
+            interval.start,
+            interval.length,
+            tag,
+        )
+        .map_err(|error| match error {
+            IntervalLogWriterError::IoError(error) => error,
+            other => std::io::Error::other(format!("{other:?}")),
+        })?;
     }
     Ok(())
 }

@@ -236,7 +236,11 @@ mod tests {
             (figures.p999, 0.999),
             (figures.max, 1.0),
         ] {
-            assert_eq!(figure, Some(histogram.value_at_quantile(quantile)), "{quantile}");
+            assert_eq!(
+                figure,
+                Some(histogram.value_at_quantile(quantile)),
+                "{quantile}"
+            );
         }
         assert_eq!(figures.min, Some(histogram.min()));
         assert_eq!(figures.mean, Some(histogram.mean().round() as u64));
