@@ -26,6 +26,9 @@ const MOST_GAPS: Duration = Duration::from_secs(4);
 /// A step without a new first byte for so long serves no more than it does.
 const STANDS: Duration = Duration::from_millis(1_000);
 
+/// However long an answer takes, the number of streams grows by no more than this from step to step.
+const MOST_FACTOR: u32 = 12;
+
 /// All steps together should take no longer, unless the capacity is looked for.
 const BUDGET: Duration = Duration::from_secs(16);
 
@@ -361,7 +364,7 @@ impl<'a> Climb<'a> {
         let each = self.least(alone, false).as_secs_f64();
         let steps = (budget.as_secs_f64() / each).floor().max(1.0);
         let factor = f64::from(most).powf(1.0 / steps).ceil();
-        (factor as u32).max(2)
+        (factor as u32).clamp(2, MOST_FACTOR)
     }
 
     fn after_hang_up(&mut self, summary: &Summary, now_us: u64, spent: Duration) -> Move {
@@ -441,10 +444,11 @@ impl<'a> Climb<'a> {
     }
 }
 
-/// Whether one stream alone has shown how it flows or that it ends.
+/// Whether one stream alone has shown how it flows, or that it ends without flowing.
 fn has_a_pace(step: &Step) -> bool {
     let streams = &step.load.streams;
-    streams.gap_us.count >= 5 || streams.complete > 0
+    let ends_at_once = streams.complete > 0 && streams.gap_us.count == 0;
+    streams.gap_us.count >= 5 || ends_at_once || streams.complete > 2
 }
 
 #[cfg(test)]

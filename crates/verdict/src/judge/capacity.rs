@@ -53,8 +53,10 @@ fn between_fast_and_starved(steps: &[StepSigns], seen: u64) -> u64 {
     };
     let waits: Vec<_> = steps[starved].health_that(HealthState::Waits).collect();
     let is_fast = |step: &&StepSigns| {
-        let fast =
-            |one: &&Health| step.named(&one.name).map(|now| now.state) == Some(HealthState::Fast);
+        let fast = |one: &&Health| {
+            step.named(&one.name)
+                .is_some_and(|now| now.state == HealthState::Fast && now.is_clean)
+        };
         waits.iter().all(fast)
     };
     let fast = steps[..starved]

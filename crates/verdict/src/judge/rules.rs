@@ -352,8 +352,9 @@ fn health_waits_for_answers(signs: &Signs, step: &StepSigns) -> Option<Finding> 
 }
 
 /// Clients that are gone still have what others wait for.
-fn held_for_nobody(signs: &Signs, _: &StepSigns) -> Option<Finding> {
-    leak_without_a_step(signs)
+fn held_for_nobody(signs: &Signs, step: &StepSigns) -> Option<Finding> {
+    let is_clean = step.health.iter().all(|one| one.is_clean);
+    is_clean.then(|| leak_without_a_step(signs)).flatten()
 }
 
 fn leak_without_a_step(signs: &Signs) -> Option<Finding> {
@@ -372,6 +373,14 @@ fn leak_without_a_step(signs: &Signs) -> Option<Finding> {
 /// Some are served and the others wait, and health does not wait with them.
 fn limit_beside_health(signs: &Signs, step: &StepSigns) -> Option<Finding> {
     let limit = step.limit.as_ref()?;
+    // Of several worker processes one may be full, so that one check in a few waits at first.
+    let waits_later = |one: &Health| {
+        let mut later = signs.steps.iter().filter(|later| later.asked > step.asked);
+        !one.is_clean && later.any(|later| later.named(&one.name).is_some_and(Health::is_bad))
+    };
+    if step.health.iter().any(waits_later) {
+        return None;
+    }
     if step.health.iter().any(Health::is_bad) || (step.turned_away > 0 && !signs.known.is_own) {
         return None;
     }

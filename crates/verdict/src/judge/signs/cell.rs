@@ -72,6 +72,7 @@ fn step(summary: &Summary, has_hang_ups: bool) -> StepSigns {
                 longest_us: hold.response_us.max.unwrap_or(0),
                 is_raised: false,
                 is_starved: false,
+                is_clean: true,
                 is_spotty: false,
                 told: told(name, hold, baseline),
             })

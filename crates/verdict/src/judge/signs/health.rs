@@ -20,6 +20,9 @@ const DECIDING_PERCENT: f64 = 10.0;
 /// More than this share of failed checks, in percent, is never healthy.
 const SPOTTY_PERCENT: f64 = 1.0;
 
+/// The noise of a shared machine delays a check by no more than this, in microseconds.
+const CLEAN_US: u64 = 500_000;
+
 /// A check is starved if less than this share was answered, in percent.
 const STARVED_PERCENT: u64 = 20;
 
@@ -43,6 +46,8 @@ pub struct Health {
     /// Whether checks take longer than before the load, though it need not hurt. Where a loop or a core is
     /// shared, that is so long before it is at its limit.
     pub is_raised: bool,
+    /// Whether every check was answered, and none took long enough to hurt.
+    pub is_clean: bool,
     /// Whether next to none was answered.
     pub is_starved: bool,
     /// Whether a few checks failed, too few to decide.
@@ -119,6 +124,7 @@ impl Health {
             longest_us: response.max.unwrap_or(0),
             is_raised: p90 as f64
                 > RAISED * baseline.response_us.p90.unwrap_or(0) as f64 + RAISED_FLOOR_US,
+            is_clean: failed == 0 && response.max.unwrap_or(0) <= bound_us.max(CLEAN_US),
             is_starved: 100 * hold.ok < STARVED_PERCENT * hold.due,
             is_spotty,
             told: told(name, hold, baseline),

@@ -74,6 +74,7 @@ fn health(name: &str, looks: &[Look], limit_us: u64) -> Health {
         longest_us: 0,
         is_raised: false,
         is_starved: false,
+        is_clean: true,
         is_spotty: false,
         told: match last.is_empty() {
             true => format!("{name}: no check has its outcome yet"),
