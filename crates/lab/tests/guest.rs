@@ -48,7 +48,7 @@ impl Silent {
                     let _ = client.read(&mut request).await;
                     tokio::select! {
                         _ = client.read(&mut request) => {}
-                        _ = answering.wait_for(|answers| *answers) => {
+                        _ = async { answering.wait_for(|answers| *answers).await.is_ok() } => {
                             let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
                             let _ = client.write_all(answer).await;
                         }
@@ -71,7 +71,7 @@ impl Silent {
         let clock = CellClock::new(Instant::now() + Duration::from_millis(50));
         let endpoint = Endpoint {
             name: "health".to_owned(),
-            url: self.url.clone(),
+            url: self.url.clone().into(),
             headers: reqwest::header::HeaderMap::new(),
         };
         let manner = Manner {
