@@ -449,7 +449,17 @@ async fn a_certificate_of_its_own_is_trusted_if_it_is_given() {
         (&[], 4),
     ] {
         let watch = [
-            "watch", "--every", "100ms", "--for", "300ms", "--sync", &health, "--async", &health,
+            "watch",
+            "--alert-above",
+            "5s",
+            "--every",
+            "100ms",
+            "--for",
+            "300ms",
+            "--sync",
+            &health,
+            "--async",
+            &health,
         ];
         let output = bench.run(&[&watch[..], more].concat());
         assert_eq!(
