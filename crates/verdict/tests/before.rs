@@ -19,7 +19,20 @@ const SUMMARIES: [(&str, &str); 7] = [
 ];
 
 /// Keys that version 0.1.0 did not write.
-const ADDED: [&str; 2] = ["checks_percent", "withheld"];
+const ADDED: [&str; 12] = [
+    "checks_percent",
+    "family",
+    "first_chunk_us",
+    "first_look",
+    "framework",
+    "member",
+    "quota",
+    "receiving_us",
+    "refused_us",
+    "silence_us",
+    "threads_peak",
+    "withheld",
+];
 
 /// Where two documents differ, as a path.
 fn differences(path: &str, before: &Value, after: &Value) -> Vec<String> {

@@ -82,10 +82,7 @@ impl Folder<'_> {
     }
 
     fn error(&self, source: std::io::Error) -> StageError {
-        StageError::Write {
-            path: self.path.clone(),
-            source,
-        }
+        StageError::write(&self.path)(source)
     }
 }
 

@@ -178,6 +178,18 @@ impl Bench {
     }
 }
 
+/// Whether tests of a service in Python can be run. Only whoever says so goes without them.
+pub fn has_python() -> bool {
+    let version = Command::new("python3").arg("--version").output();
+    let has = version.is_ok_and(|output| output.status.success());
+    let may_skip = std::env::var_os("LAB_TESTS_WITHOUT_PYTHON").is_some();
+    assert!(
+        has || may_skip,
+        "there is no python3: install it, or set LAB_TESTS_WITHOUT_PYTHON=1 to go without these tests"
+    );
+    has
+}
+
 /// What a process printed to standard error.
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()

@@ -3,7 +3,8 @@
 use super::health::told;
 use super::target::{CPU_SHORT_PERCENT, IDLE_PERCENT};
 use super::{
-    AtUpstream, Cpu, Health, HealthState, Held, Known, Limit, Open, Signs, StepSigns, candidate,
+    AtUpstream, Cpu, Health, HealthState, Held, Known, Late, Limit, Open, Signs, StepSigns,
+    candidate,
 };
 use crate::judge::flat;
 use crate::summary::{
@@ -68,6 +69,9 @@ fn step(summary: &Summary, has_hang_ups: bool) -> StepSigns {
                 name: name.clone(),
                 state,
                 takes_us: hold.response_us.p99.unwrap_or(0),
+                longest_us: hold.response_us.max.unwrap_or(0),
+                is_raised: false,
+                is_starved: false,
                 is_spotty: false,
                 told: told(name, hold, baseline),
             })
@@ -83,8 +87,10 @@ fn step(summary: &Summary, has_hang_ups: bool) -> StepSigns {
     StepSigns {
         load: format!("{} streams", streams.started),
         asked: streams.started,
-        late_first_byte: (waits && limit.is_none() && streams.refused == 0)
-            .then(|| "first chunks came late".to_owned()),
+        late_first_byte: (waits && limit.is_none() && streams.refused == 0).then(|| Late {
+            by_us: ttft_us.saturating_sub(planned),
+            told: "first chunks came late".to_owned(),
+        }),
         failing: if is_refusing {
             let (refused, asked) = (streams.refused, streams.started);
             Some(format!(
@@ -293,7 +299,7 @@ fn left_by_hang_ups(summary: &Summary, row: &HangUpFigures) -> (Option<Held>, Op
                 "request {first} was the first of {} that hung, while health is fast",
                 count("hanging")
             ),
-            candidates: suspects(row, &left),
+            candidates: suspects(row, &left, summary),
         })
     } else if refused + failed > 0 {
         let sent = row.sent;
@@ -315,7 +321,7 @@ fn left_by_hang_ups(summary: &Summary, row: &HangUpFigures) -> (Option<Held>, Op
 }
 
 /// Possible causes if requests hang while health is fast and nothing was seen to be left over.
-fn suspects(row: &HangUpFigures, left: &Leftovers) -> Vec<Candidate> {
+fn suspects(row: &HangUpFigures, left: &Leftovers, summary: &Summary) -> Vec<Candidate> {
     let mut suspects = Vec::new();
     let leak = |decided_by| candidate(Kind::ConnectionLeak, Family::HeldForNobody, decided_by);
     if left.upstream_streams.is_none() {
@@ -338,6 +344,13 @@ fn suspects(row: &HangUpFigures, left: &Leftovers) -> Vec<Candidate> {
             Kind::UpstreamSlow,
             Family::AllSlow,
             "the upstream's own count of open streams: the requests that hang are among them",
+        ));
+    }
+    if !summary.phases.load.probes.contains_key("health_sync") {
+        suspects.push(candidate(
+            Kind::BlockingPoolExhausted,
+            Family::LimitSharedWithHealth,
+            "a sync health URL that is slow",
         ));
     }
     suspects

@@ -1,6 +1,8 @@
 //! What was seen of a service that is not the lab's own: all steps, each against one stream alone.
 
-use super::{AtUpstream, Cpu, Health, Held, Known, Limit, Open, Pace, Signs, StepSigns, candidate};
+use super::{
+    AtUpstream, Cpu, Health, Held, Known, Late, Limit, Open, Pace, Signs, StepSigns, candidate,
+};
 use crate::frameworks;
 use crate::judge::capacity;
 use crate::summary::{Attach, Family, Kind, Member, Step, StreamFigures, Summary};
@@ -23,6 +25,9 @@ pub(super) const IDLE_PERCENT: f64 = 3.0;
 /// With fewer gaps between chunks, the pace of one stream alone is unknown.
 const LEAST_GAPS: u64 = 4;
 
+/// With so many, their mean is surer than that of one stream alone.
+const SURE_GAPS: u64 = 20;
+
 /// Streams keep the pace of one alone if their mean gap is at most so many times its own. The noise of a
 /// shared machine stays below it.
 const OWN_PACE: f64 = 1.25;
@@ -37,12 +42,18 @@ const GAP_FLOOR_US: u64 = 5_000;
 const STOPPED: f64 = 0.75;
 
 /// If less than this share of the streams goes on, all of them stand still.
-const STANDS_STILL: f64 = 0.1;
+const STANDS_STILL: f64 = 0.25;
 
 /// No stream gets anything for at least so long, in microseconds, before it is called silence.
 const SILENCE_FLOOR_US: u64 = 500_000;
 
-/// Silence is this many times as long as the longest pause of one stream alone.
+/// From so many streams on.
+const MANY: u64 = 4;
+
+/// See [`SILENCE_FLOOR_US`]; of many streams.
+const SILENCE_OF_MANY_US: u64 = 250_000;
+
+/// Silence of a few streams is this many times as long as the longest pause of one stream alone.
 const SILENCE_TIMES: u64 = 4;
 
 /// A first byte is late if it takes this many times as long as alone, and the floor more.
@@ -57,36 +68,50 @@ const QUEUED: f64 = 1.25;
 /// See [`QUEUED`]; in microseconds.
 const QUEUED_FLOOR_US: u64 = 20_000;
 
-/// One stream alone, against which every step is held.
+/// One stream alone, against which every step is held. Noise makes things slower and never faster. So what a
+/// larger step does faster than the first one is taken for the pace of one alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Alone {
-    /// Median time to the first byte, in microseconds.
+    /// Time to the first byte, in microseconds.
     pub ttft_us: u64,
     /// Mean gap between two chunks, in microseconds, if enough were seen.
     gap_us: Option<u64>,
-    /// Longest gap.
+    /// Longest gap of the first step.
     longest_gap_us: u64,
-    /// Median time to the end, in microseconds, if any came to its end.
+    /// Time to the end, in microseconds, if any came to its end.
     pub took_us: Option<u64>,
     /// Whether the answer arrives all at once, at its end.
     pub is_short: bool,
 }
 
 impl Alone {
-    /// The first step; `None` if nothing of it was measured.
+    /// From the first step; `None` if nothing of it was served.
     #[must_use]
     pub fn of(summary: &Summary) -> Option<Self> {
-        let streams = &summary.steps.first()?.load.streams;
-        let ttft_us = streams.ttft_us.p50?;
-        let gap = &streams.gap_us;
-        let took_us = streams.took_us.p50;
+        let first = &summary.steps.first()?.load.streams;
+        let streams = || summary.steps.iter().map(|step| &step.load.streams);
+        first.first_chunk_us.p50?;
+        let ttft_us = streams().filter_map(|one| one.first_chunk_us.p50).min()?;
+        let took_us = first
+            .took_us
+            .p50
+            .map(|_| streams().filter_map(|one| one.took_us.p50).min());
+        let gap = &first.gap_us;
+        let gap_us = gap.mean.filter(|_| gap.count >= LEAST_GAPS);
+        let surer = streams().filter(|one| one.gap_us.count >= SURE_GAPS);
+        let surer = surer.filter_map(|one| one.gap_us.mean).min();
+        let took = (first.took_us.p50, first.first_chunk_us.p50);
         Some(Self {
             ttft_us,
-            gap_us: gap.mean.filter(|_| gap.count >= LEAST_GAPS),
+            gap_us: gap_us
+                .map(|gap_us| surer.map_or(gap_us, |surer| gap_us.min(surer)))
+                .or(surer),
             longest_gap_us: gap.max.unwrap_or(0),
-            took_us,
-            is_short: took_us
-                .is_some_and(|took| took.saturating_sub(ttft_us) <= (took / 10).max(5_000)),
+            took_us: took_us.flatten(),
+            is_short: match took {
+                (Some(took), Some(ttft)) => took.saturating_sub(ttft) <= (took / 10).max(5_000),
+                _ => false,
+            },
         })
     }
 
@@ -173,8 +198,14 @@ fn step_signs(summary: &Summary, attach: &Attach, alone: Option<Alone>, step: &S
             format!("{asked} streams")
         },
         asked,
+        served: step.served_at_once,
+        was_down: is_first
+            && baseline
+                .values()
+                .any(|one| one.connect_failure + one.aborted > 1),
         health: health.collect(),
         pace: against.map_or(Pace::Unknown, Against::pace),
+        gap_grown_us: against.and_then(Against::gap_grown_us),
         silence_us: seen.and_then(Against::silence_us),
         limit: against.and_then(|seen| seen.limit(summary)),
         is_all_served: step.served_at_once >= asked,
@@ -182,7 +213,7 @@ fn step_signs(summary: &Summary, attach: &Attach, alone: Option<Alone>, step: &S
         turned_away: seen.map_or(0, Against::turned_away),
         has_quota: streams.quota > 0,
         failing: failing(streams, seen),
-        all_broke: streams.truncated > 0 && streams.truncated * 10 >= step.served_at_once * 8,
+        all_broke: seen.is_some_and(Against::all_broke),
         cpu: cpu(summary, step),
         restless: None,
     }
@@ -205,14 +236,13 @@ impl Against<'_> {
         self.step.streams.unwrap_or(0)
     }
 
-    /// As many streams as chunks arrive, at the pace of one alone (Little's law): `None` if streams end, so
-    /// that they spend time on their first bytes.
+    /// Which part of the streams that are served flows at the pace of one alone (Little's law): `None` if
+    /// streams end, so that they spend time on their first bytes.
     fn flowing(&self) -> Option<f64> {
         let streams = self.streams();
-        let seconds = self.step.load.hold_us as f64 / 1e6;
         let gap_us = self.alone.gap_us?;
-        (streams.complete == 0 && seconds > 0.0)
-            .then(|| streams.gap_us.count as f64 / seconds * gap_us as f64 / 1e6)
+        let is_known = streams.complete == 0 && self.step.receiving_us > 4 * gap_us;
+        is_known.then(|| (streams.gap_us.count * gap_us) as f64 / self.step.receiving_us as f64)
     }
 
     fn slower_by(&self) -> Option<f64> {
@@ -229,13 +259,19 @@ impl Against<'_> {
         })
     }
 
+    fn gap_grown_us(self) -> Option<(u64, u64)> {
+        let gap = &self.streams().gap_us;
+        let mean = gap.mean.filter(|_| gap.count >= LEAST_GAPS)?;
+        Some((
+            mean.saturating_sub(self.alone.gap_us?),
+            gap.max?.saturating_sub(self.alone.longest_gap_us),
+        ))
+    }
+
     fn pace(self) -> Pace {
         let is_long = self.step.load.hold_us
             >= SILENCE_FLOOR_US.max(SILENCE_TIMES * self.alone.longest_gap_us);
-        let served = self.streams().receiving_peak as f64;
-        let stands = self
-            .flowing()
-            .is_some_and(|flowing| served > 0.0 && flowing < STANDS_STILL * served);
+        let stands = self.flowing().is_some_and(|part| part < STANDS_STILL);
         if stands && is_long && self.silence_us().is_some() {
             return Pace::StandsStill;
         }
@@ -246,10 +282,29 @@ impl Against<'_> {
         }
     }
 
+    /// The longest time without a chunk of any stream, if it is no chance. Of many streams one has always
+    /// something, unless all of them wait for the same.
     fn silence_us(self) -> Option<u64> {
         let silence_us = self.streams().silence_us;
-        let least = SILENCE_FLOOR_US.max(SILENCE_TIMES * self.alone.longest_gap_us);
-        (silence_us >= least && self.alone.gap_us.is_some()).then_some(silence_us)
+        let longest_us = self.alone.longest_gap_us;
+        let least = match self.streams().receiving_peak >= MANY {
+            true => SILENCE_OF_MANY_US.max(longest_us + longest_us / 2),
+            false => SILENCE_FLOOR_US.max(SILENCE_TIMES * longest_us),
+        };
+        // A machine that stands still delays the lab's own checks as well.
+        let is_of_machine = self.step.quality.probe_dispatch_us.max > silence_us / 4;
+        let is_long = silence_us >= least && self.alone.gap_us.is_some();
+        (is_long && !is_of_machine).then_some(silence_us)
+    }
+
+    /// Whether nearly all streams broke off, or ended though one alone does not end.
+    fn all_broke(self) -> bool {
+        let streams = self.streams();
+        let ended = match self.alone.took_us {
+            None => streams.truncated + streams.complete,
+            Some(_) => streams.truncated,
+        };
+        ended > 0 && ended * 10 >= self.step.served_at_once * 8
     }
 
     /// Whether those that were refused had waited for it.
@@ -279,7 +334,8 @@ impl Against<'_> {
         let asked = self.asked();
         let by_flow = self.by_flow();
         let served = by_flow.unwrap_or(self.step.served_at_once);
-        if served >= asked {
+        // Where nobody gets anything, nobody is served.
+        if served >= asked || self.pace() == Pace::StandsStill {
             return None;
         }
         let late_us = Some(self.alone.late_us());
@@ -325,22 +381,27 @@ impl Against<'_> {
     /// what the service sends before it has room for them, such as a greeting. If all streams became slower,
     /// they share something, and this law does not apply.
     fn by_flow(self) -> Option<u64> {
-        let flowing = self.flowing()?;
+        if self.pace() == Pace::StandsStill {
+            return None;
+        }
+        let part = self.flowing()?;
         let is_own_pace = self.slower_by()? <= OWN_PACE;
-        let have_stopped = flowing < STOPPED * self.step.served_at_once as f64;
-        (is_own_pace && have_stopped).then(|| flowing.round().max(1.0) as u64)
+        let seconds = self.step.load.hold_us.max(1) as f64;
+        let flowing = part * self.step.receiving_us as f64 / seconds;
+        (is_own_pace && part < STOPPED).then(|| flowing.round().max(1.0) as u64)
     }
 
-    fn late_first_byte(self) -> Option<String> {
+    fn late_first_byte(self) -> Option<Late> {
         let streams = self.streams();
         let ttft = streams.ttft_us.p50.filter(|_| streams.ttft_us.count > 1)?;
-        (ttft > self.alone.late_us()).then(|| {
-            format!(
+        (ttft > self.alone.late_us()).then(|| Late {
+            by_us: ttft.saturating_sub(self.alone.ttft_us),
+            told: format!(
                 "with {} at once a first byte takes {}, and {} alone",
                 self.asked(),
                 time(ttft as f64),
                 time(self.alone.ttft_us as f64)
-            )
+            ),
         })
     }
 
@@ -375,17 +436,21 @@ fn cpu(summary: &Summary, step: &Step) -> Cpu {
     };
     let cores = summary.host.cores as f64;
     let machine = step.host_cpu_percent.unwrap_or(0.0);
-    // Other processes may keep the machine busy. What counts is whether the server got a core when it wanted
-    // one.
+    // Other processes may keep the machine busy. What counts is whether the service got a core when it wanted
+    // one, and whether it wanted more than a part of one.
+    let wants = match step.core_wait_percent {
+        Some(percent) => cpu / (1.0 - percent / 100.0).max(0.01),
+        None => ONE_CORE_PERCENT.max(cpu),
+    };
     let waits = match step.core_wait_percent {
         Some(percent) => percent > CORE_WAIT_PERCENT,
-        None => machine > CPU_SHORT_PERCENT,
+        None => machine > CPU_SHORT_PERCENT && cpu > IDLE_PERCENT,
     };
     let waited = step.core_wait_percent.map_or(String::new(), |percent| {
         format!(" and waited for one {percent:.0} % of the time it wanted to run")
     });
     let told = format!("the service used {cpu:.0} % of one core of {cores}{waited}");
-    if cpu > CPU_SHORT_PERCENT * cores || (waits && cpu > IDLE_PERCENT) {
+    if cpu > CPU_SHORT_PERCENT * cores || (waits && wants >= ONE_CORE_PERCENT) {
         Cpu::Short(told)
     } else if cpu > ONE_CORE_PERCENT {
         Cpu::OneCore(told)
@@ -417,7 +482,7 @@ fn held_after_hang_up(
         .unwrap_or(0);
     let missing = afresh
         .zip(alone)
-        .and_then(|(step, alone)| missing(step, alone, climbed.is_some()));
+        .and_then(|(step, alone)| missing(step, alone, last));
     let (told, served_afresh) = match (left, missing) {
         (0, None) => return None,
         (0, Some(missing)) => missing,
@@ -436,11 +501,10 @@ fn held_after_hang_up(
 }
 
 /// What was not served afresh, in words, and how many were.
-fn missing(step: &Step, alone: Alone, has_limit: bool) -> Option<(String, u64)> {
+fn missing(step: &Step, alone: Alone, climbed: &Step) -> Option<(String, u64)> {
     let streams = &step.load.streams;
-    // Nobody waited for the end of a step that was cut off. Streams that were slow before the hang-up are slow
-    // after it for the same reason.
-    if step.recovery.duration_us == 0 {
+    // Nobody waited for the end of a step that was cut off. And where streams end, whoever waits has a turn.
+    if step.recovery.duration_us == 0 || (streams.complete > 0 && !alone.is_short) {
         return None;
     }
     let asked = step.streams.unwrap_or(0);
@@ -449,18 +513,21 @@ fn missing(step: &Step, alone: Alone, has_limit: bool) -> Option<(String, u64)> 
         false => streams.receiving_peak.min(asked),
     };
     let waiting = streams.waiting + streams.unserved;
-    let is_long = streams.waited_us.max > Some(alone.late_us());
+    // Streams that were slow before the hang-up are slow after it for the same reason.
+    let slowest_us = climbed.load.streams.first_chunk_us.max.unwrap_or(0);
+    let late_us = alone.late_us().max(slowest_us + slowest_us / 2);
+    let is_long = streams.waited_us.max > Some(late_us);
     let result = format!(
         "after a hang-up of all clients, {served} of {asked} streams asked for afresh are served"
     );
-    if served < asked && waiting > 0 && is_long && has_limit {
+    if served < asked && waiting > 0 && is_long {
         let longest = time(streams.waited_us.max.unwrap_or(0) as f64);
         return Some((
             format!("{result}, and {waiting} wait for up to {longest}"),
             served,
         ));
     }
-    (served < asked && streams.refused > 0 && streams.quota == 0 && has_limit)
+    (served < asked && streams.refused > 0 && streams.quota == 0)
         .then(|| (format!("{result}: {}", statuses(streams)), served))
 }
 

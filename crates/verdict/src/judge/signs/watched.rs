@@ -71,6 +71,9 @@ fn health(name: &str, looks: &[Look], limit_us: u64) -> Health {
         name: name.to_owned(),
         state,
         takes_us: recent.iter().map(|look| look.us).max().unwrap_or(0),
+        longest_us: 0,
+        is_raised: false,
+        is_starved: false,
         is_spotty: false,
         told: match last.is_empty() {
             true => format!("{name}: no check has its outcome yet"),

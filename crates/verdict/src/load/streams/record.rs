@@ -111,6 +111,8 @@ pub struct StreamRecorder {
     sequence_errors: u64,
     ttfb: Times,
     ttft: Times,
+    /// Without those that have no chunk.
+    first_chunk: Times,
     never_served: u64,
     smallest_unserved_age: Option<u64>,
     /// Ages of those that have or had no byte.
@@ -212,11 +214,13 @@ impl StreamRecorder {
             .begins(due_us.map(|due_us| due_us + ttft_us), window);
         self.chunks += 1;
         self.ttft.add(ttft_us);
+        self.first_chunk.add(ttft_us);
     }
 
     fn ended(&mut self, stream: &StreamRecord, window: Window) {
         self.open = self.open.saturating_sub(1);
         if stream.chunks > 0 {
+            self.silence.broken(stream.ended_us, window.hold_us);
             self.receiving.ends(stream.ended_us, window);
         }
         self.waiting.remove(&stream.stream);
@@ -383,6 +387,7 @@ impl StreamRecorder {
             waiting: self.waiting(),
             waited_us: self.waited.figures(),
             took_us: self.took.figures(),
+            first_chunk_us: self.first_chunk.figures(),
             refused_us: self.refused.figures(),
             silence_us: self.silence.longest_us,
             statuses: self
@@ -504,7 +509,7 @@ mod tests {
         streams.started(start(0));
         streams.first_chunk(0, 1_000, WINDOW);
         for _ in 0..47 {
-            streams.add(&StreamEvent::Gap { gap_us: 250_000 }, WINDOW);
+            streams.add(&StreamEvent::Gap { gap_us: 250_000 }, WINDOW, 0);
         }
         streams.ended(
             &StreamRecord {
