@@ -46,15 +46,17 @@ pub(crate) fn remedy(error: &(dyn std::error::Error + 'static)) -> Option<&'stat
     }
 }
 
-/// The error of TLS in a chain of errors, where it is wrapped in one of I/O.
+/// The error of TLS in a chain of errors, where it is wrapped in errors of I/O.
 fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    let inner = |error: &'a (dyn std::error::Error + 'static)| {
-        let io = error.downcast_ref::<std::io::Error>()?;
-        io.get_ref()?.downcast_ref::<Error>()
-    };
-    let mut found = chain.filter_map(|error| error.downcast_ref().or_else(|| inner(error)));
-    found.next()
+    let mut chain = std::iter::successors(Some(error), |&error| {
+        // What an error of I/O wraps is not its source, which is the source of that.
+        let io = error.downcast_ref::<std::io::Error>();
+        match io.and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner as &(dyn std::error::Error + 'static)),
+            None => error.source(),
+        }
+    });
+    chain.find_map(|error| error.downcast_ref())
 }
 
 /// Trusts the given certificates, also as a server's own, and otherwise what the system trusts.

@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 
 /// A slot whose stream was refused waits at least so long before it asks again.
 const LEAST: Duration = Duration::from_millis(250);
@@ -46,7 +46,7 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
 
 /// Whether an answer tells of a quota, such as requests per minute.
 pub(super) fn has_quota(headers: &HeaderMap) -> bool {
-    let mut names = headers.keys().map(|name| name.as_str());
+    let mut names = headers.keys().map(HeaderName::as_str);
     names.any(|name| name.starts_with("ratelimit") || name.starts_with("x-ratelimit"))
 }
 

@@ -80,7 +80,6 @@ impl StreamRequest {
     }
 
     /// The request of stream `n`, which is number `k` of its step, to be sent by `client`.
-    #[must_use]
     pub fn build(&self, client: &reqwest::Client, n: u64, k: u64) -> reqwest::RequestBuilder {
         let mut request = client.request(self.method.clone(), self.url.clone());
         for (name, value) in &self.headers {

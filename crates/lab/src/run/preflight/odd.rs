@@ -189,7 +189,8 @@ impl<'a> Odd<'a> {
         let seen = text.chars().filter(is_seen);
         let plain: String = seen.map(|c| if c.is_control() { ' ' } else { c }).collect();
         let line = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-        let end = line.floor_char_boundary(SHOWN);
+        let mut ends = (0..=line.len().min(SHOWN)).rev();
+        let end = ends.find(|&at| line.is_char_boundary(at)).unwrap_or(0);
         match &line[..end] {
             all if end == line.len() => all.to_owned(),
             part => format!("{part}…"),
