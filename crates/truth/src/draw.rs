@@ -324,8 +324,7 @@ impl Drawing {
             places = places.max(2);
         }
         let (flow, lasts_us) = self.flow(may_end);
-        let has_greeting =
-            lasts_us.is_none() && kind != Kind::Leak && self.noise.happens(0.15);
+        let has_greeting = lasts_us.is_none() && kind != Kind::Leak && self.noise.happens(0.15);
         let stream = self.held(flow, has_greeting);
         let notices = match kind {
             Kind::Leak => self.keeps(),
