@@ -40,7 +40,14 @@ impl Judged {
     /// # Errors
     /// As [`drive`].
     pub fn of(seed: u64, number: u64) -> anyhow::Result<(Self, Draw, Driven)> {
-        let draw = Draw::of(seed, number);
+        Self::of_draw(Draw::of(seed, number), seed, number)
+    }
+
+    /// Drives and judges a draw.
+    ///
+    /// # Errors
+    /// As [`drive`].
+    pub fn of_draw(draw: Draw, seed: u64, number: u64) -> anyhow::Result<(Self, Draw, Driven)> {
         let driven = drive(&draw.service, &draw.told, Noise::of(!seed, number))?;
         let truth = draw
             .fault

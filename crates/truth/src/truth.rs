@@ -360,7 +360,8 @@ fn blocked_loop(driven: &Driven, block_us: f64, gap_us: f64, computes: bool) -> 
     } else if grown > 1.15 {
         vec![LoopBlocked, AllSlow, Healthy]
     } else if driven.felt.maybe > 0 {
-        vec![LoopBlocked, Healthy]
+        // Each first byte waits for those before it.
+        vec![LoopBlocked, Healthy, AllSlow]
     } else {
         vec![Healthy]
     };
