@@ -68,7 +68,7 @@ fn of_step(step: &Step) -> String {
         ..Phase::default()
     };
     format!(
-        "{:>5}: {:.1} s, served {}, waiting {}, complete {}, refused {}, broken {}, {}; first {}, gaps {} of {}, took {}; \
+        "{:>5}: {:.1} s, served {}, waiting {}, complete {}, refused {}, broken {}, {}; first {}, gaps {} of {}, silence {} ms, took {}; \
          cpu {:?}{}\n",
         step.streams.unwrap_or(0),
         load.duration_us as f64 / 1e6,
@@ -81,6 +81,7 @@ fn of_step(step: &Step) -> String {
         times(&streams.ttft_us),
         times(&streams.gap_us),
         streams.gap_us.count,
+        streams.silence_us / 1_000,
         times(&streams.took_us),
         step.cpu_percent,
         probes(&hold)

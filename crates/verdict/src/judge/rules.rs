@@ -3,7 +3,7 @@
 //! what fails first is the cause, what fails later may be its consequence.
 
 use super::signs::{
-    AtUpstream, Cpu, Health, HealthState, Limit, Pace, Signs, StepSigns, candidate,
+    AtUpstream, Cpu, Health, HealthState, Limit, Pace, Signs, StepSigns, TOGETHER, candidate,
 };
 use crate::summary::{Candidate, Diagnosis, Family, Kind, Member};
 use crate::units::time;
@@ -20,12 +20,12 @@ struct Finding {
     streams: Option<u64>,
 }
 
-/// Two waits have the same cause if one is at least this part of the other.
-const TOGETHER: f64 = 0.3;
-
 /// Parts of the number of streams at which something is at its limit. There a loop is busy, and a pool has
 /// room.
 const BELOW_KNEE: (f64, f64) = (0.3, 0.9);
+
+/// What has a loop to itself for a shorter time, in microseconds, delays no check so that it is seen.
+const SEEN_BELOW_KNEE_US: f64 = 3_000.0;
 
 type Rule = fn(&Signs, &StepSigns) -> Option<Finding>;
 
@@ -109,11 +109,16 @@ impl Finding {
 /// All streams broke off, and connections were refused meanwhile or health was down.
 fn restarts(_: &Signs, step: &StepSigns) -> Option<Finding> {
     let is_down = step.has(HealthState::Down) || step.turned_away > 0;
-    (step.all_broke && is_down).then(|| {
+    // One stream alone is not too much: what refused it was not there.
+    let refuses_one = step.asked == 1 && step.served == 0 && step.has(HealthState::Down);
+    (step.was_down || refuses_one || (step.all_broke && is_down)).then(|| {
         let reason = format!(
-            "with {} nearly all streams broke off and connections were refused meanwhile: the process \
-             ended and was started again",
-            step.load
+            "with {} {}: the process ended and was started again",
+            step.load,
+            match step.all_broke {
+                true => "nearly all streams broke off and connections were refused meanwhile",
+                false => "connections were refused, and before and afterwards they were not",
+            }
         );
         Finding::of(Family::Restarts, Kind::Undecided, reason)
     })
@@ -140,21 +145,18 @@ fn sheds_load_and_health(_: &Signs, step: &StepSigns) -> Option<Finding> {
     })
 }
 
-/// Health waits while no stream gets anything: both wait for the same moment.
+/// A check waits while no stream gets anything: both wait for the same moment.
 fn stops_all_at_once(signs: &Signs, step: &StepSigns) -> Option<Finding> {
-    let silence_us = step.silence_us?;
-    let waits = step.health_that(HealthState::Waits).next()?;
-    let all_wait = step.health.iter().all(|one| one.state != HealthState::Fast);
-    (all_wait && waits.takes_us * 4 >= silence_us).then(|| {
-        let reason = format!(
-            "with {} no stream got anything for {}, and {} waited meanwhile: what runs all of them stood \
-             still",
-            step.load,
-            time(silence_us as f64),
-            waits.name
-        );
-        loop_or_cpu(signs, step, reason, true)
-    })
+    let (late, silence_us) = (step.stopped_with()?, step.silence_us?);
+    let reason = format!(
+        "with {} no stream got anything for {}, and {} waited up to {} meanwhile: what runs all of them \
+         stood still",
+        step.load,
+        time(silence_us as f64),
+        late.name,
+        time(late.longest_us as f64)
+    );
+    Some(loop_or_cpu(signs, step, reason, true))
 }
 
 /// One health URL waits and another does not. So it is something that only the first one needs.
@@ -162,9 +164,10 @@ fn shared_beside_a_fast_check(signs: &Signs, step: &StepSigns) -> Option<Finding
     let waits = step
         .health_that(HealthState::Waits)
         .max_by_key(|one| one.takes_us)?;
+    // A check that was never late may have been lucky, unless the other one is late nearly always.
     let is_fast = |one: &&Health| {
-        one.state == HealthState::Fast
-            || (one.state == HealthState::Slower && one.takes_us * 4 < waits.takes_us)
+        let is_ever_late = one.longest_us * 4 > waits.takes_us && !signs.known.is_own;
+        matches!(one.state, HealthState::Fast | HealthState::Slower) && !is_ever_late
     };
     let fast = step.health.iter().find(is_fast)?;
     if signs.known.is_own && fast.name == "health_sync" {
@@ -246,23 +249,18 @@ fn slows_all(signs: &Signs, step: &StepSigns) -> Option<Finding> {
         .filter(is_below)
         .filter_map(|one| Some(one.named(&with_them.name)?.is_raised))
         .collect();
-    Some(
-        match (
-            raised.is_empty(),
-            raised.iter().all(|one| *one),
-            raised.iter().any(|one| *one),
-        ) {
-            (false, true, _) => loop_or_cpu(signs, step, reason, true),
-            (false, _, false) => shared(
-                signs,
-                step,
-                format!(
-                    "{reason}; with fewer it was as fast as ever: each chunk needs what is full"
-                ),
-            ),
-            _ => loop_or_cpu(signs, step, reason, false),
-        },
-    )
+    let grown_us = step.gap_grown_us.map_or(0, |(mean_us, _)| mean_us) as f64;
+    // How long one chunk has what is short, if it is one thread that all chunks need.
+    let each_us = grown_us / (times - 1.0) / knee;
+    let is_seen = each_us >= SEEN_BELOW_KNEE_US && !raised.is_empty();
+    Some(if is_seen && raised.iter().all(|one| *one) {
+        loop_or_cpu(signs, step, reason, true)
+    } else if is_seen && !raised.contains(&true) {
+        let told = "with fewer it was as fast as ever: each chunk needs what is full";
+        shared(signs, step, format!("{reason}; {told}"))
+    } else {
+        loop_or_cpu(signs, step, reason, false)
+    })
 }
 
 /// Whether a check waits about as long as a chunk is late: both stand in the same line.

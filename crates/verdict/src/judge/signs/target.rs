@@ -45,7 +45,13 @@ const STANDS_STILL: f64 = 0.1;
 /// No stream gets anything for at least so long, in microseconds, before it is called silence.
 const SILENCE_FLOOR_US: u64 = 500_000;
 
-/// Silence is this many times as long as the longest pause of one stream alone.
+/// From so many streams on.
+const MANY: u64 = 4;
+
+/// See [`SILENCE_FLOOR_US`]; of many streams.
+const SILENCE_OF_MANY_US: u64 = 250_000;
+
+/// Silence of a few streams is this many times as long as the longest pause of one stream alone.
 const SILENCE_TIMES: u64 = 4;
 
 /// A first byte is late if it takes this many times as long as alone, and the floor more.
@@ -190,6 +196,11 @@ fn step_signs(summary: &Summary, attach: &Attach, alone: Option<Alone>, step: &S
             format!("{asked} streams")
         },
         asked,
+        served: step.served_at_once,
+        was_down: is_first
+            && baseline
+                .values()
+                .any(|one| one.connect_failure + one.aborted > 1),
         health: health.collect(),
         pace: against.map_or(Pace::Unknown, Against::pace),
         gap_grown_us: against.and_then(Against::gap_grown_us),
@@ -200,7 +211,7 @@ fn step_signs(summary: &Summary, attach: &Attach, alone: Option<Alone>, step: &S
         turned_away: seen.map_or(0, Against::turned_away),
         has_quota: streams.quota > 0,
         failing: failing(streams, seen),
-        all_broke: streams.truncated > 0 && streams.truncated * 10 >= step.served_at_once * 8,
+        all_broke: seen.is_some_and(Against::all_broke),
         cpu: cpu(summary, step),
         restless: None,
     }
@@ -269,10 +280,29 @@ impl Against<'_> {
         }
     }
 
+    /// The longest time without a chunk of any stream, if it is no chance. Of many streams one has always
+    /// something, unless all of them wait for the same.
     fn silence_us(self) -> Option<u64> {
         let silence_us = self.streams().silence_us;
-        let least = SILENCE_FLOOR_US.max(SILENCE_TIMES * self.alone.longest_gap_us);
-        (silence_us >= least && self.alone.gap_us.is_some()).then_some(silence_us)
+        let longest_us = self.alone.longest_gap_us;
+        let least = match self.streams().receiving_peak >= MANY {
+            true => SILENCE_OF_MANY_US.max(longest_us + longest_us / 2),
+            false => SILENCE_FLOOR_US.max(SILENCE_TIMES * longest_us),
+        };
+        // A machine that stands still delays the lab's own checks as well.
+        let is_of_machine = self.step.quality.probe_dispatch_us.max > silence_us / 4;
+        let is_long = silence_us >= least && self.alone.gap_us.is_some();
+        (is_long && !is_of_machine).then_some(silence_us)
+    }
+
+    /// Whether nearly all streams broke off, or ended though one alone does not end.
+    fn all_broke(self) -> bool {
+        let streams = self.streams();
+        let ended = match self.alone.took_us {
+            None => streams.truncated + streams.complete,
+            Some(_) => streams.truncated,
+        };
+        ended > 0 && ended * 10 >= self.step.served_at_once * 8
     }
 
     /// Whether those that were refused had waited for it.
@@ -302,7 +332,8 @@ impl Against<'_> {
         let asked = self.asked();
         let by_flow = self.by_flow();
         let served = by_flow.unwrap_or(self.step.served_at_once);
-        if served >= asked {
+        // Where nobody gets anything, nobody is served.
+        if served >= asked || self.pace() == Pace::StandsStill {
             return None;
         }
         let late_us = Some(self.alone.late_us());
@@ -348,6 +379,9 @@ impl Against<'_> {
     /// what the service sends before it has room for them, such as a greeting. If all streams became slower,
     /// they share something, and this law does not apply.
     fn by_flow(self) -> Option<u64> {
+        if self.pace() == Pace::StandsStill {
+            return None;
+        }
         let part = self.flowing()?;
         let is_own_pace = self.slower_by()? <= OWN_PACE;
         let seconds = self.step.load.hold_us.max(1) as f64;
