@@ -304,6 +304,10 @@ impl Driver<'_> {
         match next {
             Move::Stay => {}
             Move::Rise(streams) => {
+                if self.first_us.is_none() {
+                    let open = self.recorded.upstream_open();
+                    self.course.upstream_open_before = open;
+                }
                 self.first_us.get_or_insert(self.now);
                 self.join(last, self.open..streams);
                 self.open = streams;

@@ -30,13 +30,14 @@ const SEEN_BELOW_KNEE_US: f64 = 3_000.0;
 type Rule = fn(&Signs, &StepSigns) -> Option<Finding>;
 
 /// In the order in which they decide. What names the cause of everything else comes first.
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     restarts,
     sheds_load_and_health,
     stops_all_at_once,
     shared_beside_a_fast_check,
     flows_on_while_health_waits,
     slows_all,
+    delays_first_bytes_and_health,
     cores_are_busy,
     health_waits_for_answers,
     held_for_nobody,
@@ -271,6 +272,26 @@ fn slows_with_streams(step: &StepSigns, check: &Health) -> bool {
         && check.takes_us as f64 >= TOGETHER * late_us as f64
 }
 
+/// First bytes are late, and now and then a check is late by as much: each request has what both need to
+/// itself for a while.
+fn delays_first_bytes_and_health(signs: &Signs, step: &StepSigns) -> Option<Finding> {
+    let late = step
+        .late_first_byte
+        .as_ref()
+        .filter(|_| step.limit.is_none())?;
+    let delayed = step.health.iter().max_by_key(|one| one.longest_us)?;
+    let is_delayed = delayed.is_raised && delayed.longest_us as f64 >= TOGETHER * late.by_us as f64;
+    (is_delayed && !signs.known.is_own).then(|| {
+        let reason = format!(
+            "{}, and {} takes up to {} then",
+            late.told,
+            delayed.name,
+            time(delayed.longest_us as f64)
+        );
+        loop_or_cpu(signs, step, reason, true)
+    })
+}
+
 /// No core is free, and what is asked for waits, though not in a way that shows a pace.
 fn cores_are_busy(signs: &Signs, step: &StepSigns) -> Option<Finding> {
     let waits =
@@ -302,7 +323,9 @@ fn health_waits_for_answers(signs: &Signs, step: &StepSigns) -> Option<Finding> 
         });
     }
     let is_loop = signs.known.framework.and_then(|one| one.is_event_loop);
-    let by_name = (waits.name == "health_async").then_some(true);
+    // A loop that is blocked by each chunk answers between two of them.
+    let answers = !waits.is_starved || step.pace == Pace::Unknown && step.silence_us.is_none();
+    let by_name = (waits.name == "health_async" && answers).then_some(true);
     let reason = |why: &str| format!("with {} {} waits{why}", step.load, waits.name);
     match (at_once, is_loop.or(by_name), &step.cpu) {
         (_, _, Cpu::Short(_)) => Some(loop_or_cpu(signs, step, reason(""), false)),
@@ -459,7 +482,7 @@ fn all_slow(signs: &Signs, step: &StepSigns) -> Option<Finding> {
                 step.load
             )
         }
-        (_, Some(late)) => late.clone(),
+        (_, Some(late)) => late.told.clone(),
         _ => return None,
     };
     let reason = format!("{told}, while health is fast: what makes the answers is slow");
@@ -515,7 +538,7 @@ fn still_open(signs: &Signs) -> Option<Finding> {
     let reason = step
         .restless
         .clone()
-        .or_else(|| step.late_first_byte.clone())
+        .or_else(|| Some(step.late_first_byte.as_ref()?.told.clone()))
         .unwrap_or_else(|| match step.pace {
             Pace::Slower(times) => {
                 format!(

@@ -62,8 +62,8 @@ pub struct StepSigns {
     pub limit: Option<Limit>,
     /// Whether every stream that was asked for was served at once.
     pub is_all_served: bool,
-    /// In words: first bytes come much later than for one stream alone.
-    pub late_first_byte: Option<String>,
+    /// First bytes come much later than for one stream alone.
+    pub late_first_byte: Option<Late>,
     /// Requests that were answered with 503 or 429 at once, or got no connection.
     pub turned_away: u64,
     /// Whether refusals told of a quota in a time.
@@ -90,6 +90,15 @@ pub enum Pace {
     Slower(f64),
     /// None of them got anything.
     StandsStill,
+}
+
+/// First bytes that come late.
+#[derive(Clone, Debug, Default)]
+pub struct Late {
+    /// By how much, in microseconds.
+    pub by_us: u64,
+    /// In words.
+    pub told: String,
 }
 
 /// How many are served at once while others wait.
