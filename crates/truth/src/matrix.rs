@@ -103,13 +103,15 @@ impl Judged {
             truth,
             said,
             rightness,
+            off,
             said_capacity,
             took_us,
             numbers,
             ..
         } = self;
+        let off = off.map_or(String::new(), |off| format!(", capacity {off:?}"));
         format!(
-            "--draw {number}: {kind:?}, {}: said {}, capacity {said_capacity:?}: {rightness:?}, {:.0} s\n    {numbers}",
+            "--draw {number}: {kind:?}, {}: said {}, capacity {said_capacity:?}: {rightness:?}{off}, {:.0} s\n    {numbers}",
             truth.shown(),
             said.name(),
             *took_us as f64 / 1e6,
