@@ -40,7 +40,14 @@ impl Judged {
     /// # Errors
     /// As [`drive`].
     pub fn of(seed: u64, number: u64) -> anyhow::Result<(Self, Draw, Driven)> {
-        let draw = Draw::of(seed, number);
+        Self::of_draw(Draw::of(seed, number), seed, number)
+    }
+
+    /// Drives and judges a draw.
+    ///
+    /// # Errors
+    /// As [`drive`].
+    pub fn of_draw(draw: Draw, seed: u64, number: u64) -> anyhow::Result<(Self, Draw, Driven)> {
         let driven = drive(&draw.service, &draw.told, Noise::of(!seed, number))?;
         let truth = draw
             .fault
@@ -96,13 +103,15 @@ impl Judged {
             truth,
             said,
             rightness,
+            off,
             said_capacity,
             took_us,
             numbers,
             ..
         } = self;
+        let off = off.map_or(String::new(), |off| format!(", capacity {off:?}"));
         format!(
-            "--draw {number}: {kind:?}, {}: said {}, capacity {said_capacity:?}: {rightness:?}, {:.0} s\n    {numbers}",
+            "--draw {number}: {kind:?}, {}: said {}, capacity {said_capacity:?}: {rightness:?}{off}, {:.0} s\n    {numbers}",
             truth.shown(),
             said.name(),
             *took_us as f64 / 1e6,

@@ -6,6 +6,7 @@ use verdict::summary::{Distribution, Phase, Step};
 
 use crate::draw::Kind;
 use crate::driver::{Driven, Told};
+use crate::truth::Off;
 use crate::{ranges, twins};
 
 /// The steps of a run, what was seen in them, and the verdict.
@@ -117,12 +118,16 @@ pub fn twins(seed: u64) -> anyhow::Result<String> {
         let (said, rightness) = twin.truth.judge(diagnosis);
         let _ = writeln!(
             text,
-            "{:36} {:14} {:26} {:?} of {} {:.1} s",
+            "{:36} {:14} {:26} {:?} of {}{} {:.1} s",
             format!("{}:{}", twin.name, twin.run),
             format!("{rightness:?}"),
             said.name(),
             diagnosis.inferred_capacity,
             twin.truth.shown(),
+            match twin.truth.off(diagnosis.inferred_capacity) {
+                None | Some(Off::Exact) => "",
+                Some(_) => ": OFF",
+            },
             driven.took_us as f64 / 1e6
         );
     }

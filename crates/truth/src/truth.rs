@@ -107,6 +107,8 @@ pub enum Capacity {
     AtMostSaid(u32),
     /// This.
     Exactly(u32),
+    /// This, or one less: one place was held for nobody before it was counted.
+    WithOneHeld(u32),
 }
 
 /// What is true of a run.
@@ -343,6 +345,7 @@ fn leak(
         families,
         may_be_open: false,
         capacity: match alone.capacity {
+            Capacity::Exactly(places) if is_shared => Capacity::WithOneHeld(places),
             Capacity::Any if is_full => Capacity::AtMostSaid(places),
             other => other,
         },
@@ -360,7 +363,8 @@ fn blocked_loop(driven: &Driven, block_us: f64, gap_us: f64, computes: bool) -> 
     } else if grown > 1.15 {
         vec![LoopBlocked, AllSlow, Healthy]
     } else if driven.felt.maybe > 0 {
-        vec![LoopBlocked, Healthy]
+        // Each first byte waits for those before it.
+        vec![LoopBlocked, Healthy, AllSlow]
     } else {
         vec![Healthy]
     };
@@ -425,6 +429,10 @@ impl Truth {
             Capacity::Any => return None,
             Capacity::AtMostSaid(places) => (u64::from(places), true),
             Capacity::Exactly(places) => (u64::from(places), false),
+            Capacity::WithOneHeld(places) => {
+                let is_one_less = said == Some(u64::from(places) - 1);
+                (u64::from(places) - u64::from(is_one_less), false)
+            }
         };
         match said.map(|said| said.abs_diff(places)) {
             None if may_be_none => None,
@@ -443,7 +451,9 @@ impl Truth {
         let capacity = match self.capacity {
             Capacity::Any => String::new(),
             Capacity::AtMostSaid(places) => format!(", capacity {places} or not said"),
-            Capacity::Exactly(places) => format!(", capacity {places}"),
+            Capacity::Exactly(places) | Capacity::WithOneHeld(places) => {
+                format!(", capacity {places}")
+            }
         };
         format!("{}{open}{capacity}", names.join(" or "))
     }

@@ -13,7 +13,7 @@ const STANDS_US: u64 = 50_000;
 
 /// What a wait of an oracle must be shorter than not to be felt, and longer than to be felt, in
 /// microseconds. Between them lies the bound from which on health hurts.
-const FELT_US: [u64; 2] = [50_000, 150_000];
+const FELT_US: [u64; 2] = [50_000, 250_000];
 
 /// The first byte of the first stream of all is waited for so long, in microseconds.
 const LOOK_AT_MOST_US: u64 = 30_000_000;
@@ -655,5 +655,105 @@ impl<'a> World<'a> {
         self.cores.version += 1;
         self.loop_free_us = self.now;
         (self.is_cold, self.is_dying) = (true, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::Time;
+
+    fn service(stations: Vec<Station>, stream: Vec<Op>) -> Service {
+        Service {
+            stations,
+            cores: 2.0,
+            loop_computes: false,
+            stream,
+            health: vec![vec![Op::Take(0)]],
+            notices: Notices::Never,
+            retry_after_us: None,
+            cold_us: 0,
+            pauses: (0.0, 1.0..2.0),
+            freeze: None,
+            restart: None,
+        }
+    }
+
+    fn wait(ms: f64) -> Op {
+        Op::Wait(Time::ms(ms, 0.0))
+    }
+
+    /// What happens until then, each with its time in milliseconds.
+    fn until(world: &mut World<'_>, ms: u64) -> Vec<(u64, Asks, Seen)> {
+        let mut all = Vec::new();
+        while world.next_us().is_some_and(|next| next <= ms * 1_000) {
+            world.step();
+            let now = world.now / 1_000;
+            all.extend(world.seen.drain(..).map(|(asks, seen)| (now, asks, seen)));
+        }
+        all
+    }
+
+    #[test]
+    fn who_finds_no_place_waits_in_line_and_health_with_it() {
+        let service = service(vec![Station::of(2)], vec![Op::Take(0), wait(100.0)]);
+        let mut world = World::new(&service, Noise::of(1, 1));
+        for slot in 0..3 {
+            world.ask(0, Asks::Stream(slot));
+        }
+        let check = Asks::Health { url: 0, check: 0 };
+        world.ask(1_000, check);
+        let ends: Vec<_> = until(&mut world, 500)
+            .into_iter()
+            .map(|(at, asks, _)| (at, asks))
+            .collect();
+        let stream = Asks::Stream;
+        assert_eq!(
+            ends,
+            [
+                (100, stream(0)),
+                (100, stream(1)),
+                (100, check),
+                (200, stream(2))
+            ]
+        );
+    }
+
+    #[test]
+    fn what_computes_shares_the_cores_and_what_is_on_the_loop_takes_turns() {
+        let compute = Op::Compute(Time::ms(100.0, 0.0));
+        let on_cores = service(vec![], vec![compute]);
+        let mut world = World::new(&on_cores, Noise::of(1, 1));
+        for slot in 0..4 {
+            world.ask(0, Asks::Stream(slot));
+        }
+        let ends: Vec<_> = until(&mut world, 500).iter().map(|one| one.0).collect();
+        assert_eq!(ends, [200, 200, 200, 200], "two cores, four jobs of 100 ms");
+        assert_eq!(world.cpu_us().0 / 1_000, 400);
+        let busy = Op::Loop {
+            time: Time::ms(100.0, 0.0),
+            chance: 1.0,
+        };
+        let on_loop = service(vec![], vec![busy]);
+        let mut world = World::new(&on_loop, Noise::of(1, 1));
+        for slot in 0..3 {
+            world.ask(0, Asks::Stream(slot));
+        }
+        let ends: Vec<_> = until(&mut world, 500).iter().map(|one| one.0).collect();
+        assert_eq!(ends, [100, 200, 300]);
+    }
+
+    #[test]
+    fn what_nobody_notices_keeps_its_place() {
+        let service = service(
+            vec![Station::of(1)],
+            vec![Op::Take(0), wait(100.0), Op::Chunk],
+        );
+        let mut world = World::new(&service, Noise::of(1, 1));
+        let first = world.ask(0, Asks::Stream(0));
+        until(&mut world, 50);
+        world.hang_up(50_000, first);
+        world.ask(60_000, Asks::Stream(1));
+        assert_eq!(until(&mut world, 10_000), []);
     }
 }
