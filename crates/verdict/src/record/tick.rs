@@ -46,6 +46,8 @@ pub struct Tick {
     pub done_us: u64,
     /// What became of it.
     pub outcome: Outcome,
+    /// The status of its answer, if that was whole.
+    pub status: Option<u16>,
 }
 
 impl Tick {

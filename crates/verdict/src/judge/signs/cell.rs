@@ -144,7 +144,8 @@ fn restless(summary: &Summary) -> Option<String> {
         .iter()
         .filter_map(|(name, hold)| {
             let baseline = phases.baseline.probes.get(name)?;
-            (flat::is_flat(baseline, hold, flat::LEAST_CHECKS) == Some(false)).then_some(name.as_str())
+            (flat::is_flat(baseline, hold, flat::LEAST_CHECKS) == Some(false))
+                .then_some(name.as_str())
         })
         .collect();
     (!names.is_empty()).then(|| {

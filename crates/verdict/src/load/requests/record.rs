@@ -46,6 +46,7 @@ impl RequestRecord {
             sent_us: self.sent_us,
             done_us: self.done_us,
             outcome: self.outcome,
+            status: self.status,
         }
     }
 }
