@@ -5,7 +5,7 @@ SCENARIO ?= stream
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-broken demo-fixed compare install up-broken up-fixed stop clean test ci verify fmt clippy \
-        unit api-docs docs docs-check test-openai reference scenarios
+        unit api-docs docs docs-check test-openai reference scenarios strangers
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -74,6 +74,9 @@ docs: install ## Make the generated pages of the documentation anew
 # After `unit`, which builds the programs.
 docs-check:
 	@docs/make --check
+
+strangers: install ## Run lab attach on services that are no part of the lab (about 20 min)
+	@tests/strangers/run
 
 test-openai: install ## Run the official openai Python package against upstream and servers (needs python3)
 	@tests/openai_package/run

@@ -4,7 +4,10 @@
 use std::error::Error;
 use std::fmt::Write;
 use std::path::Path;
-use std::process::Command;
+
+#[path = "src/run/commit/last_commit.rs"]
+mod last_commit;
+use last_commit::last_commit;
 
 /// What the lab is built from, beside other people's crates, from this folder. Nothing else has this run
 /// again: not an edit of a server, and not a commit that leaves the lab as it is.
@@ -20,33 +23,13 @@ const SOURCES: [&str; 7] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     take_scenarios_in()?;
-    println!("cargo::rustc-env=LAB_GIT_COMMIT={}", commit());
+    // It counts for a lab that is installed; one that is run where it was built looks for itself.
+    let commit = last_commit(".", &SOURCES).unwrap_or("unknown".to_owned());
+    println!("cargo::rustc-env=LAB_GIT_COMMIT={commit}");
     for path in SOURCES {
         println!("cargo::rerun-if-changed={path}");
     }
     Ok(())
-}
-
-/// The last commit that changed what the lab is built from, with `-dirty` if that differs from it. It
-/// counts for a lab that is installed; one that is run where it was built looks for itself.
-fn commit() -> String {
-    let last = ["log", "-1", "--format=%H", "--"];
-    let commit = git(&[&last[..], &SOURCES].concat()).filter(|commit| !commit.is_empty());
-    let Some(commit) = commit else {
-        return "unknown".to_owned();
-    };
-    let status = ["status", "--porcelain", "--untracked-files=no", "--"];
-    match git(&[&status[..], &SOURCES].concat()).as_deref() {
-        Some("") => commit,
-        _ => commit + "-dirty",
-    }
-}
-
-/// What `git` prints, if there is one and this is a repository.
-fn git(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(arguments).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.trim().to_owned())
 }
 
 /// Writes a Rust array of the names and texts of the files in `scenarios/`, sorted.

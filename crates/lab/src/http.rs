@@ -1,12 +1,20 @@
 //! The HTTP client of probe, load and sampler.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use rustls::crypto::ring::default_provider;
 
 use crate::exit::Usage;
+use crate::tls;
+use verdict::scenario::Target;
+
+/// Printed once where `--insecure` is given.
+pub const INSECURE: &str = "Warning: any certificate is accepted, so whoever is on the way can read \
+                            what is sent, tokens too.\n";
 
 /// A client as every part of the lab wants it: a fresh connection for each request unless
 /// `keep_alive`, no proxy from the environment, no redirect and no retry, all of which would change
@@ -27,9 +35,24 @@ pub struct Reach {
     pub addresses: Vec<(String, Vec<SocketAddr>)>,
     /// PEM file of a certificate that is trusted beside those of the system.
     pub ca_certificate: Option<PathBuf>,
+    /// Whether any certificate will do.
+    pub insecure: bool,
+    /// Whether they speak HTTP/2 also without TLS.
+    pub http2: bool,
 }
 
 impl Reach {
+    /// As this target is to be reached.
+    #[must_use]
+    pub fn of(&self, target: &Target) -> Self {
+        Self {
+            addresses: self.addresses.clone(),
+            ca_certificate: target.ca_certificate.clone(),
+            insecure: target.insecure,
+            http2: target.http2,
+        }
+    }
+
     /// As [`client`], for these services.
     ///
     /// # Errors
@@ -39,8 +62,20 @@ impl Reach {
         for (name, addresses) in &self.addresses {
             builder = builder.resolve_to_addrs(name, addresses);
         }
-        if let Some(path) = &self.ca_certificate {
-            builder = builder.tls_certs_merge(certificates(path)?);
+        if self.http2 {
+            builder = builder.http2_prior_knowledge();
+        }
+        if self.insecure {
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        } else if let Some(path) = &self.ca_certificate {
+            let mut trusting = tls::trusting(path, Arc::new(default_provider()))?;
+            let protocols: &[&[u8]] = if self.http2 {
+                &[b"h2"]
+            } else {
+                &[b"h2", b"http/1.1"]
+            };
+            trusting.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+            builder = builder.tls_backend_preconfigured(trusting);
         }
         builder.build().context("cannot make the HTTP client")
     }
@@ -97,18 +132,9 @@ pub fn root_cause(error: &dyn std::error::Error) -> String {
     chain.last().map(ToString::to_string).unwrap_or_default()
 }
 
-fn certificates(path: &Path) -> anyhow::Result<Vec<reqwest::Certificate>> {
-    let text = std::fs::read(path)
-        .with_context(|| format!("cannot read the certificate {}", path.display()))?;
-    let nothing = || format!("{} holds no PEM certificate", path.display());
-    let found = reqwest::Certificate::from_pem_bundle(&text).with_context(nothing)?;
-    anyhow::ensure!(!found.is_empty(), nothing());
-    Ok(found)
-}
-
 fn builder(keep_alive: bool) -> reqwest::ClientBuilder {
     // An error means that the process has a provider already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let _ = default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
         .pool_max_idle_per_host(if keep_alive { usize::MAX } else { 0 })

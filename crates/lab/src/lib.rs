@@ -12,6 +12,11 @@ pub mod load;
 pub mod measure;
 pub mod reach;
 pub mod run;
+#[cfg(test)]
+#[path = "../../verdict/tests/support/sample.rs"]
+#[allow(dead_code, reason = "each crate takes what it needs")]
+mod sample;
 pub mod scenario_files;
 pub mod show;
 pub mod stage;
+mod tls;

@@ -13,10 +13,7 @@ use verdict::scenario::Target;
 /// [`Usage`] for a public address, unless the target says that it is the user's own, or a URL that is
 /// none; [`StageError::Target`] for a name that has no address.
 pub fn reach(target: &Target) -> anyhow::Result<Reach> {
-    let mut reach = Reach {
-        addresses: Vec::new(),
-        ca_certificate: target.ca_certificate.clone(),
-    };
+    let mut reach = Reach::default();
     for text in target.urls() {
         let url: reqwest::Url = text
             .parse()

@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Bench, stderr, stdout};
+use crate::support::{Bench, has_python, stderr, stdout};
 use lab::stage::Port;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use testkit::{Signal, eventually, schema_errors, signal};
@@ -13,18 +13,6 @@ const APP: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/tests/support/python_service/app.py"
 );
-
-/// Whether these tests can be run. Only whoever says so goes without them.
-fn has_python() -> bool {
-    let version = Command::new("python3").arg("--version").output();
-    let has = version.is_ok_and(|output| output.status.success());
-    let may_skip = std::env::var_os("LAB_TESTS_WITHOUT_PYTHON").is_some();
-    assert!(
-        has || may_skip,
-        "there is no python3: install it, or set LAB_TESTS_WITHOUT_PYTHON=1 to go without these tests"
-    );
-    has
-}
 
 fn scenario(port: &Port, threads: u32, more: &str) -> String {
     let url = format!("http://{}", port.address());

@@ -191,7 +191,7 @@ async fn a_user_thinks_as_long_as_the_forecast_has_it() {
         .collect();
     assert!(ended.len() > 20, "{}", ended.len());
     for (n, pair) in ended.windows(2).enumerate() {
-        let thought = Duration::from_micros(pair[1].due_us - pair[0].done_us);
+        let thought = Duration::from_micros(pair[1].tick.due_us - pair[0].tick.done_us);
         let planned = spec.think.nth(seed, 0, n as u64);
         assert!(
             thought.abs_diff(planned) < Duration::from_micros(5),

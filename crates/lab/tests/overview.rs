@@ -76,22 +76,22 @@ fn classes_and_phases_of_all_cells_stand_in_one_table_each() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 
     let classes: Value = serde_json::from_str(&table(&bench, "classes", "json")).expect("JSON");
-    let groups = classes["variants"][0]["groups"].as_array().expect("groups");
-    let headings: Vec<_> = groups
-        .iter()
-        .map(|group| group["heading"].as_str())
-        .collect();
+    let rows = classes["variants"][0]["rows"].as_array().expect("rows");
+    let names = rows.iter().map(|row| {
+        let [class, path] = ["of", "path"].map(|key| row[key].as_str().expect("text"));
+        format!("{class}, {path}")
+    });
     let expected = [
         "large, /pong",
         "large, /ping",
         "small, /pong",
         "small, /ping",
     ];
-    assert_eq!(headings, expected.map(Some));
+    assert_eq!(names.collect::<Vec<_>>(), expected);
     let summary = bench.summary("one").expect("a summary");
     let figures = &summary["phases"]["load"]["requests"]["small"]["response_us"];
-    let row = &groups[2]["rows"][0];
-    assert_eq!(row["name"], "one");
+    let row = &rows[2];
+    assert_eq!(row["cell"], "one");
     for (label, key) in [
         ("min", "min"),
         ("median", "p50"),
@@ -105,13 +105,10 @@ fn classes_and_phases_of_all_cells_stand_in_one_table_each() {
     }
 
     let phases: Value = serde_json::from_str(&table(&bench, "phases", "json")).expect("JSON");
-    let cell = &phases["variants"][0]["groups"][0];
-    let rows = cell["rows"].as_array().expect("rows");
-    let names: Vec<_> = rows.iter().map(|row| row["name"].as_str()).collect();
-    assert_eq!(
-        (&cell["heading"], names),
-        (&"one".into(), PHASES.map(Some).into())
-    );
+    let rows = phases["variants"][0]["rows"].as_array().expect("rows");
+    let of_one = rows.iter().filter(|row| row["cell"] == "one");
+    let names: Vec<_> = of_one.map(|row| row["of"].as_str()).collect();
+    assert_eq!(names, PHASES.map(Some));
 
     for layout in ["classes", "phases"] {
         let text = table(&bench, layout, "text");

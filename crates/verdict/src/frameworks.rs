@@ -333,8 +333,8 @@ pub const FRAMEWORKS: &[Framework] = &[
     },
     Framework {
         name: "nginx",
-        server_header: &["nginx", "openresty"],
-        process: &["nginx", "openresty"],
+        server_header: &["nginx"],
+        process: &["nginx"],
         is_event_loop: Some(true),
         look_for: "nginx: worker_connections 512; then the service behind it",
         limits: &[limit(
@@ -373,7 +373,7 @@ pub const FRAMEWORKS: &[Framework] = &[
     },
     Framework {
         name: "Envoy",
-        server_header: &["envoy", "istio-envoy"],
+        server_header: &["envoy"],
         process: &["envoy"],
         is_event_loop: Some(true),
         look_for: "Envoy: circuit breakers of the cluster, 1024 each",
@@ -429,7 +429,7 @@ pub const FRAMEWORKS: &[Framework] = &[
     },
     Framework {
         name: "Tomcat, Spring Boot",
-        server_header: &["apache-coyote"],
+        server_header: &[],
         process: &["org.apache.catalina.startup.bootstrap"],
         is_event_loop: Some(false),
         look_for: "Tomcat: maxThreads 200; HikariCP: 10, held by open-in-view",
@@ -453,6 +453,12 @@ pub const FRAMEWORKS: &[Framework] = &[
                 TOMCAT,
             ),
             limit(
+                "threads that write a `StreamingResponseBody` or a `Flux`; their queue has no bound",
+                "8",
+                "`spring.task.execution.pool.core-size`",
+                "https://docs.spring.io/spring-boot/reference/features/task-execution-and-scheduling.html",
+            ),
+            limit(
                 "a database connection is held until the answer is written",
                 "true",
                 "`spring.jpa.open-in-view`",
@@ -462,7 +468,7 @@ pub const FRAMEWORKS: &[Framework] = &[
     },
     Framework {
         name: "Undertow",
-        server_header: &["undertow"],
+        server_header: &[],
         process: &[],
         is_event_loop: None,
         look_for: "Undertow: worker threads, 8 for each I/O thread",

@@ -11,8 +11,13 @@ pub mod metrics;
 mod names;
 pub mod record;
 pub mod redact;
-pub mod sample;
 pub mod scenario;
 pub mod summarise;
 pub mod summary;
 pub mod units;
+
+#[cfg(test)]
+extern crate self as verdict;
+#[cfg(test)]
+#[path = "../tests/support/sample.rs"]
+mod sample;

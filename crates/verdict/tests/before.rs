@@ -19,7 +19,18 @@ const SUMMARIES: [(&str, &str); 7] = [
 ];
 
 /// Keys that version 0.1.0 did not write.
-const ADDED: [&str; 2] = ["checks_percent", "withheld"];
+const ADDED: [&str; 10] = [
+    "checks_percent",
+    "family",
+    "first_look",
+    "framework",
+    "member",
+    "quota",
+    "refused_us",
+    "silence_us",
+    "threads_peak",
+    "withheld",
+];
 
 /// Where two documents differ, as a path.
 fn differences(path: &str, before: &Value, after: &Value) -> Vec<String> {

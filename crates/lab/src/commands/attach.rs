@@ -30,6 +30,13 @@ pub struct AttachArgs {
     /// File that is sent as the body
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
+    /// Model that is asked for a small streaming chat in OpenAI's format, by POST; a URL without a path
+    /// gets /v1/chat/completions
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["anthropic", "body", "method"])]
+    openai: Option<String>,
+    /// The same in Anthropic's format, at /v1/messages
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["body", "method"])]
+    anthropic: Option<String>,
     // Clap breaks the line at an n in braces, unless a style stands between.
     #[arg(
         long,
@@ -92,6 +99,12 @@ pub struct AttachArgs {
     /// PEM file of a certificate that is trusted beside those of the system
     #[arg(long, value_name = "FILE")]
     ca_certificate: Option<PathBuf>,
+    /// Accept any certificate
+    #[arg(long)]
+    insecure: bool,
+    /// Speak HTTP/2 without TLS, and nothing older with it
+    #[arg(long)]
+    http2: bool,
     /// The service is mine: ask it though its address is a public one
     #[arg(long)]
     i_own_this_service: bool,
@@ -248,6 +261,8 @@ fn text(args: &AttachArgs) -> Result<String, Usage> {
     line("stream", Some(quoted(&args.stream)));
     line("method", Some(quoted(args.method.name())));
     line("body", path(&args.body));
+    line("openai", args.openai.as_deref().map(quoted));
+    line("anthropic", args.anthropic.as_deref().map(quoted));
     line("bearer_env", args.bearer_env.as_deref().map(quoted));
     line("health", url(&args.health));
     line("sync_health", url(&args.sync_health));
@@ -255,6 +270,8 @@ fn text(args: &AttachArgs) -> Result<String, Usage> {
     line("pid", args.pid.map(|pid| pid.to_string()));
     line("upstream_stats", url(&args.upstream_stats));
     line("ca_certificate", path(&args.ca_certificate));
+    line("insecure", Some(args.insecure.to_string()));
+    line("http2", Some(args.http2.to_string()));
     line(
         "i_own_this_service",
         Some(args.i_own_this_service.to_string()),

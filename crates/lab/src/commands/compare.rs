@@ -1,15 +1,15 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::stdout::print;
 use crate::exit::Usage;
 use crate::run::{Run, newest};
 use crate::show;
 use crate::show::comparison::{Format, render};
-use verdict::judge::comparison::overview::{is_overview, overview};
-use verdict::judge::comparison::{CellRuns, Topic, compare, is_matrix, matrix};
+use verdict::judge::comparison::overview::{has_classes, is_matrix, overview};
+use verdict::judge::comparison::{CellRuns, Topic, compare};
 use verdict::judge::steps;
 use verdict::summary::{State, Summary};
 
@@ -40,16 +40,12 @@ pub struct CompareArgs {
 }
 
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
-    if let Some(other) = args
-        .runs
-        .iter()
-        .find(|run| !run.join("index.json").is_file())
-    {
-        let problem = format!(
+    let mut runs = args.runs.iter();
+    if let Some(other) = runs.find(|run| !run.join("index.json").is_file()) {
+        bail!(Usage(format!(
             "{} is not the folder of a run: it has no index.json",
             other.display()
-        );
-        return Err(Usage(problem).into());
+        )));
     }
     let folders = if args.runs.is_empty() {
         newest(&args.out, args.scenario.as_deref())?
@@ -60,8 +56,9 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     let is_wanted = |cell: &String| args.cell.is_empty() || args.cell.contains(cell);
     gathered.cells.retain(|cell| is_wanted(&cell.cell));
     if gathered.cells.is_empty() {
-        let problem = "these runs have no such cell, or none yet".to_owned();
-        return Err(Usage(problem).into());
+        bail!(Usage(
+            "these runs have no such cell, or none yet".to_owned()
+        ));
     }
     match &args.into {
         Some(file) => replace_generated(file, &gathered.render(args.table, Format::Markdown))?,
@@ -81,11 +78,10 @@ fn replace_generated(file: &Path, table: &str) -> anyhow::Result<()> {
         Some((from, from + text[from..].find(END)?))
     });
     let Some((from, to)) = bounds else {
-        let problem = format!(
+        bail!(Usage(format!(
             "{} has no place for a table: add the lines \"{BEGIN} -->\" and \"{END}\"",
             file.display()
-        );
-        return Err(Usage(problem).into());
+        )));
     };
     let replaced = format!("{}\n\n{table}\n{}", &text[..from], &text[to..]);
     std::fs::write(file, replaced).with_context(|| format!("cannot write {}", file.display()))
@@ -148,13 +144,13 @@ impl Gathered {
     /// The tables. For programs there is a comparison of each cell, unless another table is asked for.
     pub(super) fn render(&self, layout: Option<Layout>, format: Format) -> String {
         match layout {
-            Some(Layout::Matrix) => self.matrix(format),
+            Some(Layout::Matrix) => self.overview(Topic::Cells, format, true),
             Some(Layout::Classes) => self.overview(Topic::Classes, format, true),
             Some(Layout::Phases) => self.overview(Topic::Phases, format, true),
             Some(Layout::Cells) => self.comparisons(format),
             None if format == Format::Json => self.comparisons(format),
-            None if is_matrix(&self.cells) => self.matrix(format),
-            None if is_overview(&self.cells) => [
+            None if is_matrix(&self.cells) => self.overview(Topic::Cells, format, true),
+            None if has_classes(&self.cells) => [
                 // What must be known of the runs stands with each cell.
                 self.overview(Topic::Classes, format, false),
                 self.overview(Topic::Phases, format, false),
@@ -162,16 +158,6 @@ impl Gathered {
             ]
             .join("\n"),
             None => self.comparisons(format),
-        }
-    }
-
-    fn matrix(&self, format: Format) -> String {
-        let mut matrix = matrix(&self.cells);
-        matrix.remarks.extend(self.remarks.iter().cloned());
-        match format {
-            Format::Text => show::matrix::text(&matrix),
-            Format::Markdown => show::matrix::markdown(&matrix),
-            Format::Json => json(&matrix),
         }
     }
 
@@ -185,20 +171,17 @@ impl Gathered {
         match format {
             Format::Text => show::overview::text(&overview),
             Format::Markdown => show::overview::markdown(&overview),
-            Format::Json => json(&overview),
+            Format::Json => show::json(&overview),
         }
     }
 
     fn comparisons(&self, format: Format) -> String {
-        let comparisons: Vec<_> = self
-            .cells
-            .iter()
-            .map(|cell| {
-                let mut comparison = compare(&cell.scenario, &cell.cell, &cell.runs);
-                comparison.remarks.extend(self.remarks.iter().cloned());
-                comparison
-            })
-            .collect();
+        let comparison = |cell| {
+            let mut comparison = compare(cell);
+            comparison.remarks.extend(self.remarks.iter().cloned());
+            comparison
+        };
+        let comparisons: Vec<_> = self.cells.iter().map(comparison).collect();
         render(&comparisons, format)
     }
 }
@@ -217,11 +200,6 @@ fn each_step(summary: Summary) -> Vec<Summary> {
         view
     };
     summary.steps.iter().map(view).collect()
-}
-
-fn json(table: &impl serde::Serialize) -> String {
-    // Its keys are strings, so it always serializes.
-    serde_json::to_string_pretty(table).unwrap_or_default() + "\n"
 }
 
 /// The place of the cell that `summary` is of.

@@ -6,6 +6,7 @@ mod compare;
 mod conclusion;
 mod forecast;
 mod forecast_text;
+mod frameworks;
 mod guard;
 mod keys;
 mod list;
@@ -39,6 +40,8 @@ pub enum Command {
     List,
     /// List the metrics: what an expectation and --fail-if may name, with unit and meaning
     Metrics(metrics::MetricsArgs),
+    /// List the limits of common frameworks: what to look for after a verdict
+    Frameworks(frameworks::FrameworksArgs),
     /// Print the JSON Schema of summary.json
     Schema,
     /// Start the upstream and a server in the foreground, to try by hand
@@ -74,6 +77,7 @@ impl Command {
             Self::Scenarios(args) => scenarios::run(&args),
             Self::List => list::run(),
             Self::Metrics(args) => Ok(metrics::run(&args)),
+            Self::Frameworks(args) => Ok(frameworks::run(&args)),
             Self::Schema => schema::run(),
             Self::Up(args) => up::run(args),
             Self::Watch(args) => watch::run(args),

@@ -1,7 +1,7 @@
 //! What must be known before a run: whom it asks, what it measures, and what a forecast needs.
 
 use crate::exit::Usage;
-use crate::http::{Reach, bearer};
+use crate::http::{INSECURE, Reach, bearer};
 use crate::measure::why_not;
 use crate::reach::reach;
 use crate::run::Calibration;
@@ -33,7 +33,10 @@ pub(super) fn reach_of(cells: &[Cell], say: impl Fn(&str)) -> anyhow::Result<Rea
         }
         say(&caps(target, cell.probe.rate));
         all.addresses.extend(one.addresses);
-        all.ca_certificate = one.ca_certificate.or(all.ca_certificate);
+    }
+    let mut targets = cells.iter().filter_map(|cell| cell.target.as_ref());
+    if targets.any(|target| target.insecure) {
+        say(INSECURE);
     }
     Ok(all)
 }

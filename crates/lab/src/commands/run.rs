@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
+
 use super::command_line::command_line;
 use super::compare::Gathered;
 use super::conclusion::{conclude, drive};
@@ -91,11 +93,10 @@ fn plan(scenario: Scenario, args: RunArgs) -> anyhow::Result<Plan> {
             cells.retain(|cell| !cell.quick);
         }
         if cells.is_empty() {
-            return Err(Usage(format!(
+            bail!(Usage(format!(
                 "scenario {} has no cell for this; name one with --cell",
                 scenario.name
-            ))
-            .into());
+            )));
         }
         cells
     } else {
@@ -103,12 +104,11 @@ fn plan(scenario: Scenario, args: RunArgs) -> anyhow::Result<Plan> {
     };
     let variants = planning::with_a_cell(&variants, &cells);
     if variants.is_empty() {
-        return Err(Usage(format!(
+        bail!(Usage(format!(
             "no cell of scenario {} is run in variant {}; name one that is, with --cell",
             scenario.name,
             args.variant.join(" or ")
-        ))
-        .into());
+        )));
     }
     Ok(Plan {
         scenario,

@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
+
 use super::command_line::command_line;
 use super::conclusion::{code, worse};
 use super::forecast_text::print_unforecast;
@@ -97,10 +99,9 @@ fn plan(name: &str, args: &ScenariosArgs) -> anyhow::Result<Plan> {
     let scenario = scenario_files::load(name, &[])?;
     planning::check_metrics(&scenario)?;
     if scenario.quick_cells.is_empty() {
-        return Err(Usage(format!(
+        bail!(Usage(format!(
             "scenario {name} has no short form: mark a cell as quick, or add [quick]"
-        ))
-        .into());
+        )));
     }
     let variants = planning::with_a_cell(&scenario.variants, &scenario.quick_cells);
     Ok(Plan {

@@ -6,7 +6,7 @@ use super::runtime::runtime;
 use super::stdout::print;
 use crate::exit;
 use crate::run::Interrupt;
-use crate::stage::{Child, Records, Spec, StageError};
+use crate::stage::{Child, Records, Spec, StageError, flags};
 
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
@@ -38,10 +38,7 @@ pub(super) fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
 
 async fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
-    std::fs::create_dir_all(&args.out).map_err(|source| StageError::Write {
-        path: args.out.clone(),
-        source,
-    })?;
+    std::fs::create_dir_all(&args.out).map_err(StageError::write(&args.out))?;
     let records = Records::below(&args.out);
     let mut upstream = Child::start(
         Spec {
@@ -53,20 +50,17 @@ async fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
         &records,
     )
     .await?;
-    let flags = [
-        ("--listen", args.listen.to_string()),
-        ("--gauges", args.gauges.to_string()),
-        ("--upstream", upstream.url("listening")),
-        ("--pool-threads", args.pool_threads.to_string()),
-        ("--drain", "1s".to_owned()),
-    ];
+    let flags = flags([
+        ("--listen", Some(args.listen.to_string())),
+        ("--gauges", Some(args.gauges.to_string())),
+        ("--upstream", Some(upstream.url("listening"))),
+        ("--pool-threads", Some(args.pool_threads.to_string())),
+        ("--drain", Some("1s".to_owned())),
+    ]);
     let mut server = Child::start(
         Spec {
             name: format!("server-{}", args.server),
-            args: flags
-                .into_iter()
-                .flat_map(|(flag, value)| [flag.to_owned(), value])
-                .collect(),
+            args: flags,
             announces: vec!["listening", "gauges"],
             log: args.out.join("up-server.log"),
         },

@@ -10,10 +10,11 @@ use reqwest::{Client, RequestBuilder, Url};
 
 use super::runtime::runtime;
 use crate::exit::{EXPECTATION, Usage};
-use crate::http::{Reach, bearer, header, headers, root_cause};
+use crate::http::{INSECURE, Reach, bearer, header, headers, root_cause};
 use crate::measure::{CellClock, Endpoint, Manner, Prober, Results};
 use crate::run::Interrupt;
 use crate::show::watch::Watched;
+use crate::tls;
 use verdict::judge::watch::{Verdict, verdict};
 use verdict::record::{Event, WatchLog};
 use verdict::redact::Address;
@@ -58,6 +59,12 @@ pub struct WatchArgs {
     /// PEM file of a certificate that is trusted beside those of the system
     #[arg(long, value_name = "FILE")]
     ca_certificate: Option<PathBuf>,
+    /// Accept any certificate
+    #[arg(long)]
+    insecure: bool,
+    /// Speak HTTP/2 without TLS, and nothing older with it
+    #[arg(long)]
+    http2: bool,
     /// Print JSON Lines, and the summary to standard error
     ///
     /// A line for each tick, in the order in which they were due and at most --timeout late: {tick,
@@ -110,8 +117,13 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     };
     let services = Reach {
         ca_certificate: args.ca_certificate.clone(),
+        insecure: args.insecure,
+        http2: args.http2,
         ..Reach::default()
     };
+    if args.insecure {
+        let _ = std::io::stderr().write_all(INSECURE.as_bytes());
+    }
     let client = services.client(false)?;
     runtime()?.block_on(async {
         let interrupt = Interrupt::listen()?;
@@ -144,7 +156,8 @@ async fn reach(url: &Address, check: RequestBuilder, timeout: Duration) -> anyho
     match tokio::time::timeout(timeout, check.send()).await {
         Ok(Err(error)) if error.is_connect() => {
             let cause = root_cause(&error);
-            anyhow::bail!("cannot reach {url}: {cause}; is the service running?")
+            let remedy = tls::remedy(&error).unwrap_or("is the service running?");
+            anyhow::bail!("cannot reach {url}: {cause}; {remedy}")
         }
         _ => Ok(()),
     }

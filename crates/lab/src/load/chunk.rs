@@ -16,8 +16,10 @@ pub enum Chunk {
     Done,
     /// An error in the stream.
     Error,
-    /// Something else: a role, a finish reason, a usage figure, a ping.
+    /// Something else: a role, a finish reason, a usage figure.
     Other,
+    /// What only keeps the connection busy.
+    Ping,
 }
 
 /// How strictly a stream is read.
@@ -32,6 +34,16 @@ pub enum Reading {
 }
 
 impl Reading {
+    /// Reads an event that may have a name.
+    #[must_use]
+    pub fn read_event(self, name: &[u8], data: &[u8]) -> Chunk {
+        match (self, name) {
+            (Self::Any, b"ping" | b"heartbeat" | b"keepalive" | b"keep-alive") => Chunk::Ping,
+            (Self::Any, b"error") => Chunk::Error,
+            _ => self.read(data),
+        }
+    }
+
     /// Reads the data of one event.
     #[must_use]
     pub fn read(self, data: &[u8]) -> Chunk {
@@ -97,13 +109,10 @@ fn read_any(data: &[u8]) -> Chunk {
     match event.get("type").and_then(Value::as_str) {
         Some("message_stop" | "response.completed" | "response.incomplete") => Chunk::Done,
         Some("error" | "response.failed") => Chunk::Error,
-        Some(
-            "ping"
-            | "message_start"
-            | "message_delta"
-            | "content_block_start"
-            | "content_block_stop",
-        ) => Chunk::Other,
+        Some("ping") => Chunk::Ping,
+        Some("message_start" | "message_delta" | "content_block_start" | "content_block_stop") => {
+            Chunk::Other
+        }
         Some(kind) if kind.starts_with("response.") && !kind.ends_with(".delta") => Chunk::Other,
         _ => CONTENT,
     }
@@ -215,8 +224,8 @@ mod tests {
         ] {
             assert_eq!(read(data), CONTENT, "{data}");
         }
+        assert_eq!(read(r#"{"type":"ping"}"#), Chunk::Ping);
         for data in [
-            r#"{"type":"ping"}"#,
             r#"{"type":"message_start","message":{}}"#,
             r#"{"type":"response.created","response":{}}"#,
             r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#,

@@ -27,6 +27,7 @@ pub use kubelet::Kubelet;
 pub use requests::json_body;
 pub use sse::SseReader;
 pub use start::Start;
+pub(crate) use streams::{Body, Frames};
 pub use streams::{Pace, Slots, StreamPlan, StreamRequest};
 
 /// Everything that a cell asks of its server, under way.

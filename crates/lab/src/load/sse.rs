@@ -1,10 +1,11 @@
 /// Reads server-sent events from bytes that arrive sliced anywhere.
 ///
-/// Only the `data` of an event is kept; of several `data` lines in one event, joined by newlines, as
-/// the HTML standard has it (section 9.2.6).
+/// The name and the `data` of an event are kept; of several `data` lines in one event, joined by
+/// newlines, as the HTML standard has it (section 9.2.6).
 #[derive(Debug, Default)]
 pub struct SseReader {
     line: Vec<u8>,
+    name: Vec<u8>,
     data: Vec<u8>,
     has_data: bool,
     after_carriage_return: bool,
@@ -13,6 +14,11 @@ pub struct SseReader {
 impl SseReader {
     /// Adds `bytes` and hands the data of every event that they complete to `event`.
     pub fn feed(&mut self, bytes: &[u8], mut event: impl FnMut(&[u8])) {
+        self.feed_named(bytes, |_, data| event(data));
+    }
+
+    /// The same, with the name of the event before its data. A name alone makes no event.
+    pub fn feed_named(&mut self, bytes: &[u8], mut event: impl FnMut(&[u8], &[u8])) {
         for &byte in bytes {
             let second_of_pair = std::mem::take(&mut self.after_carriage_return) && byte == b'\n';
             if second_of_pair {
@@ -29,13 +35,17 @@ impl SseReader {
         }
     }
 
-    fn end_line(&mut self, event: &mut impl FnMut(&[u8])) {
+    fn end_line(&mut self, event: &mut impl FnMut(&[u8], &[u8])) {
         if self.line.is_empty() {
             if std::mem::take(&mut self.has_data) {
-                event(&self.data);
+                event(&self.name, &self.data);
             }
             self.data.clear();
+            self.name.clear();
             return;
+        }
+        if let Some(name) = self.line.strip_prefix(b"event:") {
+            self.name = name.trim_ascii().to_vec();
         }
         if let Some(data) = self.line.strip_prefix(b"data:") {
             if self.has_data {

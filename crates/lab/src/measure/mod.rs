@@ -27,4 +27,4 @@ pub use resources::{
     busy_and_total, command_line, descendants, host, listener, sample, started_ticks, why_not,
 };
 pub use results::Results;
-pub use sampler::Sources;
+pub use sampler::{Sources, get};

@@ -91,16 +91,22 @@ mod platform {
     #[must_use]
     pub fn listener(port: u16) -> Option<u32> {
         let entries = [procfs::net::tcp(), procfs::net::tcp6()];
-        let listening = entries.into_iter().flatten().flatten().filter(|entry| {
-            entry.state == TcpState::Listen && entry.local_address.port() == port
-        });
+        let listening =
+            entries.into_iter().flatten().flatten().filter(|entry| {
+                entry.state == TcpState::Listen && entry.local_address.port() == port
+            });
         let sockets: Vec<u64> = listening.map(|entry| entry.inode).collect();
         let has_socket = |process: &Process| {
             let mut files = process.fd().into_iter().flatten().flatten();
-            files.any(|file| matches!(file.target, FDTarget::Socket(inode) if sockets.contains(&inode)))
+            files.any(
+                |file| matches!(file.target, FDTarget::Socket(inode) if sockets.contains(&inode)),
+            )
         };
         let all = procfs::process::all_processes().ok()?.flatten();
-        let owners: Vec<Stat> = all.filter(has_socket).filter_map(|one| one.stat().ok()).collect();
+        let owners: Vec<Stat> = all
+            .filter(has_socket)
+            .filter_map(|one| one.stat().ok())
+            .collect();
         let is_first = |one: &&Stat| owners.iter().all(|other| other.pid != one.ppid);
         owners.iter().find(is_first)?.pid.try_into().ok()
     }

@@ -88,7 +88,7 @@ impl Sources {
         let pid = self.pids.server.get();
         let gauges = async {
             let url = self.gauges.as_ref()?;
-            get(&self.client, format!("{url}/gauges")).await
+            get(&self.client, format!("{url}/gauges"), PATIENCE).await
         };
         let (gauges, stats) = tokio::join!(gauges, self.stats());
         drop(looking);
@@ -110,7 +110,12 @@ impl Sources {
                 ..UpstreamStats::default()
             });
         }
-        get(&self.client, format!("{}/stats", self.upstream.as_ref()?)).await
+        get(
+            &self.client,
+            format!("{}/stats", self.upstream.as_ref()?),
+            PATIENCE,
+        )
+        .await
     }
 
     /// Base URLs of all upstreams.
@@ -126,7 +131,12 @@ impl Sources {
     /// The server's gauges now; `None` if it does not answer.
     pub async fn gauges(&self) -> Option<ServerGauges> {
         let _looking = self.looking.lock().await;
-        get(&self.client, format!("{}/gauges", self.gauges.as_ref()?)).await
+        get(
+            &self.client,
+            format!("{}/gauges", self.gauges.as_ref()?),
+            PATIENCE,
+        )
+        .await
     }
 
     /// What each of the lab's own upstreams says of itself; `None` if one of them does not answer.
@@ -134,7 +144,7 @@ impl Sources {
         let _looking = self.looking.lock().await;
         let mut all = Vec::new();
         for upstream in self.upstreams() {
-            all.push(get(&self.client, format!("{upstream}/stats")).await?);
+            all.push(get(&self.client, format!("{upstream}/stats"), PATIENCE).await?);
         }
         Some(all)
     }
@@ -153,15 +163,15 @@ fn look(pid: u32) -> Option<ProcessSample> {
     })
 }
 
-async fn get<T: DeserializeOwned>(client: &reqwest::Client, url: String) -> Option<T> {
-    let bytes = client
-        .get(url)
-        .timeout(PATIENCE)
-        .send()
-        .await
-        .ok()?
-        .bytes()
-        .await
-        .ok()?;
-    serde_json::from_slice(&bytes).ok()
+/// The JSON document at `url`; `None` if it is not there within `patience`, or is another.
+///
+/// # Cancel safety
+/// Safe: what was not answered is lost.
+pub async fn get<T: DeserializeOwned>(
+    client: &reqwest::Client,
+    url: String,
+    patience: Duration,
+) -> Option<T> {
+    let answer = client.get(url).timeout(patience).send().await.ok()?;
+    serde_json::from_slice(&answer.bytes().await.ok()?).ok()
 }

@@ -82,10 +82,7 @@ impl Folder<'_> {
     }
 
     fn error(&self, source: std::io::Error) -> StageError {
-        StageError::Write {
-            path: self.path.clone(),
-            source,
-        }
+        StageError::write(&self.path)(source)
     }
 }
 
@@ -168,7 +165,8 @@ impl<'a> Experiment<'a> {
             server.look_after(kubelet, &stage.listening, &clock, results)?;
         }
         let sampler = tokio::spawn(sources.clone().sample_all(results.clone()));
-        let told = |target| target::told(target, pid);
+        let first_look = stage.first_look.take();
+        let told = |target| target::told(target, pid, first_look);
         let mut experiment = Self {
             task,
             frame: Frame {

@@ -1,21 +1,18 @@
 //! The commit that a run's programs were built from.
 
+mod last_commit;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 use std::time::SystemTime;
+
+use last_commit::last_commit;
 
 /// Where the lab was built.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// What programs are built from there.
-const CODE: [&str; 5] = [
-    "crates",
-    "mock-llm",
-    "scenarios",
-    "Cargo.toml",
-    "Cargo.lock",
-];
+/// What programs are built from there, a path a line.
+const CODE: &str = include_str!("../../code.txt");
 
 /// The programs of a run. They stand beside each other.
 const PROGRAMS: [&str; 4] = ["lab", "mock-llm", "server-broken", "server-fixed"];
@@ -38,22 +35,13 @@ fn now() -> Option<String> {
     if !sources_of(&lab).any(|source| source.starts_with(env!("CARGO_MANIFEST_DIR"))) {
         return None;
     }
-    let last = ["log", "-1", "--format=%H", "--"];
-    let mut commit = git(&[&last[..], &CODE].concat()).filter(|commit| !commit.is_empty())?;
-    let status = ["status", "--porcelain", "--untracked-files=no", "--"];
-    let is_clean = git(&[&status[..], &CODE].concat())?.is_empty();
+    let code: Vec<_> = CODE.lines().collect();
+    let mut commit = last_commit(SOURCES, &code)?;
     let is_stale = |name| is_older_than_its_sources(&folder.join(name));
-    if !is_clean || PROGRAMS.into_iter().any(is_stale) {
+    if !commit.ends_with("-dirty") && PROGRAMS.into_iter().any(is_stale) {
         commit += "-dirty";
     }
     Some(commit)
-}
-
-fn git(arguments: &[&str]) -> Option<String> {
-    let mut git = Command::new("git");
-    let output = git.args(arguments).current_dir(SOURCES).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.trim().to_owned())
 }
 
 fn is_older_than_its_sources(program: &Path) -> bool {

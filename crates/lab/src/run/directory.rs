@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Context;
+use serde::de::DeserializeOwned;
 
 use crate::measure::started_ticks;
+use crate::show::json;
 use crate::stage::{StageError, private_file};
 use verdict::summary::{Index, IndexCell, LabProcess, SCHEMA, State, Summary};
 
@@ -43,7 +45,7 @@ impl RunDirectory {
             .to_string()
             .replace(':', "");
         let path = out.join(format!("{stamp}-{scenario}-{variant}"));
-        fs::create_dir_all(path.join("cells")).map_err(|source| write_error(&path, source))?;
+        fs::create_dir_all(path.join("cells")).map_err(StageError::write(&path))?;
         let pid = std::process::id();
         let directory = Self {
             index: Index {
@@ -81,7 +83,7 @@ impl RunDirectory {
     /// If it cannot be written.
     pub fn cell(&self, name: &str) -> Result<PathBuf, StageError> {
         let path = self.path.join("cells").join(name);
-        fs::create_dir_all(&path).map_err(|source| write_error(&path, source))?;
+        fs::create_dir_all(&path).map_err(StageError::write(&path))?;
         Ok(path)
     }
 
@@ -116,7 +118,7 @@ impl RunDirectory {
         let to = discarded.join(format!("{name}.{attempt}"));
         fs::create_dir_all(&discarded)
             .and_then(|()| fs::rename(self.path.join("cells").join(name), &to))
-            .map_err(|source| write_error(&to, source))
+            .map_err(StageError::write(&to))
     }
 
     /// Marks the run as over.
@@ -133,29 +135,15 @@ impl RunDirectory {
     }
 }
 
-fn json(value: &impl serde::Serialize) -> Vec<u8> {
-    // All maps in the summary have string keys, so it always serializes.
-    let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
-    text.push(b'\n');
-    text
-}
-
-fn write_error(path: &Path, source: std::io::Error) -> StageError {
-    StageError::Write {
-        path: path.to_owned(),
-        source,
-    }
-}
-
 /// Replaces a file as a whole: a reader, even after a crash, sees the old text or the new one.
-fn write_atomically(path: &Path, text: &[u8]) -> Result<(), StageError> {
+fn write_atomically(path: &Path, text: &str) -> Result<(), StageError> {
     let temporary = path.with_extension("tmp");
     fs::write(&temporary, text)
         .and_then(|()| fs::rename(&temporary, path))
-        .map_err(|source| {
+        .inspect_err(|_| {
             let _ = fs::remove_file(&temporary);
-            write_error(path, source)
         })
+        .map_err(StageError::write(path))
 }
 
 fn index_cell(name: &str, summary: &Summary) -> IndexCell {
@@ -200,21 +188,13 @@ impl Run {
                 path.display()
             )
         })?;
-        let index: Index = serde_json::from_str(&text).with_context(|| {
-            format!(
-                "{} was made by another version of the lab",
-                index_path.display()
-            )
-        })?;
+        let index = of_this_version(&index_path, &text)?;
         let mut summaries = Vec::new();
         for name in cells(path, &index) {
             let path = path.join("cells").join(name).join("summary.json");
             let text = fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
-            let summary = serde_json::from_str(&text).with_context(|| {
-                format!("{} was made by another version of the lab", path.display())
-            })?;
-            summaries.push(summary);
+            summaries.push(of_this_version(&path, &text)?);
         }
         Ok(Self { index, summaries })
     }
@@ -227,6 +207,11 @@ impl Run {
             && lab.started_ticks.is_some()
             && started_ticks(lab.pid) == lab.started_ticks
     }
+}
+
+fn of_this_version<T: DeserializeOwned>(path: &Path, text: &str) -> anyhow::Result<T> {
+    serde_json::from_str(text)
+        .with_context(|| format!("{} was made by another version of the lab", path.display()))
 }
 
 /// The cells that have a summary. First those of the index, in its order, then any that are missing in
@@ -300,12 +285,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("summary.json");
         let text = |n: usize| format!("{n:0>60000}\n");
-        write_atomically(&path, text(0).as_bytes()).expect("written");
+        write_atomically(&path, &text(0)).expect("written");
         let writer = {
             let path = path.clone();
             std::thread::spawn(move || {
                 for n in 1..300 {
-                    write_atomically(&path, text(n).as_bytes()).expect("written");
+                    write_atomically(&path, &text(n)).expect("written");
                 }
             })
         };

@@ -7,6 +7,7 @@ mod climb;
 mod commit;
 mod directory;
 mod interrupt;
+mod preflight;
 mod processes;
 mod schedule;
 mod server;
@@ -124,7 +125,10 @@ pub async fn run(
                 run_ends: begun + schedule.left(),
             },
             interrupt,
-            reach: plan.reach.clone(),
+            reach: match &turn.cell.target {
+                Some(target) => plan.reach.of(target),
+                None => plan.reach.clone(),
+            },
         };
         match measure(task, plan.retries, directory, &records, progress).await {
             Ok(summary) => {

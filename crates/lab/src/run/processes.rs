@@ -1,15 +1,17 @@
 use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 
+use super::preflight;
 use super::server::Server;
-use super::target::first_look;
 use super::task::Task;
 use crate::measure::{LivePid, command_line, listener};
 use crate::stage::{Child, Guarded, Pod, Port, Records, Spec, StageError};
 use verdict::frameworks;
 use verdict::scenario::Target;
+use verdict::summary::FirstLook;
 
 /// The processes of a cell.
+#[derive(Default)]
 pub(super) struct Stage {
     /// Unless the service is not the lab's own.
     pub upstream: Option<Child>,
@@ -22,6 +24,8 @@ pub(super) struct Stage {
     /// Base URLs of the server, the same after a restart.
     pub listening: String,
     pub gauges: Option<String>,
+    /// Of a target.
+    pub first_look: Option<FirstLook>,
     /// It is dropped last, because a process may write there until its end.
     _scratch: Option<Scratch>,
 }
@@ -92,18 +96,13 @@ pub(super) async fn start(
     let parameters = &task.cell.server;
     let (listening, gauges) = (Port::reserve()?, Port::reserve()?);
     let [listen_at, gauges_at] = [&listening, &gauges].map(|port| port.address().to_string());
-    let mut args: Vec<String> = [
-        ("--listen", listen_at.clone()),
-        ("--gauges", gauges_at.clone()),
-        ("--upstream", upstream.url("listening")),
-        ("--pool-threads", parameters.pool_threads.to_string()),
+    let mut args = crate::stage::flags([
+        ("--listen", Some(listen_at.clone())),
+        ("--gauges", Some(gauges_at.clone())),
+        ("--upstream", Some(upstream.url("listening"))),
+        ("--pool-threads", Some(parameters.pool_threads.to_string())),
         // When a cell ends, nobody needs the rest of the load, so the drain is short.
-        ("--drain", "500ms".to_owned()),
-    ]
-    .into_iter()
-    .flat_map(|(flag, value)| [flag.to_owned(), value])
-    .collect();
-    for (flag, value) in [
+        ("--drain", Some("500ms".to_owned())),
         (
             "--worker-threads",
             parameters.worker_threads.map(|workers| workers.to_string()),
@@ -116,12 +115,11 @@ pub(super) async fn start(
             "--max-upstream",
             parameters.max_upstream.map(|limit| limit.to_string()),
         ),
-    ] {
-        args.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
-    }
-    if let Some(fallback) = &fallback {
-        args.extend(["--fallback".to_owned(), fallback.url("listening")]);
-    }
+        (
+            "--fallback",
+            fallback.as_ref().map(|fallback| fallback.url("listening")),
+        ),
+    ]);
     args.extend(parameters.args.iter().cloned());
     args.extend(task.variant.args.iter().cloned());
     let scratch = Scratch::fill_in(&mut args, folder)?;
@@ -143,6 +141,7 @@ pub(super) async fn start(
         guarded: None,
         listening: format!("http://{listen_at}"),
         gauges: Some(format!("http://{gauges_at}")),
+        first_look: None,
         _scratch: scratch,
     })
 }
@@ -159,33 +158,32 @@ async fn target_stage(
         let log = folder.join("server.log");
         guarded = Some(Guarded::start(command, &log, records).await?);
     }
-    if let Err(error) = first_look(target, &task.reach, &mut guarded).await {
-        if let Some(guarded) = guarded {
-            guarded.stop().await;
+    let reach = (&task.reach, task.cell.probe.timeout);
+    let first_look = match preflight::look(target, reach, &mut guarded).await {
+        Ok(first_look) => first_look,
+        Err(error) => {
+            if let Some(guarded) = guarded {
+                guarded.stop().await;
+            }
+            return Err(error);
         }
-        return Err(error);
-    }
+    };
     Ok(Stage {
-        upstream: None,
-        fallback: None,
-        server: None,
         guarded,
-        listening: String::new(),
-        gauges: None,
-        _scratch: None,
+        first_look: Some(first_look),
+        ..Stage::default()
     })
 }
 
 /// An upstream on a free port, with further flags.
 fn upstream_spec(seed: u64, args: &[String], log: PathBuf) -> Spec {
-    let own = ["--listen", "127.0.0.1:0", "--seed"].map(str::to_owned);
+    let own = [
+        ("--listen", Some("127.0.0.1:0".to_owned())),
+        ("--seed", Some(seed.to_string())),
+    ];
     Spec {
         name: "mock-llm".to_owned(),
-        args: own
-            .into_iter()
-            .chain([seed.to_string()])
-            .chain(args.iter().cloned())
-            .collect(),
+        args: [&crate::stage::flags(own), args].concat(),
         announces: vec!["listening"],
         log,
     }
@@ -219,10 +217,8 @@ impl Scratch {
     }
 
     fn create(path: PathBuf) -> Result<Self, StageError> {
-        match std::fs::create_dir_all(&path) {
-            Ok(()) => Ok(Self { path }),
-            Err(source) => Err(StageError::Write { path, source }),
-        }
+        std::fs::create_dir_all(&path).map_err(StageError::write(&path))?;
+        Ok(Self { path })
     }
 }
 

@@ -1,83 +1,23 @@
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
-use crate::http::{Reach, bearer, headers, root_cause};
+use crate::http::{Reach, bearer, headers};
 use crate::load::{Pace, Reading, StreamPlan, StreamRequest};
 use crate::measure::{Count, Endpoint, command_line};
-use crate::stage::{Guarded, StageError};
+use crate::stage::StageError;
 use verdict::frameworks;
-use verdict::redact::{Address, arguments};
+use verdict::redact::arguments;
 use verdict::scenario::Target;
-use verdict::summary::{Attach, probe_rank};
-
-/// If a health check does not answer within this time before the load, it counts as missing.
-const PATIENCE: Duration = Duration::from_secs(10);
+use verdict::summary::{Attach, FirstLook, probe_rank};
 
 /// A stream counts as stalled if it has been silent for this long when it is cut.
 const STALL_AFTER: Duration = Duration::from_secs(10);
 
-/// Waits until every health check answers: a service that was just started may take a while.
-pub(super) async fn first_look(
-    target: &Target,
-    reach: &Reach,
-    guarded: &mut Option<Guarded>,
-) -> Result<(), StageError> {
-    let client = reach
-        .client(false)
-        .map_err(|error| StageError::Target(format!("{error:#}")))?;
-    let ready_by = Instant::now() + target.ready_within;
-    for Endpoint { url, headers, .. } in endpoints(target)? {
-        loop {
-            let request = client.get(&*url).headers(headers.clone());
-            let answer = request.timeout(PATIENCE).send().await;
-            let problem = match answer {
-                Ok(answer) if answer.status().as_u16() < 400 => break,
-                Ok(answer) => refused(target, &url, answer.status()),
-                Err(error) => {
-                    let why = root_cause(&error.without_url());
-                    format!("cannot reach {url}: {why}")
-                }
-            };
-            if let Some(status) = guarded.as_mut().and_then(Guarded::exited) {
-                return Err(StageError::Target(format!(
-                    "the command of the target ended before it was ready: {status}; see server.log"
-                )));
-            }
-            if guarded.is_none() || Instant::now() >= ready_by {
-                return Err(StageError::Target(problem));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-    if let Some(count) = count(target)? {
-        // Check this now. Otherwise the verdict would silently leave out what cannot be read.
-        count.ask(&client).await.map_err(|problem| {
-            StageError::Target(format!("--upstream-stats: {problem}; give URL#/POINTER"))
-        })?;
-    }
-    Ok(())
-}
-
-fn refused(target: &Target, url: &Address, status: StatusCode) -> String {
-    let answered = format!("{url} is answered with {status}");
-    if !matches!(status.as_u16(), 401 | 403) {
-        return answered;
-    }
-    if is_of_one_origin(url, &target.stream) {
-        return format!("{answered}: give a token that is allowed, by --bearer-env or --header");
-    }
-    format!(
-        "{answered}: headers and token are sent to the stream's host and port only; give a health \
-         URL of these, or one that asks for no token"
-    )
-}
-
 /// Whether two URLs have scheme, host and port in common.
-fn is_of_one_origin(one: &str, other: &str) -> bool {
+pub(super) fn is_of_one_origin(one: &str, other: &str) -> bool {
     let parsed = |text: &str| text.parse::<reqwest::Url>().ok();
     parsed(one)
         .zip(parsed(other))
@@ -129,10 +69,18 @@ fn headers_for(target: &Target, url: &str) -> Result<HeaderMap, StageError> {
 }
 
 /// The headers of a target, the bearer token among them.
-fn with_token(target: &Target) -> anyhow::Result<BTreeMap<String, String>> {
+///
+/// # Errors
+/// If the token cannot be read.
+pub(super) fn with_token(target: &Target) -> anyhow::Result<BTreeMap<String, String>> {
     let mut headers = target.headers.clone();
     if let Some(name) = &target.bearer_env {
-        headers.insert("authorization".to_owned(), bearer(name)?);
+        let token = bearer(name)?;
+        if let (Some(_), Some(key)) = (&target.anthropic, token.strip_prefix("Bearer ")) {
+            // Anthropic's own API asks for it so, and what imitates it for either.
+            headers.insert("x-api-key".to_owned(), key.to_owned());
+        }
+        headers.insert("authorization".to_owned(), token);
     }
     Ok(headers)
 }
@@ -144,21 +92,34 @@ fn with_token(target: &Target) -> anyhow::Result<BTreeMap<String, String>> {
 pub(super) fn plan(target: &Target, reach: &Reach) -> Result<StreamPlan, StageError> {
     let make = || {
         let mut headers = with_token(target)?;
-        let body = match &target.body {
-            None => None,
-            Some(path) => {
-                let body = std::fs::read(path).map_err(|error| {
-                    anyhow::anyhow!("cannot read the body {}: {error}", path.display())
-                })?;
-                headers
-                    .entry("content-type".to_owned())
-                    .or_insert_with(|| "application/json".to_owned());
-                Some(Bytes::from(body))
-            }
+        let mut default = |name: &str, value: &str| {
+            let header = headers.entry(name.to_owned());
+            header.or_insert_with(|| value.to_owned());
         };
+        let body = match (
+            &target.body,
+            target.openai.as_ref().or(target.anthropic.as_ref()),
+        ) {
+            (Some(path), _) => Some(std::fs::read(path).map_err(|error| {
+                anyhow::anyhow!("cannot read the body {}: {error}", path.display())
+            })?),
+            (None, Some(model)) => Some(chat(model)),
+            (None, None) => None,
+        };
+        if body.is_some() {
+            default("content-type", "application/json");
+        }
+        if target.anthropic.is_some() {
+            default("anthropic-version", "2023-06-01");
+        }
         anyhow::Ok(StreamPlan {
             client: reach.client(false)?,
-            request: StreamRequest::new(target.method, &target.stream, &headers, body)?,
+            request: StreamRequest::new(
+                target.method,
+                &target.stream,
+                &headers,
+                body.map(Bytes::from),
+            )?,
             numbers: 0..0,
             spacing: Duration::ZERO,
             stall_after: STALL_AFTER,
@@ -171,8 +132,19 @@ pub(super) fn plan(target: &Target, reach: &Reach) -> Result<StreamPlan, StageEr
     make().map_err(|error| StageError::Target(format!("{error:#}")))
 }
 
+/// A small streaming chat, the same in both formats.
+fn chat(model: &str) -> Vec<u8> {
+    let body = serde_json::json!({
+        "model": model,
+        "stream": true,
+        "max_tokens": 200,
+        "messages": [{ "role": "user", "content": "Count from 1 to 200." }],
+    });
+    body.to_string().into_bytes()
+}
+
 /// What the summary says about a target.
-pub(super) fn told(target: &Target, pid: Option<u32>) -> Attach {
+pub(super) fn told(target: &Target, pid: Option<u32>, first_look: Option<FirstLook>) -> Attach {
     let health = target.endpoints().into_iter();
     Attach {
         stream: target.stream.to_string(),
@@ -190,7 +162,7 @@ pub(super) fn told(target: &Target, pid: Option<u32>) -> Attach {
             .command
             .as_ref()
             .map(|command| arguments(command.iter().map(String::as_str))),
-        first_look: None,
+        first_look,
         upstream_open_before: None,
         checks_percent: None,
         capacity: None,

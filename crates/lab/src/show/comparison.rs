@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::claims;
 use super::grid::Grid;
+use super::json;
 use verdict::judge::comparison::{Comparison, ComparisonRow, Figure, Provenance, Spread};
 use verdict::metrics::MetricUnit;
 use verdict::units::{bytes, wrapped};
@@ -22,15 +23,14 @@ pub enum Format {
 /// The comparison in the given format, with a newline at its end.
 #[must_use]
 pub fn render(comparisons: &[Comparison], format: Format) -> String {
+    let each = |shown: fn(&Comparison) -> String| {
+        let shown = comparisons.iter().map(shown);
+        shown.collect::<Vec<_>>().join("\n")
+    };
     match format {
-        Format::Text => comparisons.iter().map(text).collect::<Vec<_>>().join("\n"),
-        Format::Markdown => comparisons
-            .iter()
-            .map(markdown)
-            .collect::<Vec<_>>()
-            .join("\n"),
-        // Its keys are strings, so it always serializes.
-        Format::Json => serde_json::to_string_pretty(comparisons).unwrap_or_default() + "\n",
+        Format::Text => each(text),
+        Format::Markdown => each(markdown),
+        Format::Json => json(comparisons),
     }
 }
 

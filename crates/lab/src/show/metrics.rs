@@ -12,7 +12,7 @@ pub fn render(format: Format) -> String {
     match format {
         Format::Text => text(),
         Format::Markdown => markdown(),
-        Format::Json => json(),
+        Format::Json => programs(),
     }
 }
 
@@ -75,7 +75,7 @@ struct ListedMetric {
     needs: &'static str,
 }
 
-fn json() -> String {
+fn programs() -> String {
     let listed: Vec<_> = GROUPS
         .iter()
         .flat_map(|group| group.metrics.iter().map(|metric| (group.needs, metric)))
@@ -88,8 +88,7 @@ fn json() -> String {
             })
         })
         .collect();
-    // Its keys are strings, so it always serializes.
-    serde_json::to_string_pretty(&listed).unwrap_or_default() + "\n"
+    super::json(&listed)
 }
 
 #[cfg(test)]

@@ -8,22 +8,24 @@ use verdict::units::{WIDTH, wrapped};
 /// The table, what failed, and the positive control.
 #[must_use]
 pub fn render(judged: &[Judged<'_>], controls: &[Control]) -> String {
-    let mut text = String::new();
-    let mut scenario = "";
-    let mut rows = Vec::new();
-    for one in judged {
-        if one.summary.scenario != scenario {
-            text.push_str(&table(&rows));
-            rows.clear();
-            scenario = &one.summary.scenario;
-            text.push_str(&format!("\n{scenario}\n"));
+    let summaries = judged.iter().map(|one| one.summary);
+    let tables = gathered(summaries.map(|summary| (&summary.scenario, summary)));
+    let tables = tables
+        .iter()
+        .map(|(scenario, rows)| format!("\n{scenario}\n{}", table(rows)));
+    tables.collect::<String>() + &failures(judged) + &positive_control(controls)
+}
+
+/// What belongs to each key, in the order in which the keys first come.
+fn gathered<K: PartialEq, V>(pairs: impl Iterator<Item = (K, V)>) -> Vec<(K, Vec<V>)> {
+    let mut all: Vec<(K, Vec<V>)> = Vec::new();
+    for (key, value) in pairs {
+        match all.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, values)) => values.push(value),
+            None => all.push((key, vec![value])),
         }
-        rows.push(one.summary);
     }
-    text.push_str(&table(&rows));
-    text.push_str(&failures(judged));
-    text.push_str(&positive_control(controls));
-    text
+    all
 }
 
 const HEADER: [&str; COLUMNS] = [
@@ -48,9 +50,6 @@ const GROW: [usize; COLUMNS] = [2, 5, 1, 3, 0, 6, 4];
 const RIGHT: [usize; 1] = [4];
 
 fn table(rows: &[&Summary]) -> String {
-    if rows.is_empty() {
-        return String::new();
-    }
     let mut lines = vec![HEADER.map(str::to_owned)];
     lines.extend(rows.iter().map(|summary| row(summary)));
     let widths = widths(&lines);
@@ -214,17 +213,14 @@ fn failures(judged: &[Judged<'_>]) -> String {
     format!("\n{text}")
 }
 
-/// How many expectations a run of another variant fails, by how near it is, and by name all others.
+/// How many expectations a run of another variant fails, by how near it is, and by name those that no run
+/// of the same scenario fails.
 fn positive_control(controls: &[Control]) -> String {
-    let by = |is: fn(&Option<FailedBy>) -> bool| -> Vec<&Control> {
-        controls.iter().filter(|one| is(&one.failed_by)).collect()
+    let by = |which: Option<FailedBy>| -> Vec<&Control> {
+        let those = controls.iter().filter(|one| one.failed_by == which);
+        those.collect()
     };
-    let same_cell = by(|one| matches!(one, Some(FailedBy::SameCell(_))));
-    let other_cell = by(|one| matches!(one, Some(FailedBy::OtherCell(_))));
-    let other_scenario = by(|one| matches!(one, Some(FailedBy::OtherScenario(_))));
-    let by_forecast = by(|one| matches!(one, Some(FailedBy::Forecast(_))));
-    let spoiled = by(|one| matches!(one, Some(FailedBy::Spoiled)));
-    let by_nothing = by(Option::is_none);
+    let many = |which: Option<FailedBy>| by(which).len();
     let mut text = wrapped(
         "",
         "",
@@ -233,28 +229,35 @@ fn positive_control(controls: &[Control]) -> String {
              {} only on one of another cell, {} only on one of another scenario, {} only with another \
              forecast, {} only on their own run with its load spoiled, {} nowhere.",
             controls.len(),
-            same_cell.len(),
-            other_cell.len(),
-            other_scenario.len(),
-            by_forecast.len(),
-            spoiled.len(),
-            by_nothing.len()
+            many(Some(FailedBy::SameCell)),
+            many(Some(FailedBy::OtherCell)),
+            many(Some(FailedBy::OtherScenario)),
+            many(Some(FailedBy::Forecast)),
+            many(Some(FailedBy::Spoiled)),
+            many(None)
         ),
     );
     for (which, what) in [
-        (other_scenario, "only on a run of another scenario"),
         (
-            by_forecast,
+            Some(FailedBy::OtherScenario),
+            "only on a run of another scenario",
+        ),
+        (
+            Some(FailedBy::Forecast),
             "only with the forecast of another cell or variant",
         ),
-        (spoiled, "only on their own run, with its load spoiled"),
-        (by_nothing, "nowhere, and prove nothing"),
+        (
+            Some(FailedBy::Spoiled),
+            "only on their own run, with its load spoiled",
+        ),
+        (None, "nowhere, and prove nothing"),
     ] {
-        if !which.is_empty() {
+        let those = by(which);
+        if !those.is_empty() {
             text.push_str(&format!(
                 "{} fail {what}:\n{}",
-                which.len(),
-                by_name(&which)
+                those.len(),
+                by_name(&those)
             ));
         }
     }
@@ -263,30 +266,15 @@ fn positive_control(controls: &[Control]) -> String {
 
 /// A paragraph for all expectations of a variant that have the same cells.
 fn by_name(controls: &[&Control]) -> String {
-    let mut expectations: Vec<(&Control, Vec<&str>)> = Vec::new();
-    for &control in controls {
-        let same = |(one, _): &&mut (&Control, Vec<&str>)| {
-            (&one.scenario, &one.variant, &one.expectation)
-                == (&control.scenario, &control.variant, &control.expectation)
-        };
-        match expectations.iter_mut().find(same) {
-            Some((_, cells)) => cells.push(&control.cell),
-            None => expectations.push((control, vec![&control.cell])),
-        }
-    }
-    let mut paragraphs: Vec<(String, Vec<&str>)> = Vec::new();
-    for (control, cells) in expectations {
-        let place = format!(
-            "{} / {} / {}",
-            control.scenario,
-            cells.join(", "),
-            control.variant
-        );
-        match paragraphs.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, texts)) => texts.push(&control.expectation),
-            None => paragraphs.push((place, vec![&control.expectation])),
-        }
-    }
+    let expectations = gathered(controls.iter().map(|one| {
+        let key = (&one.scenario, &one.variant, &one.expectation);
+        (key, one.cell.as_str())
+    }));
+    let paragraphs = gathered(expectations.into_iter().map(|(key, cells)| {
+        let (scenario, variant, expectation) = key;
+        let place = format!("{scenario} / {} / {variant}", cells.join(", "));
+        (place, expectation.as_str())
+    }));
     paragraphs
         .iter()
         .map(|(place, texts)| wrapped("  ", "    ", &format!("{place}: {}", texts.join("; "))))
@@ -296,7 +284,7 @@ fn by_name(controls: &[&Control]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use verdict::sample::summary;
+    use crate::sample::summary;
     use verdict::summary::Kind;
 
     fn run(cell: &str, variant: &str, expectation: [&str; 3], kind: Kind) -> Summary {
@@ -383,10 +371,10 @@ mod tests {
             expectation: expectation.to_owned(),
             failed_by,
         };
-        let run = || Some(FailedBy::SameCell("s / a / broken".to_owned()));
-        let cell = || Some(FailedBy::OtherCell("s / b / broken".to_owned()));
-        let scenario = || Some(FailedBy::OtherScenario("t / b / broken".to_owned()));
-        let forecast = || Some(FailedBy::Forecast("s / b / fixed".to_owned()));
+        let run = || Some(FailedBy::SameCell);
+        let cell = || Some(FailedBy::OtherCell);
+        let scenario = || Some(FailedBy::OtherScenario);
+        let forecast = || Some(FailedBy::Forecast);
         let spoiled = || Some(FailedBy::Spoiled);
         let text = positive_control(&[
             control("a", "real == 1", run()),

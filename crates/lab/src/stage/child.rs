@@ -30,6 +30,14 @@ pub struct Spec {
     pub log: PathBuf,
 }
 
+/// The arguments of a process: each flag that has a value, and the value.
+pub fn flags<'a>(all: impl IntoIterator<Item = (&'a str, Option<String>)>) -> Vec<String> {
+    let given = all
+        .into_iter()
+        .filter_map(|(flag, value)| Some([flag.to_owned(), value?]));
+    given.flatten().collect()
+}
+
 /// A process that the lab has started. It ends when this value is dropped. It also ends with the lab,
 /// whatever ends the lab.
 #[derive(Debug)]
@@ -63,10 +71,7 @@ impl Child {
         records: &Records,
     ) -> Result<Self, StageError> {
         let logs = log.and_then(|log| Ok((log.try_clone()?, log)));
-        let (errors, log) = logs.map_err(|source| StageError::Write {
-            path: spec.log.clone(),
-            source,
-        })?;
+        let (errors, log) = logs.map_err(StageError::write(&spec.log))?;
         let mut command = Command::new(find(&spec.name)?);
         command.args(&spec.args).env("LAB_LIFELINE", "stdin");
         command.kill_on_drop(true);

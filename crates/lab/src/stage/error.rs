@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use thiserror::Error;
 
 /// The environment does not allow a run: exit code 4.
@@ -10,7 +12,7 @@ pub enum StageError {
         /// Name of the binary.
         name: String,
         /// Where it was looked for.
-        folder: std::path::PathBuf,
+        folder: PathBuf,
     },
     /// A process could not be started.
     #[error("cannot start {name}")]
@@ -55,8 +57,18 @@ pub enum StageError {
     #[error("cannot write {} (free some space, or choose another place with --out)", path.display())]
     Write {
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What the operating system says.
         source: std::io::Error,
     },
+}
+
+impl StageError {
+    /// What an error becomes that kept `path` from being written.
+    pub fn write(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        |source| Self::Write {
+            path: path.into(),
+            source,
+        }
+    }
 }

@@ -11,7 +11,7 @@ mod process;
 mod records;
 mod signal;
 
-pub use child::{Child, Spec};
+pub use child::{Child, Spec, flags};
 pub use error::StageError;
 pub use guard::guard;
 pub use guarded::Guarded;

@@ -1,5 +1,6 @@
 //! What the end-to-end tests of the lab share: a scenario, and a folder to run it in.
 
+pub mod canned;
 pub mod caught;
 pub mod fake;
 #[cfg(target_os = "linux")]
@@ -175,6 +176,18 @@ impl Bench {
             .join("summary.json");
         serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()
     }
+}
+
+/// Whether tests of a service in Python can be run. Only whoever says so goes without them.
+pub fn has_python() -> bool {
+    let version = Command::new("python3").arg("--version").output();
+    let has = version.is_ok_and(|output| output.status.success());
+    let may_skip = std::env::var_os("LAB_TESTS_WITHOUT_PYTHON").is_some();
+    assert!(
+        has || may_skip,
+        "there is no python3: install it, or set LAB_TESTS_WITHOUT_PYTHON=1 to go without these tests"
+    );
+    has
 }
 
 /// What a process printed to standard error.

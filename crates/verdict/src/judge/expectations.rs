@@ -118,7 +118,7 @@ fn compare(measured: &Value, expected: &Value, summary: &Summary) -> Option<Orde
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::outside::tests::{attached, step};
+    use crate::judge::test_steps::{attached, step};
     use crate::sample::{hurt, summary};
     use crate::summary::{LoadPhase, Step, StreamFigures};
 

@@ -2,10 +2,10 @@
 //! agree with the run. It may be a value on the way to the steady state. Or it may leave out requests
 //! that were not answered, or that a client would have sent during a stall.
 
-use crate::metrics::{as_number, measured, number};
+use crate::metrics::{Measured, MetricUnit, as_number, measured, number, unit_of};
 use crate::scenario::{FieldReport, Value};
 use crate::summary::{Claim, ClaimVerdict, RequestFigures, Summary};
-use crate::units::{bytes, count, per_second, percent, time};
+use crate::units::{per_second, percent, time};
 
 /// Figures that differ by no more than this agree.
 const NEAR: f64 = 0.15;
@@ -45,28 +45,23 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn of(report: &'a FieldReport, all: &'a [FieldReport], summary: &'a Summary) -> Self {
-        let (rest, field) = report
-            .metric
-            .rsplit_once('.')
-            .unwrap_or(("", &report.metric));
+        let (rest, field) = report.metric.rsplit_once('.').unwrap_or_default();
         let class = rest.strip_prefix("requests.").and_then(|name| {
             let class = summary.phases.load.requests.get(name)?;
             Some((name, class))
         });
         let mut row = Self {
             report,
-            all,
             summary,
+            all,
             class,
             field,
             limit: None,
         };
-        row.limit = if row.is_response() {
-            // This is the mean. In a steady closed loop the median is close to it.
-            row.class
-                .and_then(|(name, _)| row.limit_of(&format!("requests.{name}.ok_mean")))
-        } else {
-            row.limit_of(&report.metric)
+        // The mean stands for each response. In a steady closed loop the median is close to it.
+        row.limit = match class.filter(|_| row.is_response()) {
+            Some((name, _)) => row.limit_of(&format!("requests.{name}.ok_mean")),
+            None => row.limit_of(&report.metric),
         };
         row
     }
@@ -77,25 +72,24 @@ impl<'a> Row<'a> {
             let bound = if measured.censored { "≥ " } else { "" };
             format!("{bound}{}", self.shown(&measured.value))
         });
-        let judged = measured.map(|measured| {
-            match (as_number(&self.report.reported), as_number(&measured.value)) {
-                (Some(reported), Some(value)) => self.verdict(reported, value, measured.censored),
-                _ if self.report.reported == measured.value => {
-                    (ClaimVerdict::Agrees, "the same word".to_owned())
-                }
-                _ => (ClaimVerdict::Disagrees, "another word".to_owned()),
-            }
-        });
-        let (verdict, mut because) = match judged {
-            Some((verdict, because)) => (Some(verdict), because),
+        let reported = &self.report.reported;
+        let (verdict, mut because) = match measured {
             None => (None, "this run has no such figure".to_owned()),
+            Some(Measured { value, censored }) => {
+                let (verdict, because) = match (as_number(reported), as_number(&value)) {
+                    (Some(reported), Some(value)) => self.verdict(reported, value, censored),
+                    _ if *reported == value => (ClaimVerdict::Agrees, "the same word".to_owned()),
+                    _ => (ClaimVerdict::Disagrees, "another word".to_owned()),
+                };
+                (Some(verdict), because)
+            }
         };
         if let Some(remark) = &self.report.remark {
             because = format!("{because}. {remark}");
         }
         Claim {
             metric: self.report.metric.clone(),
-            reported: self.shown(&self.report.reported),
+            reported: self.shown(reported),
             measured: shown,
             verdict,
             because,
@@ -290,25 +284,13 @@ impl<'a> Row<'a> {
     }
 
     fn shown(&self, value: &Value) -> String {
-        match value {
-            Value::Percent(value) => percent(*value),
-            Value::Flag(_) | Value::Word(_) => value.to_string(),
-            Value::Time(us) => time(*us as f64),
-            Value::Number(number) => match self.field {
-                "throughput" => per_second(*number),
-                field if field.ends_with("_bytes") => bytes(*number),
-                _ => count(*number),
-            },
-        }
+        as_number(value).map_or_else(|| value.to_string(), |number| self.number(number))
     }
 
-    /// A number in the unit of the report.
+    /// A number in the unit of the metric.
     fn number(&self, number: f64) -> String {
-        self.shown(&match self.report.reported {
-            Value::Time(_) => Value::Time(number.max(0.0).round() as u64),
-            Value::Percent(_) => Value::Percent(number),
-            _ => Value::Number(number),
-        })
+        let unit = unit_of(&self.report.metric).unwrap_or(MetricUnit::Count);
+        unit.shown(number)
     }
 }
 

@@ -14,3 +14,6 @@ mod rules;
 pub mod signs;
 pub mod steps;
 pub mod watch;
+
+#[cfg(test)]
+mod test_steps;

@@ -107,13 +107,13 @@ pub(super) struct Expect {
     pub that: Vec<Expectation>,
 }
 
-/// A figure from the field.
+/// A figure from the field, to be compared with this lab's own run.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct FieldReport {
-    pub variant: Names,
+pub struct FieldReport {
+    pub(super) variant: Names,
     /// Names of cells; all of them if absent.
-    pub cells: Option<Vec<String>>,
+    pub(super) cells: Option<Vec<String>>,
     /// The metric it is a value of.
     pub metric: String,
     /// What was reported.

@@ -17,10 +17,12 @@ pub use cell::{
 };
 pub use duration::Time;
 pub use expectation::{Expectation, Operator, Value};
+pub use file::FieldReport;
 pub use method::Method;
-#[cfg(test)]
-pub(crate) use parse::load;
 pub use parse::{ScenarioError, parse, parse_with};
-pub use resolve::{FieldReport, NoForecast, Scenario, Variant};
+pub use resolve::{NoForecast, Scenario, Variant};
 pub use step::{Action, Step};
 pub use target::Target;
+
+#[cfg(test)]
+pub(crate) use crate::sample::load;

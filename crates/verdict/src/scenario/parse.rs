@@ -91,20 +91,6 @@ pub fn parse(path: &Path, text: &str) -> Result<Scenario, ScenarioError> {
     })
 }
 
-/// A scenario of a file, for tests.
-///
-/// # Errors
-/// [`ScenarioError`], with the line.
-#[cfg(test)]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test reads the files that it is about"
-)]
-pub(crate) fn load(path: &str, settings: &[String]) -> Result<Scenario, ScenarioError> {
-    let text = std::fs::read_to_string(path).expect("a published scenario");
-    parse_with(Path::new(path), &text, settings)
-}
-
 fn at(path: &Path, text: &str, error: &toml::de::Error) -> ScenarioError {
     ScenarioError::Invalid {
         path: path.to_owned(),

@@ -44,21 +44,8 @@ pub struct Variant {
     /// Whether the actions of steps are asked of it.
     pub actions: bool,
     expectations: Vec<OfCells<Expectation>>,
-    field_reports: Vec<OfCells<FieldReport>>,
+    field_reports: Vec<OfCells<file::FieldReport>>,
     unforecast: Vec<OfCells<Vec<String>>>,
-}
-
-/// A figure from the field, to be compared with this lab's own run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FieldReport {
-    /// The metric it is a value of.
-    pub metric: String,
-    /// What was reported.
-    pub reported: Value,
-    /// A class of the same requests, sent by a client that waits for each answer.
-    pub closed_loop: Option<String>,
-    /// A sentence that is said wherever the claim is judged.
-    pub remark: Option<String>,
 }
 
 /// Something that no forecast can hold for, said before it is run.
@@ -114,10 +101,9 @@ impl Variant {
 
     /// `condition` must not hold, in any cell.
     pub fn fail_if(&mut self, condition: &Expectation) {
-        self.expectations.push(OfCells {
-            scope: Scope::default(),
-            what: condition.negated(),
-        });
+        let everywhere = Scope::default();
+        self.expectations
+            .push(everywhere.limit(condition.negated()));
     }
 
     /// What must hold in a cell.
@@ -128,7 +114,7 @@ impl Variant {
 
     /// What the field reports of a cell.
     #[must_use]
-    pub fn field_reports(&self, cell: &Cell) -> Vec<FieldReport> {
+    pub fn field_reports(&self, cell: &Cell) -> Vec<file::FieldReport> {
         of_cell(&self.field_reports, cell)
     }
 
@@ -147,23 +133,25 @@ fn of_cell<T: Clone>(all: &[OfCells<T>], cell: &Cell) -> Vec<T> {
 }
 
 impl Scope {
-    /// What `[[table]]` names, all of which must be there.
+    /// What a table such as `[[expect]]` names, all of which must be there.
     fn of(
         table: &str,
         names: Option<&Vec<String>>,
         form: Option<Form>,
         cells: &[Cell],
     ) -> Result<Self, Invalid> {
-        for name in names.into_iter().flatten() {
-            if !cells.iter().any(|cell| &cell.name == name) {
-                return invalid(
-                    format!("\"{name}\""),
-                    format!("[[{table}]] names a cell \"{name}\" that is not in the file"),
-                );
-            }
-        }
+        let all = cells.iter().map(|cell| &cell.name);
+        must_be_there(table, "cell", names.into_iter().flatten(), all)?;
         let cells = names.map(|names| names.iter().cloned().collect());
         Ok(Self { cells, form })
+    }
+
+    /// `what`, as far as this goes.
+    fn limit<T>(&self, what: T) -> OfCells<T> {
+        OfCells {
+            scope: self.clone(),
+            what,
+        }
     }
 
     fn has(&self, cell: &Cell) -> bool {
@@ -222,24 +210,16 @@ pub(super) fn resolve(file: &File, text: String) -> Result<Scenario, Invalid> {
         }
     }
     for cell in &cells {
-        for name in cell.variants.iter().flatten() {
-            if !variants.iter().any(|variant| &variant.name == name) {
-                return invalid(
-                    format!("\"{name}\""),
-                    format!(
-                        "cell \"{}\" names a variant \"{name}\" that is not in the file",
-                        cell.name
-                    ),
-                );
-            }
-        }
+        let all = variants.iter().map(|variant| &variant.name);
+        let place = format!("cell \"{}\"", cell.name);
+        must_be_there(&place, "variant", cell.variants.iter().flatten(), all)?;
     }
     let mut no_forecast = Vec::new();
     for one in &file.no_forecast {
         no_forecast.push(NoForecast {
             what: one.what.clone(),
             because: one.because.clone(),
-            scope: Scope::of("no_forecast", one.cells.as_ref(), one.form, &cells)?,
+            scope: Scope::of("[[no_forecast]]", one.cells.as_ref(), one.form, &cells)?,
         });
     }
     Ok(Scenario {
@@ -265,31 +245,23 @@ fn quick_cells(file: &File, cells: &[Cell]) -> Result<Vec<Cell>, Invalid> {
     }
     let mut quick_cells = Vec::new();
     for (own, cell) in file.cell.iter().zip(cells) {
-        match (own.get("quick"), &file.quick) {
-            (Some(Toml::Boolean(true)), _) => quick_cells.push(cell.clone()),
-            (Some(Toml::Boolean(false)), _) | (None, None) => {}
-            (Some(Toml::Table(last)), common) => {
-                let tables: Vec<_> = [Some(own), common.as_ref(), Some(last)]
-                    .into_iter()
-                    .flatten()
-                    .collect();
-                quick_cells.push(shortened(resolve_cell(file, &tables)?));
+        let last = match own.get("quick") {
+            Some(Toml::Boolean(true)) => {
+                quick_cells.push(cell.clone());
+                continue;
             }
-            (_, Some(common)) => {
-                quick_cells.push(shortened(resolve_cell(file, &[own, common])?));
-            }
-            // Not a value that a cell can have: reading it has said so.
-            (Some(_), None) => {}
-        }
+            Some(Toml::Table(last)) => Some(last),
+            None if file.quick.is_some() => None,
+            _ => continue,
+        };
+        let tables = [Some(own), file.quick.as_ref(), last];
+        let tables: Vec<_> = tables.into_iter().flatten().collect();
+        quick_cells.push(Cell {
+            shortened: true,
+            ..resolve_cell(file, &tables)?
+        });
     }
     Ok(quick_cells)
-}
-
-fn shortened(cell: Cell) -> Cell {
-    Cell {
-        shortened: true,
-        ..cell
-    }
 }
 
 /// Reads a cell from the file's tables with `own` laid over them in turn.
@@ -328,6 +300,9 @@ fn resolve_cell(file: &File, own: &[&Table]) -> Result<Cell, Invalid> {
         .to_owned();
     let near = format!("\"{name}\"");
     let mut cell = Cell::deserialize(merged).map_err(|error| unreadable(&near, &error))?;
+    if let Some(target) = &mut cell.target {
+        target.ask_for_chat();
+    }
     // How long one stream takes alone is what everything else is held against.
     let is_alone = |step: &Step| step.streams == Some(1);
     if cell.target.is_some() && cell.steps.first().is_some_and(|first| !is_alone(first)) {
@@ -445,17 +420,13 @@ fn resolve_variants(file: &File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid
         });
     }
     for expect in &file.expect {
-        let scope = Scope::of("expect", expect.cells.as_ref(), expect.form, cells)?;
+        let scope = Scope::of("[[expect]]", expect.cells.as_ref(), expect.form, cells)?;
         for expectation in &expect.that {
             check_words(expectation, cells, &scope)?;
         }
-        for variant in named("expect", &expect.variant, &mut variants)? {
-            for expectation in &expect.that {
-                variant.expectations.push(OfCells {
-                    scope: scope.clone(),
-                    what: expectation.clone(),
-                });
-            }
+        for variant in named("[[expect]]", &expect.variant, &mut variants)? {
+            let that = expect.that.iter().map(|what| scope.limit(what.clone()));
+            variant.expectations.extend(that);
         }
     }
     for condition in &file.fail_if {
@@ -465,31 +436,20 @@ fn resolve_variants(file: &File, cells: &[Cell]) -> Result<Vec<Variant>, Invalid
         }
     }
     for report in &file.field_report {
-        let scope = Scope::of("field_report", report.cells.as_ref(), None, cells)?;
+        let scope = Scope::of("[[field_report]]", report.cells.as_ref(), None, cells)?;
         check_closed_loop(report, cells, &scope)?;
-        for variant in named("field_report", &report.variant, &mut variants)? {
-            variant.field_reports.push(OfCells {
-                scope: scope.clone(),
-                what: FieldReport {
-                    metric: report.metric.clone(),
-                    reported: report.reported.clone(),
-                    closed_loop: report.closed_loop.clone(),
-                    remark: report.remark.clone(),
-                },
-            });
+        for variant in named("[[field_report]]", &report.variant, &mut variants)? {
+            variant.field_reports.push(scope.limit(report.clone()));
         }
     }
     for one in file.no_forecast.iter().filter(|one| !one.rows.is_empty()) {
-        let scope = Scope::of("no_forecast", one.cells.as_ref(), one.form, cells)?;
+        let scope = Scope::of("[[no_forecast]]", one.cells.as_ref(), one.form, cells)?;
         let concerned = match &one.variant {
-            Some(variants_named) => named("no_forecast", variants_named, &mut variants)?,
+            Some(names) => named("[[no_forecast]]", names, &mut variants)?,
             None => variants.iter_mut().collect(),
         };
         for variant in concerned {
-            variant.unforecast.push(OfCells {
-                scope: scope.clone(),
-                what: one.rows.clone(),
-            });
+            variant.unforecast.push(scope.limit(one.rows.clone()));
         }
     }
     Ok(variants)
@@ -512,20 +472,30 @@ fn model(name: &str) -> Result<Model, Invalid> {
     )
 }
 
+/// What is named in `place` must be in the file.
+fn must_be_there<'a>(
+    place: &str,
+    what: &str,
+    mut names: impl Iterator<Item = &'a String>,
+    all: impl Iterator<Item = &'a String> + Clone,
+) -> Result<(), Invalid> {
+    match names.find(|&name| all.clone().all(|one| one != name)) {
+        None => Ok(()),
+        Some(name) => invalid(
+            format!("\"{name}\""),
+            format!("{place} names a {what} \"{name}\" that is not in the file"),
+        ),
+    }
+}
+
 /// The variants that `names` has, all of which must be there.
 fn named<'a>(
     table: &str,
     names: &file::Names,
     variants: &'a mut [Variant],
 ) -> Result<Vec<&'a mut Variant>, Invalid> {
-    for name in names.iter() {
-        if !variants.iter().any(|variant| &variant.name == name) {
-            return invalid(
-                format!("\"{name}\""),
-                format!("[[{table}]] names a variant \"{name}\" that is not in the file"),
-            );
-        }
-    }
+    let all = variants.iter().map(|variant| &variant.name);
+    must_be_there(table, "variant", names.iter(), all)?;
     Ok(variants
         .iter_mut()
         .filter(|variant| names.iter().any(|name| *name == variant.name))

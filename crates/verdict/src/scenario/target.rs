@@ -24,6 +24,10 @@ pub struct Target {
     pub headers: BTreeMap<String, String>,
     /// File that is sent as the body.
     pub body: Option<PathBuf>,
+    /// Model of a small streaming chat that is sent in OpenAI's format, in place of method and body.
+    pub openai: Option<String>,
+    /// The same in Anthropic's.
+    pub anthropic: Option<String>,
     /// Environment variable that holds a bearer token, which is not saved anywhere.
     pub bearer_env: Option<String>,
     /// URL of a health check.
@@ -39,6 +43,12 @@ pub struct Target {
     pub upstream_stats: Option<Address>,
     /// PEM file of a certificate that is trusted beside those of the system.
     pub ca_certificate: Option<PathBuf>,
+    /// Whether any certificate is accepted.
+    #[serde(default)]
+    pub insecure: bool,
+    /// Whether HTTP/2 is spoken also without TLS.
+    #[serde(default)]
+    pub http2: bool,
     /// Command line that starts the service; it is ended with the cell.
     pub command: Option<Vec<String>>,
     /// How long it may take until its first health URL answers.
@@ -79,6 +89,21 @@ impl Target {
 
     /// The same, at most.
     pub const MOST_CHECKS: f64 = 50.0;
+
+    /// A chat is asked for by POST, at the path of its format if the URL has none.
+    pub(super) fn ask_for_chat(&mut self) {
+        let path = match (&self.openai, &self.anthropic) {
+            (None, None) => return,
+            (Some(_), _) => "/v1/chat/completions",
+            (None, Some(_)) => "/v1/messages",
+        };
+        self.method = Method::Post;
+        let begin = self.stream.find("://").map_or(0, |scheme| scheme + 3);
+        let host = self.stream[begin..].trim_end_matches('/');
+        if !host.contains(['/', '?', '#']) {
+            self.stream = format!("{}{path}", &self.stream[..begin + host.len()]).into();
+        }
+    }
 
     /// How much of `max_time` is kept for what follows the last step: its checks' outcome, the hang-up,
     /// and the streams that are asked for afresh.
@@ -148,6 +173,15 @@ impl Target {
                 "health",
                 !self.endpoints().is_empty(),
                 "at least one of health, sync_health and async_health",
+            )
+            .must(
+                "body",
+                [self.body.is_some(), self.openai.is_some(), self.anthropic.is_some()]
+                    .into_iter()
+                    .filter(|&is_given| is_given)
+                    .count()
+                    < 2,
+                "only one of body, openai and anthropic",
             )
             .must(
                 "command",

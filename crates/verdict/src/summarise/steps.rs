@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::SoFar;
 use super::phases::Loaded;
 use crate::judge::{capacity, diagnosis, quality, signs, steps};
@@ -96,6 +98,15 @@ impl SoFar<'_> {
                  before it: give more, to see what does not come back"
                     .to_owned(),
             );
+        }
+        let attach = self.frame.attach.as_ref();
+        let look = attach.and_then(|attach| attach.first_look.as_ref());
+        if let Some(look) = look.filter(|look| look.buffered) {
+            summary.quality.remarks.push(format!(
+                "the answer to the stream comes whole at its end, after {:.1} s: something on the way \
+                 buffers it (of nginx: proxy_buffering), so that gaps between its chunks cannot be seen",
+                Duration::from_micros(look.ttft_us).as_secs_f64()
+            ));
         }
         if course.held_up > 0 {
             summary.quality.remarks.push(format!(

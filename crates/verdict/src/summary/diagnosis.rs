@@ -10,8 +10,10 @@ pub struct Diagnosis {
     /// The verdict, as far as the member decides it.
     pub kind: Kind,
     /// What sort of failure it is. It can nearly always be told from outside.
+    #[serde(default)]
     pub family: Family,
     /// The thing that is full, where it is known.
+    #[serde(default)]
     pub member: Option<Member>,
     /// What could not be told apart, each with what would decide.
     pub candidates: Vec<Candidate>,
@@ -56,6 +58,7 @@ pub struct Candidate {
     /// The cause.
     pub kind: Kind,
     /// Its family.
+    #[serde(default)]
     pub family: Family,
     /// The observation that would decide.
     pub decided_by: String,
@@ -92,7 +95,7 @@ names!(Kind {
 });
 
 /// What sort of failure it is, relative to the health URLs that were given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
     /// Every sign was looked at, and nothing grew.
@@ -116,6 +119,7 @@ pub enum Family {
     /// The lab could not make the load, or not send its checks.
     GeneratorLimited,
     /// What was seen does not tell.
+    #[default]
     Undecided,
 }
 

@@ -159,7 +159,7 @@ impl<'a> Exchange<'a> {
                 Chunk::Content { .. } => self.chunks += 1,
                 Chunk::Done => self.is_done = true,
                 Chunk::Error => self.has_error = true,
-                Chunk::Other => {}
+                Chunk::Other | Chunk::Ping => {}
             });
             self.seen.reached = self.progress();
             if is_enough(self.chunks) && !self.is_done && !self.has_error {

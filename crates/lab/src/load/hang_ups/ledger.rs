@@ -2,8 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::de::DeserializeOwned;
-
+use crate::measure::get;
 use verdict::load::hang_ups::{LedgerLook, LedgerStream};
 use verdict::units::us;
 
@@ -25,7 +24,7 @@ pub(super) async fn open_streams(
     client: &reqwest::Client,
     base: &str,
 ) -> Option<Vec<LedgerStream>> {
-    get(client, format!("{base}/streams")).await
+    get(client, format!("{base}/streams"), PATIENCE).await
 }
 
 /// Every stream that the upstreams at `bases` know of; `None` if one of them does not say.
@@ -41,7 +40,7 @@ pub(super) async fn read_ledgers(client: &reqwest::Client, bases: &[String]) -> 
         // In this order: a stream that ends in between is in both, and not in neither.
         let mut open = open_streams(client, base).await?;
         let mut streams: Vec<LedgerStream> =
-            get(client, format!("{base}/streams?ended=true")).await?;
+            get(client, format!("{base}/streams?ended=true"), PATIENCE).await?;
         let first_ended = open.first().map_or(u64::MAX, |stream| stream.id);
         let ended: std::collections::HashSet<u64> = streams
             .iter()
@@ -53,10 +52,4 @@ pub(super) async fn read_ledgers(client: &reqwest::Client, bases: &[String]) -> 
         look.upstreams.push(streams);
     }
     Some(look)
-}
-
-async fn get<T: DeserializeOwned>(client: &reqwest::Client, url: String) -> Option<T> {
-    let answer = client.get(url).timeout(PATIENCE).send().await.ok()?;
-    let bytes = answer.bytes().await.ok()?;
-    serde_json::from_slice(&bytes).ok()
 }

@@ -15,7 +15,7 @@ use crate::measure::{CellClock, Results, ask, in_time};
 pub use body::json_body;
 use verdict::load::LoadEvent;
 use verdict::load::requests::{Arrivals, RequestEvent, RequestRecord, RequestSpec};
-use verdict::record::{Event, Outcome};
+use verdict::record::{Event, Outcome, Tick};
 use verdict::units::us;
 
 /// What the tasks of one class of requests have in common.
@@ -156,14 +156,14 @@ async fn request(tasks: &RequestTasks, due: Instant) -> (Instant, Outcome) {
     };
     let done = Instant::now();
     let outcome = in_time(outcome, done, due + tasks.spec.timeout);
-    tasks.tell(RequestEvent::Ended(RequestRecord {
-        class,
+    let tick = Tick {
+        endpoint: class,
         due_us,
         sent_us: tasks.clock.us(sent),
         done_us: tasks.clock.us(done),
         outcome,
-        status,
-    }));
+    };
+    tasks.tell(RequestEvent::Ended(RequestRecord { tick, status }));
     (done, outcome)
 }
 

@@ -3,7 +3,7 @@ use crate::load::sse::SseReader;
 
 /// Cuts a body into the pieces that count as chunks, as its content type has it.
 #[derive(Debug)]
-pub(super) enum Frames {
+pub(crate) enum Frames {
     /// Server-sent events.
     Events(SseReader, Reading),
     /// JSON, a line each; what of a line has come.
@@ -14,7 +14,7 @@ pub(super) enum Frames {
 
 impl Frames {
     /// The way that fits a content type.
-    pub(super) fn of(content_type: Option<&str>, reading: Reading) -> Self {
+    pub(crate) fn of(content_type: Option<&str>, reading: Reading) -> Self {
         let essence = content_type
             .and_then(|value| value.split(';').next())
             .map(|value| value.trim().to_ascii_lowercase());
@@ -33,9 +33,11 @@ impl Frames {
     }
 
     /// Adds `bytes` and hands every piece that they complete to `chunk`.
-    pub(super) fn feed(&mut self, bytes: &[u8], mut chunk: impl FnMut(Chunk)) {
+    pub(crate) fn feed(&mut self, bytes: &[u8], mut chunk: impl FnMut(Chunk)) {
         match self {
-            Self::Events(reader, reading) => reader.feed(bytes, |data| chunk(reading.read(data))),
+            Self::Events(reader, reading) => {
+                reader.feed_named(bytes, |name, data| chunk(reading.read_event(name, data)));
+            }
             Self::Lines(line, reading) => {
                 for &byte in bytes {
                     if byte == b'\n' {
@@ -51,8 +53,13 @@ impl Frames {
         }
     }
 
+    /// Whether pieces are told apart however they arrive.
+    pub(crate) fn has_pieces(&self) -> bool {
+        !matches!(self, Self::Arrivals)
+    }
+
     /// The body has ended: a last line needs no line feed.
-    pub(super) fn finish(&mut self, mut chunk: impl FnMut(Chunk)) {
+    pub(crate) fn finish(&mut self, mut chunk: impl FnMut(Chunk)) {
         if let Self::Lines(line, reading) = self {
             see_line(line, *reading, &mut chunk);
             line.clear();

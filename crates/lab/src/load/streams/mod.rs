@@ -1,10 +1,12 @@
+mod back_off;
+mod body;
 mod frames;
 mod pace;
 mod plan;
 mod progress;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::CONTENT_TYPE;
 use tokio::sync::watch;
@@ -13,7 +15,9 @@ use tokio::task::JoinSet;
 use super::Start;
 use super::load_thread::LoadThread;
 use crate::measure::{CellClock, Results, is_local};
-use frames::Frames;
+use back_off::{BackOff, has_quota, retry_after};
+pub(crate) use body::Body;
+pub(crate) use frames::Frames;
 pub use pace::Pace;
 pub use plan::{StreamPlan, StreamRequest};
 use progress::StreamProgress;
@@ -94,28 +98,35 @@ fn run_plan(
     })
 }
 
-/// A slot whose stream was refused waits so long before it asks again.
-const AFTER_REFUSAL: Duration = Duration::from_millis(250);
+/// How a stream ended, and how long its answer asks to be left alone.
+type Ended = (StreamEnding, Option<Duration>);
 
 /// One stream, or in a slot one after the other.
-async fn run(tasks: Arc<StreamTasks>, n: u64, due: Instant, ended: watch::Receiver<bool>) {
+async fn run(tasks: Arc<StreamTasks>, n: u64, due: Instant, mut ended: watch::Receiver<bool>) {
     let Some(pace) = &tasks.plan.slots else {
         stream(&tasks, n, due, ended).await;
         return;
     };
     let mut ready = due;
+    let mut back_off = BackOff::default();
     loop {
         let (number, due) = pace.turn(ready);
-        let Some(ending) = stream(&tasks, number, due, ended.clone()).await else {
+        let Some((ending, asked_for)) = stream(&tasks, number, due, ended.clone()).await else {
             return;
         };
         if *ended.borrow() {
             return;
         }
-        ready = Instant::now();
         if ending == StreamEnding::Refused {
-            ready += AFTER_REFUSAL;
+            // The turn is taken only afterwards, because turns are given in order of time.
+            tokio::select! {
+                _ = ended.wait_for(|ended| *ended) => return,
+                () = tokio::time::sleep(back_off.after_refusal(asked_for)) => {}
+            }
+        } else {
+            back_off = BackOff::default();
         }
+        ready = Instant::now();
     }
 }
 
@@ -125,7 +136,7 @@ async fn stream(
     n: u64,
     due: Instant,
     mut ended: watch::Receiver<bool>,
-) -> Option<StreamEnding> {
+) -> Option<Ended> {
     tokio::select! {
         biased;
         _ = ended.wait_for(|ended| *ended) => return None,
@@ -150,7 +161,7 @@ async fn stream(
         record.cohort = Some(assignment.cohort(k).to_owned());
     }
     tasks.tell(StreamEvent::Ended(record));
-    Some(ending)
+    Some((ending, progress.retry_after))
 }
 
 /// Reads one stream to its end and says how it ended.
@@ -174,14 +185,18 @@ async fn read(tasks: &StreamTasks, n: u64, progress: &mut StreamProgress) -> Opt
     let header = |name: &str| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
     progress.cohort = plan.cohort_header.as_deref().and_then(header);
     if !answer.status().is_success() {
+        progress.retry_after = retry_after(answer.headers(), SystemTime::now());
+        if has_quota(answer.headers()) {
+            tasks.tell(StreamEvent::Quota);
+        }
         return Some(StreamEnding::Refused);
     }
     let mut frames = Frames::of(header(CONTENT_TYPE.as_str()).as_deref(), plan.reading);
-    let mut answer = answer;
+    let mut body = Body::of(answer);
     let ttfb_us = us(progress.due.elapsed());
     tasks.tell(StreamEvent::Head { ttfb_us });
     loop {
-        let bytes = answer.chunk().await;
+        let bytes = body.next().await;
         let now = Instant::now();
         let mut see = |chunk| {
             if let Some(event) = progress.see(chunk, now) {

@@ -80,12 +80,8 @@ impl StreamRequest {
     }
 
     /// The request of stream `n`, which is number `k` of its step, to be sent by `client`.
-    pub(super) fn build(
-        &self,
-        client: &reqwest::Client,
-        n: u64,
-        k: u64,
-    ) -> reqwest::RequestBuilder {
+    #[must_use]
+    pub fn build(&self, client: &reqwest::Client, n: u64, k: u64) -> reqwest::RequestBuilder {
         let mut request = client.request(self.method.clone(), self.url.clone());
         for (name, value) in &self.headers {
             request = request.header(name, with_number(&value.replace("{n}", &n.to_string()), k));

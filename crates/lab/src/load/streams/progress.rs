@@ -11,6 +11,8 @@ pub(super) struct StreamProgress {
     reading: Reading,
     pub(super) status: Option<u16>,
     pub(super) cohort: Option<String>,
+    /// How long the answer asks to be left alone.
+    pub(super) retry_after: Option<Duration>,
     ttft_us: Option<u64>,
     chunks: u64,
     last: Option<Instant>,
@@ -30,6 +32,7 @@ impl StreamProgress {
             reading,
             status: None,
             cohort: None,
+            retry_after: None,
             ttft_us: None,
             chunks: 0,
             last: None,
@@ -77,7 +80,7 @@ impl StreamProgress {
                 self.error = true;
                 None
             }
-            Chunk::Other => None,
+            Chunk::Other | Chunk::Ping => None,
         }
     }
 

@@ -1,6 +1,7 @@
 use serde::Serialize;
 
-use crate::summary::{ClaimVerdict, Summary};
+use super::chosen::Chosen;
+use crate::summary::ClaimVerdict;
 
 /// What others reported of a row, and what the runs of it say.
 #[derive(Clone, Debug, Serialize)]
@@ -21,32 +22,27 @@ pub struct Reported {
     pub because: String,
 }
 
-/// The claims of each variant: `used` holds its runs.
-pub(super) fn claims(runs: &[(String, Vec<Summary>)], used: &[Vec<&Summary>]) -> Vec<Reported> {
-    let variants = runs.iter().zip(used);
-    variants
-        .flat_map(|((variant, _), summaries)| {
-            let last = summaries.last();
-            last.into_iter().flat_map(move |last| {
-                last.claims.iter().map(move |claim| {
-                    let of_all = summaries.iter().flat_map(|summary| &summary.claims);
-                    let mut verdicts: Vec<_> = of_all
-                        .filter(|one| one.metric == claim.metric && one.reported == claim.reported)
-                        .filter_map(|one| one.verdict)
-                        .collect();
-                    verdicts.sort_unstable();
-                    verdicts.dedup();
-                    Reported {
-                        variant: variant.clone(),
-                        cell: last.cell.clone(),
-                        metric: claim.metric.clone(),
-                        reported: claim.reported.clone(),
-                        measured: claim.measured.clone(),
-                        verdicts,
-                        because: claim.because.clone(),
-                    }
-                })
-            })
-        })
-        .collect()
+/// The claims about what stands for each variant.
+pub(super) fn claims(chosen: &[Chosen<'_>]) -> Vec<Reported> {
+    let mut reported = Vec::new();
+    for one in chosen {
+        for claim in one.used.last().into_iter().flat_map(|last| &last.claims) {
+            let of_all = one.used.iter().flat_map(|summary| &summary.claims);
+            let same =
+                of_all.filter(|of| (&of.metric, &of.reported) == (&claim.metric, &claim.reported));
+            let mut verdicts: Vec<_> = same.filter_map(|of| of.verdict).collect();
+            verdicts.sort_unstable();
+            verdicts.dedup();
+            reported.push(Reported {
+                variant: one.variant.to_owned(),
+                cell: one.cell.to_owned(),
+                metric: claim.metric.clone(),
+                reported: claim.reported.clone(),
+                measured: claim.measured.clone(),
+                verdicts,
+                because: claim.because.clone(),
+            });
+        }
+    }
+    reported
 }

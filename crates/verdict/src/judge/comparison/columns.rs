@@ -15,8 +15,8 @@ pub struct Column {
     pub label: &'static str,
     /// The same where there is little room.
     pub short: &'static str,
-    /// In which of the two tables for a terminal it stands, and as which; in none if absent.
-    pub place: Option<(Part, u8)>,
+    /// In which table for a terminal it stands; in none if absent.
+    pub part: Option<Part>,
     /// Whether the sign of a figure says something.
     pub is_signed: bool,
     source: Source,
@@ -61,57 +61,51 @@ pub struct Entry {
     pub column: &'static Column,
 }
 
+/// Of what users see.
 const fn column(label: &'static str, source: Source) -> Column {
     Column {
         label,
         short: label,
-        place: None,
+        part: Some(Part::Requests),
         is_signed: false,
         source,
         mark: None,
     }
 }
 
-const fn requests(place: u8, label: &'static str, source: Source) -> Column {
+const fn server(label: &'static str, source: Source) -> Column {
     Column {
-        place: Some((Part::Requests, place)),
+        part: Some(Part::Server),
         ..column(label, source)
     }
 }
 
-const fn server(place: u8, label: &'static str, source: Source) -> Column {
-    Column {
-        place: Some((Part::Server, place)),
-        ..column(label, source)
-    }
-}
-
-/// Of a matrix: a row is a cell with one class of users in a closed loop.
+/// Of cells with one class of users in a closed loop each.
 #[rustfmt::skip]
 pub(super) static OF_CELLS: &[Column] = &[
-    requests(1, "req/s", Metric("requests.<class>.throughput")),
-    requests(2, "forecast", Number(PerSecond, |run| Some((row(run, "throughput")?.predicted, false)))),
-    Column { is_signed: true, ..requests(3, "error", Number(Percent, |run| Some((row(run, "throughput")?.error()?, false)))) },
-    requests(4, "median", Metric("requests.<class>.p50")),
-    requests(5, "mean", Metric("requests.<class>.mean")),
-    requests(6, "p95", Metric("requests.<class>.p95")),
-    requests(8, "failed", Metric("requests.<class>.failed")),
-    Column { short: "unansw.", ..requests(7, "unanswered", Metric("requests.<class>.unanswered")) },
-    Column { is_signed: true, mark: Some((Mark::TransientOrCensored, misses_law)), ..requests(9, "Little", Metric("requests.<class>.little_off")) },
-    Column { short: "sync", ..server(1, "sync p99", Metric("health_sync.p99")) },
-    Column { short: "async", ..server(2, "async p99", Metric("health_async.p99")) },
-    server(3, "CPU", Metric("server.cpu_percent")),
-    server(4, "RSS", Metric("server.rss_peak_bytes")),
-    server(5, "threads", Metric("server.threads_peak")),
-    server(6, "pending", Metric("background.pending_end")),
-    server(7, "later", Metric("background.pending_later")),
-    server(8, "refused", Metric("background.refused")),
-    Column { mark: Some((Mark::Extrapolated, is_extrapolated)), ..server(9, "drain", Metric("background.drain")) },
-    column("forecast of drain", Number(Us, |run| Some((row(run, "drain")?.predicted, false)))),
-    column("largest forecast error", Number(Percent, largest_error)),
+    column("req/s", Metric("requests.<class>.throughput")),
+    column("forecast", Number(PerSecond, |run| Some((row(run, "throughput")?.predicted, false)))),
+    Column { is_signed: true, ..column("error", Number(Percent, |run| Some((row(run, "throughput")?.error()?, false)))) },
+    column("median", Metric("requests.<class>.p50")),
+    column("mean", Metric("requests.<class>.mean")),
+    column("p95", Metric("requests.<class>.p95")),
+    column("failed", Metric("requests.<class>.failed")),
+    Column { short: "unansw.", ..column("unanswered", Metric("requests.<class>.unanswered")) },
+    Column { is_signed: true, mark: Some((Mark::TransientOrCensored, misses_law)), ..column("Little", Metric("requests.<class>.little_off")) },
+    Column { short: "sync", ..server("sync p99", Metric("health_sync.p99")) },
+    Column { short: "async", ..server("async p99", Metric("health_async.p99")) },
+    server("CPU", Metric("server.cpu_percent")),
+    server("RSS", Metric("server.rss_peak_bytes")),
+    server("threads", Metric("server.threads_peak")),
+    server("pending", Metric("background.pending_end")),
+    server("later", Metric("background.pending_later")),
+    server("refused", Metric("background.refused")),
+    Column { mark: Some((Mark::Extrapolated, is_extrapolated)), ..server("drain", Metric("background.drain")) },
+    Column { part: None, ..column("forecast of drain", Number(Us, |run| Some((row(run, "drain")?.predicted, false)))) },
+    Column { part: None, ..column("largest forecast error", Number(Percent, largest_error)) },
 ];
 
-/// Of an overview of classes.
+/// Of the classes of requests.
 #[rustfmt::skip]
 pub(super) static OF_CLASSES: &[Column] = &[
     column("count", Metric("requests.<class>.due")),
@@ -124,7 +118,7 @@ pub(super) static OF_CLASSES: &[Column] = &[
     column("max", Metric("requests.<class>.max")),
 ];
 
-/// Of an overview of phases.
+/// Of the phases that a server times.
 #[rustfmt::skip]
 pub(super) static OF_PHASES: &[Column] = &[
     column("count", Metric("timings.<part>.count")),
@@ -180,17 +174,11 @@ mod tests {
     use crate::metrics::unit_of;
 
     #[test]
-    fn every_column_is_of_a_metric_that_there_is_and_has_a_place_of_its_own() {
+    fn every_column_is_of_a_metric_that_there_is() {
         for column in OF_CELLS.iter().chain(OF_CLASSES).chain(OF_PHASES) {
             if let Metric(name) = column.source {
                 assert!(unit_of(name).is_some(), "{name}");
             }
-            let same = |other: &&Column| column.place.is_some() && other.place == column.place;
-            assert!(
-                OF_CELLS.iter().filter(same).count() <= 1,
-                "{}",
-                column.label
-            );
         }
     }
 }

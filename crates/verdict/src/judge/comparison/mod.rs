@@ -1,12 +1,9 @@
 //! Runs side by side. The run is the sample: repeats enter as their own figures, never pooled.
 
-mod across;
 mod chosen;
 mod claims;
 mod columns;
-mod comparison_row;
 mod figures;
-mod matrix;
 pub mod overview;
 mod provenance;
 mod rows;
@@ -16,19 +13,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::summary::Summary;
-
-pub use across::CellRuns;
-use across::{Across, LEAST_CELLS};
-pub use chosen::Repeats;
+pub use chosen::{CellRuns, Repeats};
 use chosen::{Chosen, choose};
 pub use claims::Reported;
+use claims::claims;
 pub use columns::{Column, Entry, Mark, Part};
-pub use comparison_row::ComparisonRow;
-pub use matrix::{Matrix, MatrixRow, MatrixVariant, is_matrix, matrix};
-pub use overview::{Overview, OverviewGroup, OverviewRow, OverviewVariant, Topic};
+pub use overview::{Overview, OverviewRow, OverviewVariant, Topic};
 pub use provenance::Provenance;
 use provenance::made_by;
+pub use rows::ComparisonRow;
+use rows::rows;
 pub use spread::{Figure, Spread};
 
 /// One cell of the scenario in every variant.
@@ -52,34 +46,29 @@ pub struct Comparison {
     pub made_by: Vec<Provenance>,
 }
 
-/// Compares the runs of one cell; `runs` holds, for each variant in order, its repeats.
+/// Compares the runs of one cell.
 ///
 /// Invalid runs are left out, unless a variant has no other: then they stand, with a remark.
 #[must_use]
-pub fn compare(scenario: &str, cell: &str, runs: &[(String, Vec<Summary>)]) -> Comparison {
-    let Chosen {
-        used,
-        repeats,
-        mut remarks,
-    } = choose(runs);
-    remarks.extend(differing_parameters(&used));
-    let columns: Vec<&[&Summary]> = used.iter().map(Vec::as_slice).collect();
+pub fn compare(cell: &CellRuns) -> Comparison {
+    let chosen = choose(cell);
+    let remarks = chosen.iter().flat_map(|one| one.remarks.clone());
     Comparison {
-        scenario: scenario.to_owned(),
-        cell: cell.to_owned(),
-        variants: runs.iter().map(|(variant, _)| variant.clone()).collect(),
-        rows: rows::rows(&columns, repeats.iter().any(|repeats| repeats.is_invalid)),
-        claims: claims::claims(runs, &used),
-        repeats,
-        remarks,
-        made_by: made_by(used.iter().flatten().copied()),
+        scenario: cell.scenario.clone(),
+        cell: cell.cell.clone(),
+        variants: chosen.iter().map(|one| one.variant.to_owned()).collect(),
+        repeats: chosen.iter().map(|one| one.repeats).collect(),
+        rows: rows(&chosen),
+        claims: claims(&chosen),
+        remarks: remarks.chain(differing_parameters(&chosen)).collect(),
+        made_by: made_by(&chosen),
     }
 }
 
 /// Runs that were not made with the same parameters are compared all the same, but not in silence.
-fn differing_parameters(used: &[Vec<&Summary>]) -> Option<String> {
+fn differing_parameters(chosen: &[Chosen<'_>]) -> Option<String> {
     let mut values: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-    for summary in used.iter().flatten() {
+    for summary in chosen.iter().flat_map(|one| &one.used) {
         for (name, &value) in &summary.parameters {
             values.entry(name).or_default().insert(value);
         }
@@ -112,8 +101,11 @@ mod tests {
             summary.phases.load.streams.ttft_us.p99 = Some(p99);
             summary
         };
-        let runs = [("broken".to_owned(), vec![invalid(100), invalid(300)])];
-        let comparison = compare("sample", "only", &runs);
+        let comparison = compare(&CellRuns {
+            scenario: "sample".to_owned(),
+            cell: "only".to_owned(),
+            runs: vec![("broken".to_owned(), vec![invalid(100), invalid(300)])],
+        });
         assert_eq!(comparison.repeats[0].used, 1);
         assert!(comparison.repeats[0].is_invalid);
         let row = comparison

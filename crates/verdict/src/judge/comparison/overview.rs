@@ -1,11 +1,18 @@
-//! What many cells have in common, in one table across them: a row for each class of requests, or for
-//! each phase that a server times.
+//! What many cells have in common, in one table for each variant: a row for each cell, for each class of
+//! requests, or for each phase that a server times.
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::columns::{Entry, OF_CLASSES, OF_PHASES, entries};
-use super::{Across, CellRuns, LEAST_CELLS, Provenance};
-use crate::summary::{RequestFigures, Summary};
+use super::chosen::{CellRuns, Chosen, choose};
+use super::claims::{Reported, claims};
+use super::columns::{Entry, OF_CELLS, OF_CLASSES, OF_PHASES, entries};
+use super::provenance::{Provenance, made_by};
+use crate::summary::{Loop, Summary};
+
+/// Fewer cells than this are better read one by one.
+const LEAST_CELLS: usize = 6;
 
 /// Phases in the order in which a body goes through them; others follow by name.
 const PHASES: [&str; 7] = [
@@ -18,17 +25,19 @@ const PHASES: [&str; 7] = [
     "body_log",
 ];
 
-/// What an overview is about.
+/// What there is a row for each of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
+    /// Cells with one class of users in a closed loop each: a matrix.
+    Cells,
     /// Classes of requests, from when each request was due.
     Classes,
     /// Phases of a request, by the server's own clock.
     Phases,
 }
 
-/// One table across cells, in each variant.
+/// One table across cells, for each variant.
 #[derive(Clone, Debug, Serialize)]
 pub struct Overview {
     /// Name of the scenario.
@@ -37,6 +46,8 @@ pub struct Overview {
     pub topic: Topic,
     /// A table for each variant that has rows.
     pub variants: Vec<OverviewVariant>,
+    /// What others reported of the cells, judged by these runs.
+    pub claims: Vec<Reported>,
     /// What a reader must know.
     pub remarks: Vec<String>,
     /// How and where the runs were made, each different way once.
@@ -48,129 +59,170 @@ pub struct Overview {
 pub struct OverviewVariant {
     /// Its name.
     pub name: String,
-    /// What belongs together: the cells of a class and route, or the phases of a cell.
-    pub groups: Vec<OverviewGroup>,
-}
-
-/// Rows under one heading.
-#[derive(Clone, Debug, Serialize)]
-pub struct OverviewGroup {
-    /// A class and its route, or a cell.
-    pub heading: String,
     /// In order.
     pub rows: Vec<OverviewRow>,
 }
 
-/// The figures of one class of a cell, or of one phase.
+/// The figures of one cell, of one of its classes, or of one of its phases.
 #[derive(Clone, Debug, Serialize)]
 pub struct OverviewRow {
-    /// The cell, or the phase.
-    pub name: String,
+    /// Name of the cell.
+    pub cell: String,
+    /// The class or the phase.
+    pub of: String,
+    /// The route that is asked; empty for a phase.
+    pub path: String,
     /// Runs behind the figures.
     pub runs: usize,
     /// Whether what stands there is one invalid run, for want of a valid one.
     pub is_invalid: bool,
+    /// The verdicts of its runs, each once.
+    pub diagnosis: String,
+    /// Expectations of the cell that held.
+    pub held: usize,
+    /// Expectations of the cell.
+    pub expectations: usize,
     /// In the order of the columns.
     pub entries: Vec<Entry>,
 }
 
-/// Whether these cells are worth an overview: there are many, and some have several classes.
+/// Whether a row for each cell shows these cells best: there are many, and each has one class of users in
+/// a closed loop, the same in all, and no other load.
 #[must_use]
-pub fn is_overview(cells: &[CellRuns]) -> bool {
-    let mut runs = cells.iter().flat_map(CellRuns::summaries);
-    cells.len() >= LEAST_CELLS && runs.any(|run| run.phases.load.requests.len() > 1)
+pub fn is_matrix(cells: &[CellRuns]) -> bool {
+    let first = summaries(cells).next().and_then(class_of);
+    cells.len() >= LEAST_CELLS
+        && first.is_some()
+        && summaries(cells).all(|run| class_of(run) == first)
+}
+
+/// Whether rows of classes and of phases are worth having: there are many cells, and some have several
+/// classes.
+#[must_use]
+pub fn has_classes(cells: &[CellRuns]) -> bool {
+    cells.len() >= LEAST_CELLS && summaries(cells).any(|run| run.phases.load.requests.len() > 1)
+}
+
+fn summaries(cells: &[CellRuns]) -> impl Iterator<Item = &Summary> {
+    cells
+        .iter()
+        .flat_map(|cell| &cell.runs)
+        .flat_map(|(_, runs)| runs)
+}
+
+/// The name of the only class of a closed loop.
+fn class_of(run: &Summary) -> Option<&str> {
+    let mut classes = run.phases.load.requests.iter();
+    let (Some((name, class)), None) = (classes.next(), classes.next()) else {
+        return None;
+    };
+    let is_alone = run.phases.load.streams.started == 0;
+    (is_alone && class.arrivals == Loop::Closed).then_some(name)
 }
 
 /// The cells of one scenario, in order.
 #[must_use]
 pub fn overview(cells: &[CellRuns], topic: Topic) -> Overview {
-    let across = Across::of(cells);
-    let variants = across.variants().into_iter().map(|name| OverviewVariant {
-        name: name.to_owned(),
-        groups: groups(&across, name, topic),
-    });
-    Overview {
-        scenario: across.scenario(),
-        topic,
-        variants: variants.filter(|one| !one.groups.is_empty()).collect(),
-        remarks: across.remarks(),
-        made_by: across.made_by(),
-    }
-}
-
-fn groups(across: &Across<'_>, variant: &str, topic: Topic) -> Vec<OverviewGroup> {
-    let mut groups: Vec<OverviewGroup> = Vec::new();
-    for (cell, runs, is_invalid) in across.of_variant(variant) {
-        let rows = match topic {
-            Topic::Classes => classes(cell, runs),
-            Topic::Phases => phases(cell, runs),
-        };
-        for (heading, name, entries) in rows {
-            let row = OverviewRow {
-                name,
-                runs: runs.len(),
-                is_invalid,
-                entries,
-            };
-            match groups.iter_mut().find(|group| group.heading == heading) {
-                Some(group) => group.rows.push(row),
-                None => groups.push(OverviewGroup {
-                    heading,
-                    rows: vec![row],
-                }),
-            }
+    let chosen: Vec<_> = cells.iter().flat_map(choose).collect();
+    let mut variants: Vec<OverviewVariant> = Vec::new();
+    for one in &chosen {
+        let rows = rows(one, topic);
+        match variants.iter_mut().find(|known| known.name == one.variant) {
+            Some(known) => known.rows.extend(rows),
+            None => variants.push(OverviewVariant {
+                name: one.variant.to_owned(),
+                rows,
+            }),
         }
     }
+    variants.retain(|variant| !variant.rows.is_empty());
     if topic == Topic::Classes {
-        // A class's routes side by side, in the order of their cells.
-        groups.sort_by(|a, b| class_of(&a.heading).cmp(class_of(&b.heading)));
+        for variant in &mut variants {
+            // The routes of a class side by side, in the order of their cells.
+            let route = |row: &OverviewRow| (row.of.clone(), row.path.clone());
+            let routes: Vec<_> = variant.rows.iter().map(route).collect();
+            variant.rows.sort_by_key(|row| {
+                let first = routes.iter().position(|one| *one == route(row));
+                (row.of.clone(), first)
+            });
+        }
     }
-    groups
-}
-
-fn class_of(heading: &str) -> &str {
-    heading.split(',').next().unwrap_or_default()
-}
-
-/// A heading, a name below it, and figures.
-type NamedRow = (String, String, Vec<Entry>);
-
-fn classes(cell: &str, runs: &[&Summary]) -> Vec<NamedRow> {
-    let classes = runs
-        .last()
-        .into_iter()
-        .flat_map(|run| &run.phases.load.requests);
-    let row = |(class, figures): (&String, &RequestFigures)| {
-        let entries = entries(OF_CLASSES, ("<class>", class), runs);
-        (
-            format!("{class}, {}", figures.path),
-            cell.to_owned(),
-            entries,
-        )
+    let remark = |one: &Chosen<'_>| {
+        let named = |remark: &String| format!("{}: {remark}", one.cell);
+        one.remarks.iter().map(named).collect::<Vec<_>>()
     };
-    classes.map(row).collect()
+    Overview {
+        scenario: cells
+            .first()
+            .map_or(String::new(), |cell| cell.scenario.clone()),
+        topic,
+        variants,
+        claims: claims(if topic == Topic::Cells { &chosen } else { &[] }),
+        remarks: chosen.iter().flat_map(remark).collect(),
+        made_by: made_by(&chosen),
+    }
 }
 
-fn phases(cell: &str, runs: &[&Summary]) -> Vec<NamedRow> {
-    let timings = runs.last().into_iter().flat_map(|run| &run.server.timings);
-    let timed = timings.filter(|(_, timing)| timing.count > 0);
+fn rows(chosen: &Chosen<'_>, topic: Topic) -> Vec<OverviewRow> {
+    let Some(last) = chosen.used.last() else {
+        return Vec::new();
+    };
+    let (columns, place) = match topic {
+        Topic::Cells => (OF_CELLS, "<class>"),
+        Topic::Classes => (OF_CLASSES, "<class>"),
+        Topic::Phases => (OF_PHASES, "<part>"),
+    };
+    let names = match topic {
+        Topic::Cells => vec![class_of(last).unwrap_or_default()],
+        Topic::Classes => last
+            .phases
+            .load
+            .requests
+            .keys()
+            .map(String::as_str)
+            .collect(),
+        Topic::Phases => phases(last),
+    };
+    let diagnoses = chosen.used.iter().map(|run| run.diagnosis.kind.name());
+    let diagnoses: Vec<_> = diagnoses.collect::<BTreeSet<_>>().into_iter().collect();
+    let outcomes = || chosen.used.iter().flat_map(|run| &run.expectations);
+    let row = |name: &str| {
+        let class = last.phases.load.requests.get(name);
+        OverviewRow {
+            cell: chosen.cell.to_owned(),
+            of: name.to_owned(),
+            path: class.map_or(String::new(), |class| class.path.clone()),
+            runs: chosen.used.len(),
+            is_invalid: chosen.repeats.is_invalid,
+            diagnosis: diagnoses.join(" / "),
+            held: outcomes().filter(|outcome| outcome.held).count(),
+            expectations: outcomes().count(),
+            entries: entries(columns, (place, name), &chosen.used),
+        }
+    };
+    names.into_iter().map(row).collect()
+}
+
+fn phases(run: &Summary) -> Vec<&str> {
+    let timed = run
+        .server
+        .timings
+        .iter()
+        .filter(|(_, timing)| timing.count > 0);
     let mut names: Vec<_> = timed.map(|(name, _)| name.as_str()).collect();
     names.sort_by_key(|name| {
         let known = PHASES.iter().position(|phase| phase == name);
         known.unwrap_or(PHASES.len())
     });
-    let row = |name: &str| {
-        let entries = entries(OF_PHASES, ("<part>", name), runs);
-        (cell.to_owned(), name.to_owned(), entries)
-    };
-    names.into_iter().map(row).collect()
+    names
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::comparison::Figure;
-    use crate::sample::cells;
+    use crate::judge::comparison::{Figure, Mark};
+    use crate::sample;
+    use crate::summary::Background;
 
     fn median(row: &OverviewRow, label: &str) -> (f64, bool) {
         let entry = row.entries.iter().find(|entry| entry.label == label);
@@ -180,35 +232,111 @@ mod tests {
         }
     }
 
+    /// Cells of one closed loop each.
+    fn closed_loops(count: usize) -> Vec<CellRuns> {
+        let run = |cell: &str, throughput: f64| {
+            let mut run = sample::summary();
+            cell.clone_into(&mut run.cell);
+            run.quality.valid = true;
+            run.phases.load.streams.started = 0;
+            let mut users = sample::class();
+            users.arrivals = Loop::Closed;
+            users.throughput_per_second = Some(throughput);
+            run.phases.load.requests = [("users".to_owned(), users)].into();
+            run
+        };
+        let cell = |n: usize| {
+            let cell = format!("cell{n}");
+            let runs = ["broken", "fixed"].map(|variant| {
+                let runs = [8.0, 10.0, 9.0].map(|throughput| run(&cell, throughput));
+                (variant.to_owned(), runs.into())
+            });
+            CellRuns {
+                scenario: "sample".to_owned(),
+                cell,
+                runs: runs.into(),
+            }
+        };
+        (0..count).map(cell).collect()
+    }
+
+    #[test]
+    fn many_cells_of_one_closed_loop_are_a_matrix_and_nothing_else_is() {
+        assert!(is_matrix(&closed_loops(6)));
+        assert!(!is_matrix(&closed_loops(5)));
+        let spoiled = |spoil: fn(&mut Summary)| {
+            let mut cells = closed_loops(6);
+            spoil(&mut cells[3].runs[0].1[0]);
+            is_matrix(&cells)
+        };
+        let open = |run: &mut Summary| {
+            run.phases.load.requests = [("users".to_owned(), sample::class())].into();
+        };
+        assert!(!spoiled(open));
+        let two = |run: &mut Summary| {
+            let requests = &mut run.phases.load.requests;
+            requests.insert("more".to_owned(), requests["users"].clone());
+        };
+        assert!(!spoiled(two));
+        assert!(!spoiled(|run| run.phases.load.streams.started = 1));
+        assert!(!is_matrix(&[]));
+    }
+
+    #[test]
+    fn a_row_has_the_median_of_its_runs_and_leaves_invalid_ones_out() {
+        let mut cells = closed_loops(6);
+        let broken = &mut cells[2].runs[0].1;
+        broken[1].quality.valid = false;
+        for run in &mut *broken {
+            run.server.background = Some(Background {
+                drain_us: Some(7),
+                drain_extrapolated: true,
+                ..Background::default()
+            });
+        }
+        let matrix = overview(&cells, Topic::Cells);
+        let names: Vec<_> = matrix.variants.iter().map(|one| &one.name[..]).collect();
+        assert_eq!(names, ["broken", "fixed"]);
+        let [broken, fixed] = [0, 1].map(|variant| &matrix.variants[variant].rows[2]);
+        assert_eq!(median(fixed, "req/s").0, 9.0);
+        assert_eq!(median(broken, "req/s").0, 8.5);
+        assert_eq!(broken.runs, 2);
+        let drain = |row: &OverviewRow| {
+            let mut entries = row.entries.iter();
+            entries
+                .find(|entry| entry.label == "drain")
+                .cloned()
+                .expect("there")
+        };
+        assert_eq!(drain(broken).mark, Some(Mark::Extrapolated));
+        assert_eq!(drain(fixed).figure, Figure::Missing);
+        assert_eq!(matrix.remarks.len(), 1);
+        assert!(matrix.remarks[0].starts_with("cell2: broken, run 1: invalid (left out)"));
+    }
+
     #[test]
     fn classes_stand_by_route_and_then_by_cell() {
-        let overview = overview(&cells(), Topic::Classes);
-        let broken = &overview.variants[0];
-        let headings: Vec<_> = broken
-            .groups
+        let overview = overview(&sample::cells(), Topic::Classes);
+        let rows = &overview.variants[0].rows;
+        let mut routes: Vec<_> = rows
             .iter()
-            .map(|group| &group.heading[..])
+            .map(|row| (&row.of[..], &row.path[..]))
             .collect();
+        routes.dedup();
+        let expected = [
+            ("large", "/ping"),
+            ("large", "/pong"),
+            ("small", "/ping"),
+            ("small", "/pong"),
+        ];
+        assert_eq!(routes, expected);
+        let cells: Vec<_> = rows[6..10].iter().map(|row| &row.cell[..]).collect();
         assert_eq!(
-            headings,
-            [
-                "large, /ping",
-                "large, /pong",
-                "small, /ping",
-                "small, /pong"
-            ]
-        );
-        let rows: Vec<_> = broken.groups[2]
-            .rows
-            .iter()
-            .map(|row| &row.name[..])
-            .collect();
-        assert_eq!(
-            rows,
+            cells,
             ["ping-1", "ping-4-closed", "ping-mt4", "ping-1-logged"]
         );
-        let row = &broken.groups[3].rows[1];
-        assert_eq!((row.name.as_str(), row.runs), ("pong-4", 3));
+        let row = &rows[11];
+        assert_eq!((row.cell.as_str(), row.runs), ("pong-4", 3));
         assert_eq!(median(row, "count"), (500.0, false));
         assert_eq!(median(row, "min"), (300.0, false));
         assert_eq!(median(row, "median"), (1_300.0, false));
@@ -218,39 +346,43 @@ mod tests {
 
     #[test]
     fn phases_stand_in_the_order_of_the_work_and_untouched_ones_do_not() {
-        let overview = overview(&cells(), Topic::Phases);
-        let group = &overview.variants[1].groups[1];
-        assert_eq!(group.heading, "pong-1");
-        let rows: Vec<_> = group.rows.iter().map(|row| &row.name[..]).collect();
-        assert_eq!(rows, ["read_chunks", "json_parsing", "anything_else"]);
-        assert_eq!(median(&group.rows[1], "mean"), (210_000.0, false));
+        let overview = overview(&sample::cells(), Topic::Phases);
+        let rows = overview.variants[1].rows.iter();
+        let rows: Vec<_> = rows.filter(|row| row.cell == "pong-1").collect();
+        let names: Vec<_> = rows.iter().map(|row| &row.of[..]).collect();
+        assert_eq!(names, ["read_chunks", "json_parsing", "anything_else"]);
+        assert_eq!(median(rows[1], "mean"), (210_000.0, false));
     }
 
     #[test]
     fn invalid_runs_are_left_out_and_marked_where_there_is_no_other() {
-        let mut cells = cells();
+        let mut cells = sample::cells();
         cells[0].runs[0].1[1].quality.valid = false;
         for run in &mut cells[1].runs[0].1 {
             run.quality.valid = false;
         }
         let overview = overview(&cells, Topic::Classes);
-        let rows = |group: usize| &overview.variants[0].groups[group].rows[0];
-        assert_eq!((rows(2).runs, rows(2).is_invalid), (2, false));
-        assert_eq!(median(rows(2), "p99").0, 150_000.0);
-        assert_eq!((rows(3).runs, rows(3).is_invalid), (1, true));
+        let row = |cell: &str| {
+            let mut rows = overview.variants[0].rows.iter();
+            let row = rows.find(|row| (&row.cell[..], &row.of[..]) == (cell, "small"));
+            row.expect(cell)
+        };
+        assert_eq!((row("ping-1").runs, row("ping-1").is_invalid), (2, false));
+        assert_eq!(median(row("ping-1"), "p99").0, 150_000.0);
+        assert_eq!((row("pong-1").runs, row("pong-1").is_invalid), (1, true));
         assert!(overview.remarks[0].starts_with("ping-1: broken"));
     }
 
     #[test]
-    fn an_overview_is_for_many_cells_of_several_classes() {
-        assert!(is_overview(&cells()));
-        assert!(!is_overview(&cells()[..5]));
-        let mut single = cells();
+    fn rows_of_classes_are_for_many_cells_of_several_classes() {
+        assert!(has_classes(&sample::cells()));
+        assert!(!has_classes(&sample::cells()[..5]));
+        let mut single = sample::cells();
         for run in single.iter_mut().flat_map(|cell| &mut cell.runs) {
             for run in &mut run.1 {
                 run.phases.load.requests.remove("large");
             }
         }
-        assert!(!is_overview(&single));
+        assert!(!has_classes(&single));
     }
 }

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::summary::Summary;
+use super::chosen::Chosen;
 
 /// How and where a run was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,9 +23,12 @@ pub struct Provenance {
     pub day: String,
 }
 
-impl Provenance {
-    fn of(summary: &Summary) -> Self {
-        Self {
+/// How and where what stands for each variant was made, each different way once.
+pub(super) fn made_by(chosen: &[Chosen<'_>]) -> Vec<Provenance> {
+    let mut made_by = Vec::new();
+    for summary in chosen.iter().flat_map(|one| &one.used) {
+        let day = summary.started_at.split('T').next();
+        let provenance = Provenance {
             command: summary.command.clone(),
             git_commit: summary.git_commit.clone(),
             lab_version: summary.lab_version.clone(),
@@ -33,21 +36,8 @@ impl Provenance {
             cpu: summary.host.cpu.clone(),
             cores: summary.host.cores,
             memory_bytes: summary.host.memory_bytes,
-            day: summary
-                .started_at
-                .split('T')
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-        }
-    }
-}
-
-/// How and where runs were made, each different way once.
-pub(super) fn made_by<'a>(summaries: impl Iterator<Item = &'a Summary>) -> Vec<Provenance> {
-    let mut made_by: Vec<Provenance> = Vec::new();
-    for summary in summaries {
-        let provenance = Provenance::of(summary);
+            day: day.unwrap_or_default().to_owned(),
+        };
         if !made_by.contains(&provenance) {
             made_by.push(provenance);
         }

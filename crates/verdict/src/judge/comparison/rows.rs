@@ -2,12 +2,29 @@
 
 use std::collections::BTreeSet;
 
-use super::comparison_row::ComparisonRow;
+use serde::Serialize;
+
+use super::chosen::Chosen;
 use super::figures::Source::{self, Metric, Number, Words};
-use super::spread::Figure;
-use crate::metrics::MetricUnit::{Count, Percent, Us};
+use super::spread::{Figure, Spread};
+use crate::metrics::MetricUnit::{self, Count, Percent, Us};
 use crate::summary::{Forecast, Kind, State, Summary, Verdict, probe_rank};
 use crate::units::time;
+
+/// One figure of each variant.
+#[derive(Clone, Debug, Serialize)]
+pub struct ComparisonRow {
+    /// What it is.
+    pub label: String,
+    /// Rows of one group belong together.
+    pub group: &'static str,
+    /// Unit of the values.
+    pub unit: MetricUnit,
+    /// One for each variant.
+    pub values: Vec<Figure>,
+    /// First variant over the second, run by run, where both are exact numbers.
+    pub ratio: Option<Spread>,
+}
 
 /// Rows under one heading.
 struct Section {
@@ -25,20 +42,17 @@ struct Line {
 }
 
 const fn line(label: &'static str, source: Source) -> Line {
-    let is_kept = false;
     Line {
         label,
         source,
-        is_kept,
+        is_kept: false,
     }
 }
 
 const fn kept(label: &'static str, source: Source) -> Line {
-    let is_kept = true;
     Line {
-        label,
-        source,
-        is_kept,
+        is_kept: true,
+        ..line(label, source)
     }
 }
 
@@ -201,9 +215,11 @@ const SECTIONS: &[Section] = &[
     ] },
 ];
 
-/// Every row that the runs have figures for; `columns` are the runs of each variant.
-pub(super) fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<ComparisonRow> {
-    let all: Vec<_> = columns.iter().copied().flatten().copied().collect();
+/// Every row that the runs have figures for.
+pub(super) fn rows(chosen: &[Chosen<'_>]) -> Vec<ComparisonRow> {
+    let columns: Vec<_> = chosen.iter().map(|one| one.used.as_slice()).collect();
+    let has_invalid = chosen.iter().any(|one| one.repeats.is_invalid);
+    let all: Vec<_> = columns.concat();
     let mut rows = Vec::new();
     for section in SECTIONS {
         for place in (section.places)(&all) {
@@ -221,7 +237,7 @@ pub(super) fn rows(columns: &[&[&Summary]], has_invalid: bool) -> Vec<Comparison
                     group: section.heading,
                     unit: line.source.unit(),
                     values,
-                    ratio: line.source.ratio(&name, columns).filter(|_| !has_invalid),
+                    ratio: line.source.ratio(&name, &columns).filter(|_| !has_invalid),
                 });
             }
         }
@@ -237,25 +253,20 @@ fn once_if(is_there: bool) -> Vec<Place> {
     is_there.then(Place::default).into_iter().collect()
 }
 
-/// The names that any of the runs has.
+fn places_of<'a>(what: &'static str, names: impl IntoIterator<Item = &'a String>) -> Vec<Place> {
+    let places = names.into_iter().map(|name| Place::of(&[(what, name)]));
+    places.collect()
+}
+
+/// The names that any of the runs has, sorted.
 fn names_of<'a, I: Iterator<Item = &'a String>>(
     runs: &[&'a Summary],
     names: impl Fn(&'a Summary) -> I,
-) -> BTreeSet<&'a str> {
-    runs.iter()
-        .flat_map(|run| names(run))
-        .map(String::as_str)
-        .collect()
+) -> BTreeSet<&'a String> {
+    runs.iter().flat_map(|run| names(run)).collect()
 }
 
-fn places_of<'a>(what: &'static str, names: impl IntoIterator<Item = &'a str>) -> Vec<Place> {
-    names
-        .into_iter()
-        .map(|name| Place::of(&[(what, name)]))
-        .collect()
-}
-
-fn checked<'a>(runs: &[&'a Summary]) -> Vec<&'a str> {
+fn checked<'a>(runs: &[&'a Summary]) -> Vec<&'a String> {
     let names = names_of(runs, |run| run.phases.load.probes.keys());
     let mut names: Vec<_> = names.into_iter().collect();
     names.sort_by_key(|name| probe_rank(name));
@@ -263,10 +274,10 @@ fn checked<'a>(runs: &[&'a Summary]) -> Vec<&'a str> {
 }
 
 /// In order.
-fn steps<'a>(runs: &[&'a Summary]) -> Vec<&'a str> {
-    let mut names: Vec<&str> = Vec::new();
+fn steps<'a>(runs: &[&'a Summary]) -> Vec<&'a String> {
+    let mut names: Vec<&String> = Vec::new();
     for step in runs.iter().flat_map(|run| &run.steps) {
-        if !names.contains(&step.name.as_str()) {
+        if !names.contains(&&step.name) {
             names.push(&step.name);
         }
     }
@@ -275,27 +286,27 @@ fn steps<'a>(runs: &[&'a Summary]) -> Vec<&'a str> {
 
 /// Of a cell with steps, what stands for it as a whole is that of its last step.
 fn endpoints(runs: &[&Summary]) -> Vec<Place> {
-    let names = if steps(runs).is_empty() {
-        checked(runs)
-    } else {
-        Vec::new()
-    };
-    places_of("<endpoint>", names)
+    let is_whole = steps(runs).is_empty();
+    places_of("<endpoint>", checked(runs).into_iter().filter(|_| is_whole))
 }
 
-/// Each step with each of `names`, and the step itself first or last.
-fn of_steps(runs: &[&Summary], what: &'static str, names: &[&str], is_first: bool) -> Vec<Place> {
-    let mut places = Vec::new();
-    for step in steps(runs) {
-        let itself = || places_of("<step>", [step]);
-        let each = names
-            .iter()
-            .map(|name| Place::of(&[("<step>", step), (what, name)]));
-        places.extend(is_first.then(itself).into_iter().flatten());
-        places.extend(each);
-        places.extend((!is_first).then(itself).into_iter().flatten());
-    }
-    places
+/// Each step, and each step with each of `names`.
+fn of_steps(
+    runs: &[&Summary],
+    what: &'static str,
+    names: &[&String],
+    is_first: bool,
+) -> Vec<Place> {
+    let of_step = |step: &String| {
+        let each = names.iter();
+        let mut places: Vec<_> = each
+            .map(|name| Place::of(&[("<step>", step), (what, name)]))
+            .collect();
+        let at = if is_first { 0 } else { places.len() };
+        places.insert(at, Place::of(&[("<step>", step)]));
+        places
+    };
+    steps(runs).into_iter().flat_map(of_step).collect()
 }
 
 fn endpoints_of_steps(runs: &[&Summary]) -> Vec<Place> {
@@ -303,11 +314,10 @@ fn endpoints_of_steps(runs: &[&Summary]) -> Vec<Place> {
 }
 
 fn cohorts_of_steps(runs: &[&Summary]) -> Vec<Place> {
-    let cohorts = names_of(runs, |run| {
-        run.steps
-            .iter()
-            .flat_map(|step| step.load.streams.cohorts.keys())
-    });
+    let steps = runs.iter().flat_map(|run| &run.steps);
+    let cohorts: BTreeSet<_> = steps
+        .flat_map(|step| step.load.streams.cohorts.keys())
+        .collect();
     of_steps(
         runs,
         "<cohort>",
@@ -317,7 +327,7 @@ fn cohorts_of_steps(runs: &[&Summary]) -> Vec<Place> {
 }
 
 fn closed_loop(runs: &[&Summary]) -> Vec<Place> {
-    once_if(checked(runs).contains(&"health_sync"))
+    once_if(checked(runs).iter().any(|name| *name == "health_sync"))
 }
 
 fn streams(runs: &[&Summary]) -> Vec<Place> {
@@ -325,10 +335,8 @@ fn streams(runs: &[&Summary]) -> Vec<Place> {
 }
 
 fn classes(runs: &[&Summary]) -> Vec<Place> {
-    places_of(
-        "<class>",
-        names_of(runs, |run| run.phases.load.requests.keys()),
-    )
+    let names = names_of(runs, |run| run.phases.load.requests.keys());
+    places_of("<class>", names)
 }
 
 /// A server has the gauge whether the cell has to do with it or not.
@@ -342,20 +350,16 @@ fn parts(runs: &[&Summary]) -> Vec<Place> {
 }
 
 fn sizes(runs: &[&Summary]) -> Vec<Place> {
-    let of_run = |run: &&Summary| {
-        let clients = run.server.sizes.clone().into_iter();
-        clients.flat_map(|(client, buckets)| {
-            let seen = buckets
-                .into_iter()
-                .filter(|(name, count)| *count > 0 && name != "count");
-            seen.map(move |(bucket, _)| (client.clone(), bucket))
-        })
-    };
-    let seen: BTreeSet<_> = runs.iter().flat_map(of_run).collect();
-    let place = |(client, bucket): &(String, String)| {
+    let clients = runs.iter().flat_map(|run| &run.server.sizes);
+    let seen: BTreeSet<_> = clients
+        .flat_map(|(client, buckets)| buckets.iter().map(move |bucket| (client, bucket)))
+        .filter(|(_, (name, count))| **count > 0 && *name != "count")
+        .map(|(client, (bucket, _))| (client, bucket))
+        .collect();
+    let place = |(client, bucket): (&String, &String)| {
         Place::of(&[("<client>", client), ("<bucket>", bucket)])
     };
-    seen.iter().map(place).collect()
+    seen.into_iter().map(place).collect()
 }
 
 fn drain(run: &Summary) -> Option<String> {

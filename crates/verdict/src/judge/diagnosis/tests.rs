@@ -1,7 +1,9 @@
 use super::*;
 use crate::sample::{class, fast, hurt, summary};
+mod target;
+
 use crate::summary::{
-    Bulkhead, Distribution, Family, HangUpFigures, Kind, Ledger, Leftovers, Probe, RequestFigures,
+    Bulkhead, Distribution, HangUpFigures, Kind, Ledger, Leftovers, Probe, RequestFigures,
     StreamFigures,
 };
 
@@ -241,7 +243,7 @@ fn refusals_are_a_limit_only_if_others_were_served() {
 /// Two of five requests hung up, and from the third on all hung.
 fn leaking() -> Summary {
     let mut summary = summary();
-    summary.phases.load.streams = crate::summary::StreamFigures::default();
+    summary.phases.load.streams = StreamFigures::default();
     summary.parameters.clear();
     summary.phases.load.hang_ups = Some(HangUpFigures {
         planned: 12,

@@ -119,12 +119,8 @@ fn filling_pool() -> Summary {
 }
 
 fn report(metric: &str, reported: &str) -> FieldReport {
-    FieldReport {
-        metric: metric.to_owned(),
-        reported: reported.parse().expect("a value"),
-        closed_loop: None,
-        remark: None,
-    }
+    let text = format!("variant = 'fixed'\nmetric = '{metric}'\nreported = '{reported}'");
+    toml::from_str(&text).expect("a report")
 }
 
 fn judged(reports: &[(&str, &str)], summary: &Summary) -> Vec<(ClaimVerdict, String)> {
@@ -296,10 +292,8 @@ fn a_remark_is_said_with_the_judgement() {
 #[test]
 fn a_percentile_that_only_a_client_sees_who_waits_is_coordinated_omission() {
     let judged = |median: &str, run: &Summary, closed_loop: bool| {
-        let p90 = FieldReport {
-            closed_loop: closed_loop.then(|| "patient".to_owned()),
-            ..report("requests.small.p90", "72ms")
-        };
+        let mut p90 = report("requests.small.p90", "72ms");
+        p90.closed_loop = closed_loop.then(|| "patient".to_owned());
         let claim = judge(&[p90, report("requests.small.p50", median)], run).remove(0);
         (claim.verdict.expect("measured"), claim.because)
     };

@@ -293,7 +293,7 @@ fn left_by_hang_ups(summary: &Summary, row: &HangUpFigures) -> (Option<Held>, Op
                 "request {first} was the first of {} that hung, while health is fast",
                 count("hanging")
             ),
-            candidates: suspects(row, &left),
+            candidates: suspects(row, &left, summary),
         })
     } else if refused + failed > 0 {
         let sent = row.sent;
@@ -315,7 +315,7 @@ fn left_by_hang_ups(summary: &Summary, row: &HangUpFigures) -> (Option<Held>, Op
 }
 
 /// Possible causes if requests hang while health is fast and nothing was seen to be left over.
-fn suspects(row: &HangUpFigures, left: &Leftovers) -> Vec<Candidate> {
+fn suspects(row: &HangUpFigures, left: &Leftovers, summary: &Summary) -> Vec<Candidate> {
     let mut suspects = Vec::new();
     let leak = |decided_by| candidate(Kind::ConnectionLeak, Family::HeldForNobody, decided_by);
     if left.upstream_streams.is_none() {
@@ -338,6 +338,13 @@ fn suspects(row: &HangUpFigures, left: &Leftovers) -> Vec<Candidate> {
             Kind::UpstreamSlow,
             Family::AllSlow,
             "the upstream's own count of open streams: the requests that hang are among them",
+        ));
+    }
+    if !summary.phases.load.probes.contains_key("health_sync") {
+        suspects.push(candidate(
+            Kind::BlockingPoolExhausted,
+            Family::LimitSharedWithHealth,
+            "a sync health URL that is slow",
         ));
     }
     suspects

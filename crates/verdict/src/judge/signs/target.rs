@@ -375,17 +375,21 @@ fn cpu(summary: &Summary, step: &Step) -> Cpu {
     };
     let cores = summary.host.cores as f64;
     let machine = step.host_cpu_percent.unwrap_or(0.0);
-    // Other processes may keep the machine busy. What counts is whether the server got a core when it wanted
-    // one.
+    // Other processes may keep the machine busy. What counts is whether the service got a core when it wanted
+    // one, and whether it wanted more than a part of one.
+    let wants = match step.core_wait_percent {
+        Some(percent) => cpu / (1.0 - percent / 100.0).max(0.01),
+        None => ONE_CORE_PERCENT.max(cpu),
+    };
     let waits = match step.core_wait_percent {
         Some(percent) => percent > CORE_WAIT_PERCENT,
-        None => machine > CPU_SHORT_PERCENT,
+        None => machine > CPU_SHORT_PERCENT && cpu > IDLE_PERCENT,
     };
     let waited = step.core_wait_percent.map_or(String::new(), |percent| {
         format!(" and waited for one {percent:.0} % of the time it wanted to run")
     });
     let told = format!("the service used {cpu:.0} % of one core of {cores}{waited}");
-    if cpu > CPU_SHORT_PERCENT * cores || (waits && cpu > IDLE_PERCENT) {
+    if cpu > CPU_SHORT_PERCENT * cores || (waits && wants >= ONE_CORE_PERCENT) {
         Cpu::Short(told)
     } else if cpu > ONE_CORE_PERCENT {
         Cpu::OneCore(told)

@@ -32,18 +32,13 @@ pub(crate) const FORECASTS: &[&str] = &[
     "<endpoint>_p99",
 ];
 
-/// What a request holds, and until when.
+/// The laws by name.
+#[rustfmt::skip]
 pub(crate) const MODELS: &[Model] = &[
-    Model::new("detached_pump", |question| {
-        of(question, Mechanism::DetachedPump)
-    }),
+    Model::new("detached_pump", |question| of(question, Mechanism::DetachedPump)),
     Model::new("no_op_close", |question| of(question, Mechanism::NoOpClose)),
-    Model::new("missed_disconnect", |question| {
-        of(question, Mechanism::MissedDisconnect)
-    }),
-    Model::new("blocking_zombie", |question| {
-        of(question, Mechanism::BlockingZombie)
-    }),
+    Model::new("missed_disconnect", |question| of(question, Mechanism::MissedDisconnect)),
+    Model::new("blocking_zombie", |question| of(question, Mechanism::BlockingZombie)),
     Model::new("no_timeout", |question| of(question, Mechanism::NoTimeout)),
     Model::new("releasing", |question| of(question, Mechanism::Releasing)),
 ];

@@ -21,34 +21,14 @@ pub enum RequestEvent {
     Ended(RequestRecord),
 }
 
-/// What one request of a load leaves behind. Instants are microseconds on the cell's clock.
+/// What one request of a load leaves behind.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestRecord {
-    /// Its class, by position.
-    pub class: usize,
-    /// When it was due. In a closed loop, that is when the user was ready to send it.
-    pub due_us: u64,
-    /// When it was sent.
-    pub sent_us: u64,
-    /// When its outcome was known.
-    pub done_us: u64,
-    /// What became of it.
-    pub outcome: Outcome,
+    /// As of a check, its class standing for the endpoint. In a closed loop it was due when the user was
+    /// ready to send it.
+    pub tick: Tick,
     /// The status it was answered with, if it was.
     pub status: Option<u16>,
-}
-
-impl RequestRecord {
-    fn tick(&self) -> Tick {
-        Tick {
-            endpoint: self.class,
-            due_us: self.due_us,
-            sent_us: self.sent_us,
-            done_us: self.done_us,
-            outcome: self.outcome,
-            status: self.status,
-        }
-    }
 }
 
 /// Records the requests of a load, class by class.
@@ -69,8 +49,10 @@ impl RequestRecorder {
 
     /// Takes in what happened; `window` is that of the load that is under way.
     pub fn add(&mut self, event: &RequestEvent, window: Window) {
-        let (RequestEvent::Started { class, .. }
-        | RequestEvent::Ended(RequestRecord { class, .. })) = *event;
+        let class = match *event {
+            RequestEvent::Started { class, .. } => class,
+            RequestEvent::Ended(request) => request.tick.endpoint,
+        };
         if let Some(class) = self.classes.get_mut(class) {
             class.add(event, window);
         }
@@ -154,13 +136,13 @@ impl RequestInterval {
     }
 
     pub(crate) fn add(&mut self, event: &RequestEvent) {
-        let RequestEvent::Ended(request) = event else {
+        let RequestEvent::Ended(RequestRecord { tick, .. }) = event else {
             return;
         };
-        let took = request.done_us.saturating_sub(request.due_us);
-        if let Some((all, ok)) = self.classes.get_mut(request.class) {
+        let took = tick.done_us.saturating_sub(tick.due_us);
+        if let Some((all, ok)) = self.classes.get_mut(tick.endpoint) {
             all.add(took);
-            if request.outcome == Outcome::Ok {
+            if tick.outcome == Outcome::Ok {
                 ok.add(took);
             }
         }
@@ -254,45 +236,44 @@ impl ClassRecorder {
                 self.in_window.due += u64::from(window.contains(due_us));
                 self.dispatch.add(late_us);
             }
-            RequestEvent::Ended(request) => self.ended(&request, window),
+            RequestEvent::Ended(request) => self.ended(request, window),
         }
     }
 
-    fn ended(&mut self, request: &RequestRecord, window: Window) {
-        let is_ok = request.outcome == Outcome::Ok;
-        let is_decided = request.outcome != Outcome::Unanswered;
+    fn ended(&mut self, RequestRecord { tick, status }: RequestRecord, window: Window) {
+        let is_ok = tick.outcome == Outcome::Ok;
+        let is_decided = tick.outcome != Outcome::Unanswered;
         self.ended += 1;
         self.answered += u64::from(is_ok);
         let part = &mut self.in_window;
-        if window.contains(request.due_us) {
-            let tick = request.tick();
+        if window.contains(tick.due_us) {
             part.series.record(&tick, self.timeout_us);
             if is_decided {
                 part.decided.add(tick.response_us(self.timeout_us));
             }
-            if let Some(status) = request.status {
+            if let Some(status) = status {
                 *part.statuses.entry(status.to_string()).or_default() += 1;
             }
         }
-        if is_ok && window.contains(request.done_us) {
+        if is_ok && window.contains(tick.done_us) {
             part.completed += 1;
-            let second = ((request.done_us - window.start_us) / 1_000_000) as usize;
+            let second = ((tick.done_us - window.start_us) / 1_000_000) as usize;
             if part.completed_by_second.len() <= second {
                 part.completed_by_second.resize(second + 1, 0);
             }
             part.completed_by_second[second] += 1;
         }
         let hold = &mut self.in_hold;
-        if window.is_hold(request.done_us) {
+        if window.is_hold(tick.done_us) {
             hold.ended += u64::from(is_decided);
             if is_ok {
                 hold.completed += 1;
-                hold.response_us += request.done_us.saturating_sub(request.due_us);
+                hold.response_us += tick.done_us.saturating_sub(tick.due_us);
             }
         }
         let (from, until) = (
-            request.due_us.max(window.hold_us),
-            request.done_us.min(window.end_us),
+            tick.due_us.max(window.hold_us),
+            tick.done_us.min(window.end_us),
         );
         hold.waiting_us += until.saturating_sub(from);
     }
@@ -384,14 +365,14 @@ mod tests {
             due_us,
             late_us: 0,
         };
-        let ended = RequestEvent::Ended(RequestRecord {
-            class: 0,
+        let tick = Tick {
+            endpoint: 0,
             due_us,
             sent_us: due_us,
             done_us: due_us + took_us,
             outcome,
-            status: None,
-        });
+        };
+        let ended = RequestEvent::Ended(RequestRecord { tick, status: None });
         recorder.add(&started, WINDOW);
         recorder.add(&ended, WINDOW);
     }

@@ -22,6 +22,10 @@ pub struct StreamFigures {
     pub stalled: u64,
     /// Answered with an error status, or no connection.
     pub refused: u64,
+    /// Those of them whose answer told of a quota: a header that begins with `ratelimit` or
+    /// `x-ratelimit`.
+    #[serde(default)]
+    pub quota: u64,
     /// Flowing when the driver ended it with the load.
     pub cancelled: u64,
     /// Not a byte by the end of the load.
@@ -45,9 +49,6 @@ pub struct StreamFigures {
     /// From when a stream was due until it was refused.
     #[serde(default)]
     pub refused_us: Distribution,
-    /// Refusals that told of a quota of requests in a time.
-    #[serde(default)]
-    pub quota: u64,
     /// Longest time in the hold in which no stream received anything, though some were being served.
     #[serde(default)]
     pub silence_us: u64,

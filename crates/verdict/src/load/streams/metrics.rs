@@ -21,7 +21,7 @@ fn lost(streams: &StreamFigures) -> u64 {
 /// What is measured of streams.
 #[rustfmt::skip]
 pub const METRICS: Group = Group {
-    title: "StreamFigures",
+    title: "Streams",
     needs: "[load.streams]",
     names: |asked| {
         let by_step = asked.cell.steps.iter().any(|step| step.streams.is_some());

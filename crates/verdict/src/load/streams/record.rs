@@ -30,6 +30,9 @@ pub enum StreamEvent {
     Ended(StreamRecord),
     /// It could not be started for want of a port or a file on this side; it ends as refused as well.
     NotSent,
+    /// It was refused, and the answer told of a quota, such as requests per minute; it ends as refused as
+    /// well.
+    Quota,
 }
 
 /// How a stream ended. Every stream that was started ends as exactly one of these.
@@ -95,6 +98,7 @@ pub struct StreamRecorder {
     endings: [u64; 7],
     started: u64,
     not_sent: u64,
+    quota: u64,
     open: u64,
     open_peak: u64,
     receiving: Receiving,
@@ -116,7 +120,6 @@ pub struct StreamRecorder {
     smallest_open_gap: Option<u64>,
     dispatch: Times,
     refused: Times,
-    quota: u64,
     silence: Silence,
 }
 
@@ -163,6 +166,7 @@ impl StreamRecorder {
             }
             StreamEvent::Ended(record) => self.ended(record, window),
             StreamEvent::NotSent => self.not_sent += 1,
+            StreamEvent::Quota => self.quota += 1,
         }
     }
 
@@ -369,6 +373,7 @@ impl StreamRecorder {
             error: count(StreamEnding::Error),
             stalled: count(StreamEnding::Stalled),
             refused: count(StreamEnding::Refused),
+            quota: self.quota,
             cancelled: count(StreamEnding::Cancelled),
             unserved: count(StreamEnding::Unserved),
             open_peak: self.open_peak,
@@ -379,7 +384,6 @@ impl StreamRecorder {
             waited_us: self.waited.figures(),
             took_us: self.took.figures(),
             refused_us: self.refused.figures(),
-            quota: self.quota,
             silence_us: self.silence.longest_us,
             statuses: self
                 .statuses
@@ -500,7 +504,7 @@ mod tests {
         streams.started(start(0));
         streams.first_chunk(0, 1_000, WINDOW);
         for _ in 0..47 {
-            streams.add(&StreamEvent::Gap { gap_us: 250_000 }, WINDOW);
+            streams.add(&StreamEvent::Gap { gap_us: 250_000 }, WINDOW, 0);
         }
         streams.ended(
             &StreamRecord {

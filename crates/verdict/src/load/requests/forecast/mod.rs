@@ -43,30 +43,23 @@ pub(crate) const FORECASTS: &[&str] = &[
 ];
 
 /// What a request holds while it lasts.
+#[rustfmt::skip]
 pub(crate) const MODELS: &[Model] = &[
     PARSE_ON_WORKER,
     // A thread for computing, while a large body is parsed.
-    Model::new("parse_on_pool", |question| {
-        bodies::on_cpu_pool(question.cell)
-    }),
+    Model::new("parse_on_pool", |question| bodies::on_cpu_pool(question.cell)),
     // What the path says, of one pool shared by all and of the event loop.
     Model::new("routes", routes::broken),
     // What the path says, of bulkheads; nothing of the event loop.
     Model::new("routes_cured", routes::cured),
     // A thread of the pool that the liveness probe shares.
-    Model::new("shared_pool", |question| {
-        of(question, liveness::shared_pool)
-    }),
+    Model::new("shared_pool", |question| of(question, liveness::shared_pool)),
     // The event loop itself.
     Model::new("on_loop", |question| of(question, liveness::on_loop)),
     // The one thread of a pool of its own, whose queue has no bound.
-    Model::new("dedicated_thread", |question| {
-        of(question, liveness::dedicated_thread)
-    }),
+    Model::new("dedicated_thread", |question| of(question, liveness::dedicated_thread)),
     // A thread of a pool of its own, whose queue has no bound.
-    Model::new("dedicated_pool", |question| {
-        of(question, liveness::dedicated_pool)
-    }),
+    Model::new("dedicated_pool", |question| of(question, liveness::dedicated_pool)),
     // A thread of a pool of its own, whose queue has a bound.
     Model::new("bulkhead", |question| of(question, liveness::bulkhead)),
 ];

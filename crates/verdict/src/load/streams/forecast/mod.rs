@@ -27,58 +27,33 @@ pub(crate) const FORECASTS: &[&str] = &[
 ];
 
 /// What a stream holds while it lasts.
+#[rustfmt::skip]
 pub(crate) const MODELS: &[Model] = &[
     // A thread of the blocking pool, for the whole stream.
-    Model::new("thread_per_stream", |question| {
-        of(question, |cell, streams| {
-            Some(streams::thread_per_stream(cell, streams))
-        })
-    }),
+    Model::new("thread_per_stream", |asked| of(asked, |cell, load| Some(streams::thread_per_stream(cell, load)))),
     // A thread of a pool of the streams' own, for the whole stream.
-    Model::new("own_pool", |question| {
-        of(question, |cell, streams| {
-            Some(streams::own_pool(cell, streams))
-        })
-    }),
+    Model::new("own_pool", |asked| of(asked, |cell, load| Some(streams::own_pool(cell, load)))),
     // A thread of the blocking pool, for each chunk.
-    Model::new("thread_per_chunk", |question| {
-        of(question, |cell, streams| {
-            Some(chunks::thread_per_chunk(cell, streams))
-        })
-    }),
+    Model::new("thread_per_chunk", |asked| of(asked, |cell, load| Some(chunks::thread_per_chunk(cell, load)))),
     // A client that is built for the request, on the event loop; then nothing.
-    Model::new("client_per_request", |question| {
-        of(question, |_, streams| {
-            Some(streams::client_per_request(streams))
-        })
-    }),
+    Model::new("client_per_request", |asked| of(asked, |_, load| Some(streams::client_per_request(load)))),
     // A thread of the blocking pool for an instant, to look up the name of the upstream; then nothing.
-    Model::new("name_lookup", |question| of(question, lookups::name_lookup)),
+    Model::new("name_lookup", |asked| of(asked, lookups::name_lookup)),
     // One of a client's few connections, for the whole stream; nothing of the server.
-    Model::new("capped_client", |question| {
-        of(question, |cell, streams| {
-            Some(streams::capped_client(cell, streams))
-        })
-    }),
+    Model::new("capped_client", |asked| of(asked, |cell, load| Some(streams::capped_client(cell, load)))),
     // A thread of the blocking pool for the whole stream, or nothing, as the key of the stream and the
     // percentage of the step have it.
-    Model::new("rollout", |question| {
-        of(question, |cell, streams| {
-            rollout::rollout(cell, streams, question.seed)
-        })
-    }),
+    Model::new("rollout", |asked| of(asked, |cell, load| rollout::rollout(cell, load, asked.seed))),
     // Nothing: a task on the event loop.
-    Model::new("async", |question| {
-        of(question, |_, streams| Some(streams::event_loop(streams)))
-    }),
+    Model::new("async", |asked| of(asked, |_, load| Some(streams::event_loop(load)))),
 ];
 
 /// What a law says of the streams of a cell, if there are any.
 fn of(
-    question: Question<'_>,
+    asked: Question<'_>,
     law: impl FnOnce(&Cell, &StreamSpec) -> Option<Vec<Forecast>>,
 ) -> Vec<Forecast> {
-    let streams = question.cell.load.streams.as_ref();
-    let rows = streams.and_then(|streams| law(question.cell, streams));
+    let streams = asked.cell.load.streams.as_ref();
+    let rows = streams.and_then(|streams| law(asked.cell, streams));
     rows.unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Asker, Outside, PlayedServer, Ready, Request, RequestState, TIMER, WAY};
 use crate::load::requests::{RequestEvent, RequestRecord};
-use crate::record::Outcome;
+use crate::record::{Outcome, Tick};
 use crate::units::us;
 
 impl PlayedServer<'_> {
@@ -106,14 +106,14 @@ impl PlayedServer<'_> {
     }
 
     fn record(&mut self, due_us: u64, done_us: u64, outcome: Outcome) {
-        let ended = RequestEvent::Ended(RequestRecord {
-            class: 0,
+        let tick = Tick {
+            endpoint: 0,
             due_us,
             sent_us: due_us,
             done_us,
             outcome,
-            status: None,
-        });
+        };
+        let ended = RequestEvent::Ended(RequestRecord { tick, status: None });
         let window = self.window();
         self.recorder.add(&ended, window);
     }

@@ -1,12 +1,28 @@
-//! Made-up summaries, for tests of what is concluded from one and of how it is shown.
+//! Made-up summaries, for tests of what is concluded from one (in this crate) and of how it is shown (in
+//! the lab). Both take this file in as a module, so nothing of it is in what is built.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::judge::comparison::CellRuns;
-use crate::summary::{
+use verdict::judge::comparison::CellRuns;
+use verdict::scenario::{Scenario, ScenarioError, parse_with};
+use verdict::summary::{
     Diagnosis, Distribution, Host, Kind, Ledger, LoadPhase, Loop, Phase, Phases, Pool, Probe,
     Process, Quality, RequestFigures, State, StreamFigures, Summary, Timing, Upstream,
 };
+
+/// A scenario of a file.
+///
+/// # Errors
+/// [`ScenarioError`], with the line.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a test reads the files that it is about"
+)]
+pub fn load(path: &str, settings: &[String]) -> Result<Scenario, ScenarioError> {
+    let text = std::fs::read_to_string(path).expect("a published scenario");
+    parse_with(Path::new(path), &text, settings)
+}
 
 fn distribution(p99: u64, censored: bool) -> Distribution {
     Distribution {
