@@ -46,7 +46,7 @@ pub struct Tick {
     pub done_us: u64,
     /// What became of it.
     pub outcome: Outcome,
-    /// The status of its answer, if that was whole.
+    /// The status it was answered with, if it was.
     pub status: Option<u16>,
 }
 
