@@ -48,7 +48,7 @@ impl Silent {
                     let _ = client.read(&mut request).await;
                     tokio::select! {
                         _ = client.read(&mut request) => {}
-                        _ = answering.wait_for(|answers| *answers) => {
+                        () = async { drop(answering.wait_for(|answers| *answers).await) } => {
                             let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
                             let _ = client.write_all(answer).await;
                         }

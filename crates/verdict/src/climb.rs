@@ -232,7 +232,8 @@ impl<'a> Climb<'a> {
         if held < least {
             return false;
         }
-        if is_first && !has_a_pace(step) && held < MOST_GAPS {
+        if is_first && !has_a_pace(step) && held < Duration::from_micros(alone.ttft_us) + MOST_GAPS
+        {
             return false;
         }
         let is_confirmed = self.hurts_since_us.is_none_or(|at| since(at) >= CONFIRMED);

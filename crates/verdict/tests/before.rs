@@ -19,13 +19,15 @@ const SUMMARIES: [(&str, &str); 7] = [
 ];
 
 /// Keys that version 0.1.0 did not write.
-const ADDED: [&str; 10] = [
+const ADDED: [&str; 12] = [
     "checks_percent",
     "family",
+    "first_chunk_us",
     "first_look",
     "framework",
     "member",
     "quota",
+    "receiving_us",
     "refused_us",
     "silence_us",
     "threads_peak",

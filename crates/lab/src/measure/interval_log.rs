@@ -3,6 +3,7 @@ use std::io::LineWriter;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2Serializer;
 use hdrhistogram::serialization::interval_log::{
     IntervalLogWriterBuilder, IntervalLogWriterError, Tag,
@@ -38,11 +39,28 @@ pub fn write(path: &Path, mut next: impl FnMut() -> Option<Entry>) -> std::io::R
     while let Some(interval) = next() {
         // Names are checked when the scenario is read; a tag without comma or white space is valid.
         let tag = Tag::new(&interval.tag);
-        log.write_histogram(&interval.times, interval.start, interval.length, tag)
-            .map_err(|error| match error {
-                IntervalLogWriterError::IoError(error) => error,
-                other => std::io::Error::other(format!("{other:?}")),
-            })?;
+        log.write_histogram(
+            &histogram_of(&interval.times)?,
+            interval.start,
+            interval.length,
+            tag,
+        )
+        .map_err(|error| match error {
+            IntervalLogWriterError::IoError(error) => error,
+            other => std::io::Error::other(format!("{other:?}")),
+        })?;
     }
     Ok(())
+}
+
+/// The same times as the format has them.
+fn histogram_of(times: &Times) -> std::io::Result<Histogram<u64>> {
+    let mut histogram = Histogram::new(3).map_err(std::io::Error::other)?;
+    histogram.auto(true);
+    for (us, count) in times.counts() {
+        histogram
+            .record_n(us, count)
+            .map_err(std::io::Error::other)?;
+    }
+    Ok(histogram)
 }

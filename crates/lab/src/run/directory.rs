@@ -66,7 +66,7 @@ impl RunDirectory {
         let scenario = directory.path.join("scenario.toml");
         private_file(&scenario)
             .and_then(|mut file| file.write_all(text.as_bytes()))
-            .map_err(|source| write_error(&scenario, source))?;
+            .map_err(StageError::write(&scenario))?;
         directory.write_index()?;
         Ok(directory)
     }

@@ -184,7 +184,11 @@ fn markdown_grid(overview: &Overview, variant: &OverviewVariant) -> Grid {
     }
     let row = |row: &OverviewRow| {
         let (heading, name) = heading_and_name(topic, row);
-        let mark = if row.is_invalid { " (INVALID)" } else { "" };
+        let mark = match row.is_invalid {
+            true if is_of_cells => " (INVALID)",
+            true => "*",
+            false => "",
+        };
         let mut cells = vec![format!("{name}{mark}")];
         cells.extend(row.entries.iter().map(|entry| {
             let figure = value(&entry.figure, entry.unit);

@@ -22,6 +22,13 @@ struct Finding {
     streams: Option<u64>,
 }
 
+/// Two waits have the same cause if one is at least this part of the other.
+const TOGETHER: f64 = 0.3;
+
+/// Parts of the number of streams at which something is at its limit. There a loop is busy, and a pool has
+/// room.
+const BELOW_KNEE: (f64, f64) = (0.3, 0.9);
+
 type Rule = fn(&Signs, &StepSigns) -> Option<Finding>;
 
 /// In the order in which they decide. What names the cause of everything else comes first.
@@ -180,15 +187,26 @@ fn shared_beside_a_fast_check(signs: &Signs, step: &StepSigns) -> Option<Finding
 fn flows_on_while_health_waits(signs: &Signs, step: &StepSigns) -> Option<Finding> {
     let waits = step.health_that(HealthState::Waits).next()?;
     let at_once = limit_of(signs, step).unwrap_or(step.asked);
-    let flows = step.pace == Pace::Kept && at_once > 1;
-    flows.then(|| {
+    if step.pace != Pace::Kept || at_once < 2 {
+        return None;
+    }
+    let longest_us = step.gap_grown_us.map_or(0, |(_, longest_us)| longest_us);
+    if longest_us as f64 >= TOGETHER * waits.longest_us as f64 && !waits.is_starved {
         let reason = format!(
-            "with {} {} waits while the streams that are served keep the pace of one alone: whatever it \
-             asks for, it waits in one line with the streams",
-            step.load, waits.name
+            "with {} streams stop for {} now and then, and {} waits as long: what runs all of them stands \
+             still",
+            step.load,
+            time(longest_us as f64),
+            waits.name
         );
-        shared(signs, step, reason)
-    })
+        return Some(loop_or_cpu(signs, step, reason, true));
+    }
+    let reason = format!(
+        "with {} {} waits while the streams that are served keep the pace of one alone: whatever it asks \
+         for, it waits in one line with the streams",
+        step.load, waits.name
+    );
+    Some(shared(signs, step, reason))
 }
 
 /// Streams are slower and health with them: a loop, the CPU, or a pool that each chunk needs.
@@ -196,26 +214,68 @@ fn slows_all(signs: &Signs, step: &StepSigns) -> Option<Finding> {
     let Pace::Slower(times) = step.pace else {
         return None;
     };
-    let not_fast = step
-        .health
-        .iter()
-        .find(|one| matches!(one.state, HealthState::Waits | HealthState::Slower));
+    let with_them = step.health.iter().find(|one| slows_with_streams(step, one));
+    let waits = step.health_that(HealthState::Waits).next();
     let is_busy = matches!(step.cpu, Cpu::Short(_) | Cpu::OneCore(_));
-    let health = match (not_fast, is_busy) {
-        (Some(health), _) => format!("and {} takes {}", health.name, time(health.takes_us as f64)),
-        (None, true) => "and the CPU is busy".to_owned(),
-        (None, false) => return None,
+    let health = match waits.or(with_them) {
+        Some(health) => format!("and {} takes {}", health.name, time(health.takes_us as f64)),
+        None if is_busy => "and the CPU is busy".to_owned(),
+        None => return None,
     };
-    let waits = not_fast.is_some_and(|one| one.state == HealthState::Waits);
-    if !waits && !is_busy {
-        // Not slow enough to tell health from noise. A larger load shows which it is.
-        return None;
-    }
     let reason = format!(
         "with {} every stream is {times:.1} times slower than one alone, {health}",
         step.load
     );
-    Some(loop_or_cpu(signs, step, reason, false))
+    let is_flat = |one: &&Health| one.state == HealthState::Fast && !slows_with_streams(step, one);
+    if let (Some(slow), Some(flat)) = (with_them, step.health.iter().find(is_flat)) {
+        let reason = format!(
+            "{reason}; {} does not: each chunk needs what {} needs",
+            flat.name, slow.name
+        );
+        return Some(shared(signs, step, reason));
+    }
+    if is_busy || step.named("health_async").is_some() {
+        return Some(loop_or_cpu(signs, step, reason, false));
+    }
+    let with_them = with_them?;
+    // A loop is busy before it is at its limit, and a check that comes then may wait a little. A pool has free
+    // threads until it is full.
+    let knee = step.asked as f64 / times;
+    let is_below = |one: &&StepSigns| {
+        let part = one.asked as f64 / knee;
+        (BELOW_KNEE.0..BELOW_KNEE.1).contains(&part)
+    };
+    let raised: Vec<_> = signs
+        .steps
+        .iter()
+        .filter(is_below)
+        .filter_map(|one| Some(one.named(&with_them.name)?.is_raised))
+        .collect();
+    Some(
+        match (
+            raised.is_empty(),
+            raised.iter().all(|one| *one),
+            raised.iter().any(|one| *one),
+        ) {
+            (false, true, _) => loop_or_cpu(signs, step, reason, true),
+            (false, _, false) => shared(
+                signs,
+                step,
+                format!(
+                    "{reason}; with fewer it was as fast as ever: each chunk needs what is full"
+                ),
+            ),
+            _ => loop_or_cpu(signs, step, reason, false),
+        },
+    )
+}
+
+/// Whether a check waits about as long as a chunk is late: both stand in the same line.
+fn slows_with_streams(step: &StepSigns, check: &Health) -> bool {
+    let late_us = step.gap_grown_us.map_or(u64::MAX, |(mean_us, _)| mean_us);
+    check.state != HealthState::Unknown
+        && check.is_raised
+        && check.takes_us as f64 >= TOGETHER * late_us as f64
 }
 
 /// No core is free, and what is asked for waits, though not in a way that shows a pace.
@@ -266,7 +326,7 @@ fn health_waits_for_answers(signs: &Signs, step: &StepSigns) -> Option<Finding> 
             reason(", and what answers runs on one loop"),
             false,
         )),
-        (Some(_), Some(false), _) => Some(shared(
+        (Some(_), _, _) => Some(shared(
             signs,
             step,
             reason(" behind one request at a time: it stands in one line with them"),
@@ -388,7 +448,11 @@ fn sheds_load(signs: &Signs, step: &StepSigns) -> Option<Finding> {
 
 /// Every stream is slow or stands still, and health is fast.
 fn all_slow(signs: &Signs, step: &StepSigns) -> Option<Finding> {
-    let is_fast = |step: &StepSigns| step.health.iter().all(|one| one.state == HealthState::Fast);
+    let is_beside = |step: &StepSigns, one: &Health| {
+        one.state == HealthState::Fast
+            || (one.state == HealthState::Slower && !slows_with_streams(step, one))
+    };
+    let is_fast = |step: &StepSigns| step.health.iter().all(|one| is_beside(step, one));
     // Where health grows with the load as well, it is not the streams alone.
     let later = signs.steps.iter().filter(|one| one.asked >= step.asked);
     if !later.into_iter().all(is_fast) || step.limit.is_some() {

@@ -15,6 +15,7 @@ pub(in crate::judge) fn step(asked: u64, served: u64) -> Step {
         ..StreamFigures::default()
     };
     (streams.ttft_us.count, streams.ttft_us.p50) = (served, Some(20_000));
+    streams.first_chunk_us = streams.ttft_us.clone();
     let gap = &mut streams.gap_us;
     (gap.count, gap.mean, gap.max) = (20 * served, Some(100_000), Some(105_000));
     if asked > served {
@@ -32,6 +33,7 @@ pub(in crate::judge) fn step(asked: u64, served: u64) -> Step {
         },
         recovery: Recovery::default(),
         served_at_once: served,
+        receiving_us: 2_000_000 * served,
         cpu_percent: None,
         core_wait_percent: None,
         threads_peak: None,

@@ -143,12 +143,11 @@ impl SoFar<'_> {
             name,
             streams: streams.map(u64::from),
             served_at_once: span.map_or(0, |span| {
-                record
-                    .load
-                    .streams
-                    .receptions()
-                    .held(span, self.lead_us(summary))
+                let receptions = record.load.streams.receptions();
+                let served = receptions.held(span, self.lead_us(summary));
+                streams.map_or(served, |asked| served.min(u64::from(asked)))
             }),
+            receiving_us: span.map_or(0, |span| record.load.streams.receptions().stream_us(span)),
             action: self.course.actions.get(&n).cloned(),
             load: self.load(Loaded::of_step(n, record)),
             recovery: self.recovery(Some(n), &summary.phases.baseline.probes),

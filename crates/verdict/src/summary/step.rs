@@ -23,6 +23,9 @@ pub struct Step {
     /// The most streams that were receiving at once for a twentieth of the hold.
     #[serde(default)]
     pub served_at_once: u64,
+    /// For how long streams were receiving in the hold, summed over all streams.
+    #[serde(default)]
+    pub receiving_us: u64,
     /// CPU of the server in the hold, in percent of one core, if known.
     pub cpu_percent: Option<f64>,
     /// Share of the time in which the server's threads wanted to run that they had no core, in percent,

@@ -84,6 +84,7 @@ fn short_answers_tell_by_how_many_are_worked_on_while_others_wait() {
         streams.complete = 16;
         streams.took_us.p50 = Some(took_us);
         streams.ttft_us.p50 = Some(took_us);
+        streams.first_chunk_us.p50 = Some(took_us);
         (streams.gap_us.count, streams.waiting) = (0, 0);
         step
     };

@@ -68,6 +68,9 @@ fn step(summary: &Summary, has_hang_ups: bool) -> StepSigns {
                 name: name.clone(),
                 state,
                 takes_us: hold.response_us.p99.unwrap_or(0),
+                longest_us: hold.response_us.max.unwrap_or(0),
+                is_raised: false,
+                is_starved: false,
                 is_spotty: false,
                 told: told(name, hold, baseline),
             })

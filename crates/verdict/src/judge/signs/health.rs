@@ -20,6 +20,15 @@ const DECIDING_PERCENT: f64 = 10.0;
 /// More than this share of failed checks, in percent, is never healthy.
 const SPOTTY_PERCENT: f64 = 1.0;
 
+/// A check is starved if less than this share was answered, in percent.
+const STARVED_PERCENT: u64 = 20;
+
+/// A check is raised if its 90th percentile is so many times that of before the load, and the floor more.
+const RAISED: f64 = 1.5;
+
+/// See [`RAISED`]; in microseconds.
+const RAISED_FLOOR_US: f64 = 1_500.0;
+
 /// One health check under load.
 #[derive(Clone, Debug)]
 pub struct Health {
@@ -29,6 +38,13 @@ pub struct Health {
     pub state: HealthState,
     /// How long a check takes, in microseconds: the figure that decided.
     pub takes_us: u64,
+    /// Longest check, in microseconds.
+    pub longest_us: u64,
+    /// Whether checks take longer than before the load, though it need not hurt. Where a loop or a core is
+    /// shared, that is so long before it is at its limit.
+    pub is_raised: bool,
+    /// Whether next to none was answered.
+    pub is_starved: bool,
     /// Whether a few checks failed, too few to decide.
     pub is_spotty: bool,
     /// The figures in words.
@@ -55,14 +71,14 @@ pub enum HealthState {
 impl Health {
     /// Of a check with few samples: what became of it in `hold`, against `baseline`.
     ///
-    /// What has no outcome yet counts as waiting, except the last one.
+    /// What has no outcome yet counts as waiting. What was withheld counts by its age alone.
     #[must_use]
     pub fn of(name: &str, baseline: &Probe, hold: &Probe) -> Self {
         let bound_us = hurt_bound_us(baseline);
         let down = hold.connect_failure + hold.aborted;
         let waits = hold
             .due
-            .saturating_sub(hold.ok + hold.bad_status + down + hold.not_sent);
+            .saturating_sub(hold.ok + hold.bad_status + down + hold.not_sent + hold.withheld);
         let decides = |count: u64| {
             count >= LEAST_BAD && 100.0 * count as f64 >= DECIDING_PERCENT * hold.due as f64
         };
@@ -87,13 +103,23 @@ impl Health {
         } else {
             HealthState::Fast
         };
-        let failed = hold.bad_status + down + hold.timeout + hold.withheld;
+        // A check that takes long before the load as well is withheld though nothing is wrong.
+        let withheld = if baseline.withheld == 0 {
+            hold.withheld
+        } else {
+            0
+        };
+        let failed = hold.bad_status + down + hold.timeout + withheld;
         let is_spotty =
             failed >= LEAST_BAD && 100.0 * failed as f64 > SPOTTY_PERCENT * hold.due as f64;
         Self {
             name: name.to_owned(),
             state,
             takes_us,
+            longest_us: response.max.unwrap_or(0),
+            is_raised: p90 as f64
+                > RAISED * baseline.response_us.p90.unwrap_or(0) as f64 + RAISED_FLOOR_US,
+            is_starved: 100 * hold.ok < STARVED_PERCENT * hold.due,
             is_spotty,
             told: told(name, hold, baseline),
         }

@@ -46,6 +46,8 @@ pub struct StepSigns {
     pub health: Vec<Health>,
     /// How the streams that are served flow, against one alone.
     pub pace: Pace,
+    /// How much longer a gap is than for one stream alone, in microseconds: the mean, and the longest.
+    pub gap_grown_us: Option<(u64, u64)>,
     /// Longest time, in microseconds, in which no stream got anything though some were served, if it is much
     /// longer than one stream alone pauses.
     pub silence_us: Option<u64>,

@@ -23,6 +23,9 @@ pub(super) const IDLE_PERCENT: f64 = 3.0;
 /// With fewer gaps between chunks, the pace of one stream alone is unknown.
 const LEAST_GAPS: u64 = 4;
 
+/// With so many, their mean is surer than that of one stream alone.
+const SURE_GAPS: u64 = 20;
+
 /// Streams keep the pace of one alone if their mean gap is at most so many times its own. The noise of a
 /// shared machine stays below it.
 const OWN_PACE: f64 = 1.25;
@@ -57,36 +60,50 @@ const QUEUED: f64 = 1.25;
 /// See [`QUEUED`]; in microseconds.
 const QUEUED_FLOOR_US: u64 = 20_000;
 
-/// One stream alone, against which every step is held.
+/// One stream alone, against which every step is held. Noise makes things slower and never faster. So what a
+/// larger step does faster than the first one is taken for the pace of one alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Alone {
-    /// Median time to the first byte, in microseconds.
+    /// Time to the first byte, in microseconds.
     pub ttft_us: u64,
     /// Mean gap between two chunks, in microseconds, if enough were seen.
     gap_us: Option<u64>,
-    /// Longest gap.
+    /// Longest gap of the first step.
     longest_gap_us: u64,
-    /// Median time to the end, in microseconds, if any came to its end.
+    /// Time to the end, in microseconds, if any came to its end.
     pub took_us: Option<u64>,
     /// Whether the answer arrives all at once, at its end.
     pub is_short: bool,
 }
 
 impl Alone {
-    /// The first step; `None` if nothing of it was measured.
+    /// From the first step; `None` if nothing of it was served.
     #[must_use]
     pub fn of(summary: &Summary) -> Option<Self> {
-        let streams = &summary.steps.first()?.load.streams;
-        let ttft_us = streams.ttft_us.p50?;
-        let gap = &streams.gap_us;
-        let took_us = streams.took_us.p50;
+        let first = &summary.steps.first()?.load.streams;
+        let streams = || summary.steps.iter().map(|step| &step.load.streams);
+        first.first_chunk_us.p50?;
+        let ttft_us = streams().filter_map(|one| one.first_chunk_us.p50).min()?;
+        let took_us = first
+            .took_us
+            .p50
+            .map(|_| streams().filter_map(|one| one.took_us.p50).min());
+        let gap = &first.gap_us;
+        let gap_us = gap.mean.filter(|_| gap.count >= LEAST_GAPS);
+        let surer = streams().filter(|one| one.gap_us.count >= SURE_GAPS);
+        let surer = surer.filter_map(|one| one.gap_us.mean).min();
+        let took = (first.took_us.p50, first.first_chunk_us.p50);
         Some(Self {
             ttft_us,
-            gap_us: gap.mean.filter(|_| gap.count >= LEAST_GAPS),
+            gap_us: gap_us
+                .map(|gap_us| surer.map_or(gap_us, |surer| gap_us.min(surer)))
+                .or(surer),
             longest_gap_us: gap.max.unwrap_or(0),
-            took_us,
-            is_short: took_us
-                .is_some_and(|took| took.saturating_sub(ttft_us) <= (took / 10).max(5_000)),
+            took_us: took_us.flatten(),
+            is_short: match took {
+                (Some(took), Some(ttft)) => took.saturating_sub(ttft) <= (took / 10).max(5_000),
+                _ => false,
+            },
         })
     }
 
@@ -175,6 +192,7 @@ fn step_signs(summary: &Summary, attach: &Attach, alone: Option<Alone>, step: &S
         asked,
         health: health.collect(),
         pace: against.map_or(Pace::Unknown, Against::pace),
+        gap_grown_us: against.and_then(Against::gap_grown_us),
         silence_us: seen.and_then(Against::silence_us),
         limit: against.and_then(|seen| seen.limit(summary)),
         is_all_served: step.served_at_once >= asked,
@@ -205,14 +223,13 @@ impl Against<'_> {
         self.step.streams.unwrap_or(0)
     }
 
-    /// As many streams as chunks arrive, at the pace of one alone (Little's law): `None` if streams end, so
-    /// that they spend time on their first bytes.
+    /// Which part of the streams that are served flows at the pace of one alone (Little's law): `None` if
+    /// streams end, so that they spend time on their first bytes.
     fn flowing(&self) -> Option<f64> {
         let streams = self.streams();
-        let seconds = self.step.load.hold_us as f64 / 1e6;
         let gap_us = self.alone.gap_us?;
-        (streams.complete == 0 && seconds > 0.0)
-            .then(|| streams.gap_us.count as f64 / seconds * gap_us as f64 / 1e6)
+        let is_known = streams.complete == 0 && self.step.receiving_us > 4 * gap_us;
+        is_known.then(|| (streams.gap_us.count * gap_us) as f64 / self.step.receiving_us as f64)
     }
 
     fn slower_by(&self) -> Option<f64> {
@@ -229,13 +246,19 @@ impl Against<'_> {
         })
     }
 
+    fn gap_grown_us(self) -> Option<(u64, u64)> {
+        let gap = &self.streams().gap_us;
+        let mean = gap.mean.filter(|_| gap.count >= LEAST_GAPS)?;
+        Some((
+            mean.saturating_sub(self.alone.gap_us?),
+            gap.max?.saturating_sub(self.alone.longest_gap_us),
+        ))
+    }
+
     fn pace(self) -> Pace {
         let is_long = self.step.load.hold_us
             >= SILENCE_FLOOR_US.max(SILENCE_TIMES * self.alone.longest_gap_us);
-        let served = self.streams().receiving_peak as f64;
-        let stands = self
-            .flowing()
-            .is_some_and(|flowing| served > 0.0 && flowing < STANDS_STILL * served);
+        let stands = self.flowing().is_some_and(|part| part < STANDS_STILL);
         if stands && is_long && self.silence_us().is_some() {
             return Pace::StandsStill;
         }
@@ -325,10 +348,11 @@ impl Against<'_> {
     /// what the service sends before it has room for them, such as a greeting. If all streams became slower,
     /// they share something, and this law does not apply.
     fn by_flow(self) -> Option<u64> {
-        let flowing = self.flowing()?;
+        let part = self.flowing()?;
         let is_own_pace = self.slower_by()? <= OWN_PACE;
-        let have_stopped = flowing < STOPPED * self.step.served_at_once as f64;
-        (is_own_pace && have_stopped).then(|| flowing.round().max(1.0) as u64)
+        let seconds = self.step.load.hold_us.max(1) as f64;
+        let flowing = part * self.step.receiving_us as f64 / seconds;
+        (is_own_pace && part < STOPPED).then(|| flowing.round().max(1.0) as u64)
     }
 
     fn late_first_byte(self) -> Option<String> {

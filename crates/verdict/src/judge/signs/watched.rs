@@ -168,6 +168,9 @@ impl<'a> Url<'a> {
             name: self.name.to_owned(),
             state,
             takes_us: recent.iter().map(|look| look.us).max().unwrap_or(0),
+            longest_us: 0,
+            is_raised: false,
+            is_starved: false,
             is_spotty: false,
             told: format!(
                 "{}: last checks {} (limit {})",

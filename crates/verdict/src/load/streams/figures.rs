@@ -70,6 +70,9 @@ pub struct StreamFigures {
     /// From when a stream was due to its first chunk. A stream without a chunk counts as censored: at its
     /// age, or, if it was refused or broke off, at the length of the load.
     pub ttft_us: Distribution,
+    /// The same of those alone that received a chunk.
+    #[serde(default)]
+    pub first_chunk_us: Distribution,
     /// Every gap between two chunks. For an open stream, also the gap since its last chunk.
     pub gap_us: Distribution,
     /// The largest gap of each stream.

@@ -93,9 +93,33 @@ impl Receiving {
     /// hold is not known yet, so the end of the hold is left out.
     #[must_use]
     pub fn held(&self, (start_us, end_us): (u64, u64), lead_us: u64) -> u64 {
-        let end_us = end_us
+        let until_us = end_us
             .saturating_sub(lead_us)
             .max(start_us + (end_us - start_us) / 4);
+        let enough = until_us.saturating_sub(start_us) / 20;
+        let mut above = 0;
+        for (level, time) in self
+            .time_at((start_us, until_us), lead_us)
+            .into_iter()
+            .rev()
+        {
+            above += time;
+            if above > enough {
+                return level;
+            }
+        }
+        0
+    }
+
+    /// For how long streams were receiving in a hold, summed over all streams, in microseconds.
+    #[must_use]
+    pub fn stream_us(&self, hold: (u64, u64)) -> u64 {
+        let times = self.time_at(hold, 0).into_iter();
+        times.map(|(level, time)| level * time).sum()
+    }
+
+    /// For each number of streams, how long in a hold it was so, in microseconds.
+    fn time_at(&self, hold: (u64, u64), lead_us: u64) -> BTreeMap<u64, u64> {
         let mut all = self.clone();
         let mut changes = std::mem::take(&mut all.changes);
         for (at_us, begins) in &mut changes {
@@ -105,17 +129,9 @@ impl Receiving {
         }
         changes.sort_unstable();
         for (at_us, begins) in changes.into_iter().chain([(u64::MAX, true)]) {
-            all.pass(at_us, begins, (start_us, end_us));
+            all.pass(at_us, begins, hold);
         }
-        let enough = end_us.saturating_sub(start_us) / 20;
-        let mut above = 0;
-        for (level, time) in all.time_at.into_iter().rev() {
-            above += time;
-            if above > enough {
-                return level;
-            }
-        }
-        0
+        all.time_at
     }
 }
 

@@ -111,6 +111,8 @@ pub struct StreamRecorder {
     sequence_errors: u64,
     ttfb: Times,
     ttft: Times,
+    /// Without those that have no chunk.
+    first_chunk: Times,
     never_served: u64,
     smallest_unserved_age: Option<u64>,
     /// Ages of those that have or had no byte.
@@ -212,6 +214,7 @@ impl StreamRecorder {
             .begins(due_us.map(|due_us| due_us + ttft_us), window);
         self.chunks += 1;
         self.ttft.add(ttft_us);
+        self.first_chunk.add(ttft_us);
     }
 
     fn ended(&mut self, stream: &StreamRecord, window: Window) {
@@ -383,6 +386,7 @@ impl StreamRecorder {
             waiting: self.waiting(),
             waited_us: self.waited.figures(),
             took_us: self.took.figures(),
+            first_chunk_us: self.first_chunk.figures(),
             refused_us: self.refused.figures(),
             silence_us: self.silence.longest_us,
             statuses: self

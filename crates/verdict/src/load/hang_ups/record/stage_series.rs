@@ -50,7 +50,7 @@ impl StageSeries {
             all.add(bound);
         }
         let censored = match self.bounds.iter().min() {
-            Some(&smallest) => Censored::FromValue(all.lowest_equivalent(smallest)),
+            Some(&smallest) => Censored::FromValue(Times::lowest_equivalent(smallest)),
             None => Censored::Nothing,
         };
         all.censored(censored)
