@@ -4,7 +4,7 @@
 //! at the next. A verdict compares them. So it rests on checks that were due at about the same time:
 //!
 //! - Every URL is judged up to the first check of any of them whose outcome is open.
-//! - While a URL is bad, another one counts as fast only by checks that were due since.
+//! - While a URL is bad, another one counts as fast only if no check of it was bad since, nor the last before.
 //! - A URL that is between bad and fast leaves the verdict as it was.
 
 use super::{Health, HealthState, Known, Signs, StepSigns, Watched};
@@ -36,17 +36,12 @@ pub(in crate::judge) fn of_looks(urls: &[(&str, &[Look])], limit_us: u64) -> Opt
         });
     }
     let bad: Vec<_> = urls.iter().filter_map(Url::bad).collect();
-    let since_us = bad.iter().map(|bad| bad.since_us).max().unwrap_or(0);
-    // Beside a URL that comes and goes, one that has just become fast may be about to go as well.
-    let fast = match bad.iter().any(|bad| bad.comes_and_goes) {
-        true => LONG,
-        false => BAD,
-    };
+    let since_us = bad.iter().map(|bad| bad.since_us).max();
     let health: Option<Vec<_>> = urls
         .iter()
         .map(|url| match url.bad() {
             Some(bad) => Some(url.health(bad.state)),
-            None if url.is_fast(fast, since_us) => Some(url.health(HealthState::Fast)),
+            None if url.is_fast(since_us) => Some(url.health(HealthState::Fast)),
             None => None,
         })
         .collect();
@@ -81,7 +76,6 @@ struct Bad {
     state: HealthState,
     /// When the first bad check was due that this rests on.
     since_us: u64,
-    comes_and_goes: bool,
     /// The error status that it is answered with.
     status: Option<u16>,
 }
@@ -135,7 +129,6 @@ impl<'a> Url<'a> {
         Some(Bad {
             state,
             since_us: bad.first().map_or(0, |look| look.due_us),
-            comes_and_goes,
             status: failure
                 .filter(|_| state == HealthState::Refuses)
                 .and_then(|look| look.status),
@@ -153,12 +146,15 @@ impl<'a> Url<'a> {
         turns >= 2 && bad.iter().filter(|is_bad| **is_bad).count() >= RECENT
     }
 
-    /// Whether its last checks are good, so many of them, and two were due at `since_us` or later.
-    fn is_fast(&self, count: usize, since_us: u64) -> bool {
-        let two = self.last(BAD);
-        two.len() == BAD
-            && two.iter().all(|look| look.due_us >= since_us)
-            && self.last(count).iter().all(|look| !self.is_bad(look))
+    /// Whether its last two checks are good. Beside a URL that is bad since `since_us`, two were due since, and
+    /// they are good, and so is the last one before.
+    fn is_fast(&self, since_us: Option<u64>) -> bool {
+        let known = self.looks.len();
+        let since = since_us.map_or(known.saturating_sub(BAD), |since_us| {
+            self.looks.partition_point(|look| look.due_us < since_us)
+        });
+        let from = since.saturating_sub(usize::from(since_us.is_some()));
+        known - since >= BAD && self.looks[from..].iter().all(|look| !self.is_bad(look))
     }
 
     fn health(&self, state: HealthState) -> Health {

@@ -292,8 +292,8 @@ fn offsets(every_us: u64) -> Vec<Vec<u64>> {
 fn a_process_that_is_frozen_is_never_said_to_be_anything_else_at_whatever_offset() {
     for every_us in [20_000, 200_000, SECOND] {
         for offsets_us in offsets(every_us) {
-            for phase in 0..40 {
-                let from_us = 6 * SECOND + phase * every_us / 40;
+            for phase in 0..20 {
+                let from_us = 6 * SECOND + phase * every_us / 20;
                 let until_us = from_us + 4 * every_us + SECOND;
                 let service = |_: usize, due_us: u64| {
                     let done_us = due_us + FAST;
@@ -334,8 +334,8 @@ fn a_process_that_stands_still_now_and_then_is_never_said_to_have_a_limit() {
             for _ in 0..10 {
                 let mut stalls: Vec<(u64, u64)> = Vec::new();
                 let mut at_us = SECOND;
-                while at_us < 60 * every_us {
-                    at_us += next(4 * every_us);
+                while at_us < SECOND + 60 * every_us {
+                    at_us += 4 * every_us + next(4 * every_us);
                     let until_us = at_us + next(4 * every_us + 200_000);
                     stalls.push((at_us, until_us));
                     at_us = until_us;
@@ -349,7 +349,7 @@ fn a_process_that_stands_still_now_and_then_is_never_said_to_have_a_limit() {
                     }
                     (done_us, Outcome::Ok)
                 };
-                let said = said(every_us, &offsets_us, 70 * every_us, &service);
+                let said = said(every_us, &offsets_us, SECOND + 70 * every_us, &service);
                 assert!(
                     !families(&said).contains(&Family::LimitSharedWithHealth),
                     "every {every_us}, offsets {offsets_us:?}, {stalls:?}: {said:#?}"
@@ -363,8 +363,8 @@ fn a_process_that_stands_still_now_and_then_is_never_said_to_have_a_limit() {
 fn a_process_that_ends_is_down_and_then_restarted_at_whatever_offset() {
     for every_us in [200_000, SECOND] {
         for offsets_us in offsets(every_us) {
-            for phase in 0..40 {
-                let from_us = 6 * SECOND + phase * every_us / 40;
+            for phase in 0..20 {
+                let from_us = 6 * SECOND + phase * every_us / 20;
                 let until_us = from_us + 4 * every_us;
                 // Some refusals take longer to be noticed than others.
                 let service = |url: usize, due_us: u64| {
@@ -391,8 +391,8 @@ fn a_process_that_ends_is_down_and_then_restarted_at_whatever_offset() {
 fn a_pool_that_fills_is_named_once_and_soon_at_whatever_offset() {
     for every_us in [20_000, 200_000, SECOND] {
         for offsets_us in offsets(every_us).into_iter().filter(|urls| urls.len() > 1) {
-            for phase in 0..40 {
-                let from_us = 6 * SECOND + phase * every_us / 40;
+            for phase in 0..20 {
+                let from_us = 6 * SECOND + phase * every_us / 20;
                 let until_us = from_us + 4 * every_us + SECOND;
                 let service = |url: usize, due_us: u64| {
                     let is_held = url == 0 && (from_us..until_us).contains(&due_us);
