@@ -167,7 +167,7 @@ fn the_github_job_passes_a_good_service() {
 
 #[test]
 fn the_github_job_fails_for_a_bad_service() {
-    on_github(4, 1, "diagnosis != healthy");
+    on_github(4, 1, "FAILED diagnosis");
 }
 
 #[test]
@@ -177,5 +177,5 @@ fn the_gitlab_job_passes_a_good_service() {
 
 #[test]
 fn the_gitlab_job_fails_for_a_bad_service() {
-    on_gitlab(4, 1, "diagnosis != healthy");
+    on_gitlab(4, 1, "FAILED diagnosis");
 }
