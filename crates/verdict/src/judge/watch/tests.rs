@@ -304,17 +304,20 @@ fn a_process_that_is_frozen_is_never_said_to_be_anything_else_at_whatever_offset
                     )
                 };
                 let said = said(every_us, &offsets_us, until_us + 5 * SECOND, &service);
-                let why = format!(
-                    "every {every_us}, offsets {offsets_us:?}, frozen at {from_us}: {said:#?}"
-                );
+                let why = || {
+                    format!(
+                        "every {every_us}, offsets {offsets_us:?}, frozen at {from_us}: {said:#?}"
+                    )
+                };
                 let expected = [Family::Healthy, Family::Undecided, Family::Healthy];
-                assert_eq!(families(&said), expected, "{why}");
+                assert_eq!(families(&said), expected, "{}", why());
                 assert!(
                     said[1].1.alert && said[1].1.diagnosis.candidates.len() >= 2,
-                    "{why}"
+                    "{}",
+                    why()
                 );
                 let after_us = said[1].0 - from_us;
-                assert!(after_us <= 3 * every_us + LIMIT + 40_000, "{why}");
+                assert!(after_us <= 3 * every_us + LIMIT + 40_000, "{}", why());
             }
         }
     }
@@ -399,17 +402,19 @@ fn a_pool_that_fills_is_named_once_and_soon_at_whatever_offset() {
                     (if is_held { until_us } else { due_us } + FAST, Outcome::Ok)
                 };
                 let said = said(every_us, &offsets_us, until_us + 5 * SECOND, &service);
-                let why = format!(
-                    "every {every_us}, offsets {offsets_us:?}, full at {from_us}: {said:#?}"
-                );
+                let why = || {
+                    format!(
+                        "every {every_us}, offsets {offsets_us:?}, full at {from_us}: {said:#?}"
+                    )
+                };
                 let expected = [
                     Family::Healthy,
                     Family::LimitSharedWithHealth,
                     Family::Healthy,
                 ];
-                assert_eq!(families(&said), expected, "{why}");
+                assert_eq!(families(&said), expected, "{}", why());
                 let after_us = said[1].0 - from_us;
-                assert!(after_us <= 3 * every_us + LIMIT + 40_000, "{why}");
+                assert!(after_us <= 3 * every_us + LIMIT + 40_000, "{}", why());
             }
         }
     }
