@@ -5,7 +5,7 @@ SCENARIO ?= stream
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-broken demo-fixed compare install up-broken up-fixed stop clean test ci verify fmt clippy \
-        unit api-docs docs docs-check test-openai reference scenarios strangers
+        unit api-docs docs docs-check truth test-openai reference scenarios strangers
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -80,6 +80,9 @@ strangers: install ## Run lab attach on services that are no part of the lab (ab
 
 test-openai: install ## Run the official openai Python package against upstream and servers (needs python3)
 	@tests/openai_package/run
+
+truth: ## Draw 10,000 services of which the truth is known and count the right verdicts (about 5 min)
+	@$(CARGO) run --release --package truth -- --draws 10000 --seed 1
 
 reference: install ## Make results/reference/ and the table in the README anew from full-length runs
 	@results/reference/make

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::fake::Fake;
 use crate::support::{Bench, stderr, stdout};
+use testkit::eventually;
 
 /// Nothing listens there: what is told of instead was found before.
 const NOBODY: &str = "http://127.0.0.1:1/";
@@ -44,16 +45,18 @@ health = "http://127.0.0.1:1/"
 "#;
 
 #[cfg(target_os = "linux")]
-#[test]
-fn a_process_that_is_not_there_is_said_before_anything_is_asked() {
+#[tokio::test]
+async fn a_process_that_is_not_there_is_said_before_anything_is_asked() {
     let bench = Bench::new(&format!("{TARGET}\npid = 999999999\n"));
     for arguments in [attach(&["--pid", "999999999"]), vec!["run", "short.toml"]] {
         let text = refused(&bench, &arguments, 4);
         assert!(text.contains("there is no process 999999999"), "{text}");
     }
     let mut ended = Command::new("true").spawn().expect("starts");
-    std::thread::sleep(Duration::from_millis(300));
     let pid = ended.id().to_string();
+    let stat = format!("/proc/{pid}/stat");
+    let is_zombie = || std::fs::read_to_string(&stat).is_ok_and(|text| text.contains(") Z "));
+    eventually("it has ended", || async { is_zombie() }).await;
     let text = refused(&bench, &attach(&["--pid", &pid]), 4);
     assert!(text.contains("zombie"), "{text}");
     ended.wait().expect("ended");

@@ -71,7 +71,7 @@ impl Silent {
         let clock = CellClock::new(Instant::now() + Duration::from_millis(50));
         let endpoint = Endpoint {
             name: "health".to_owned(),
-            url: self.url.clone(),
+            url: self.url.clone().into(),
             headers: reqwest::header::HeaderMap::new(),
         };
         let manner = Manner {

@@ -3,7 +3,7 @@
 use crate::driver::Told;
 use crate::noise::Noise;
 use crate::ranges::{self, Drawn};
-use crate::service::{Notices, Op, Refusal, Restart, Service, Station, Time};
+use crate::service::{Flow, Notices, Op, Refusal, Restart, Service, Station, Time};
 use crate::truth::Fault;
 
 /// A service, what is told of it and what is true of it.
@@ -65,17 +65,11 @@ kinds! {
     Roomy: "room enough";
 }
 
+/// Streams at once, at most, of a climb that does not look for the capacity.
+const DEFAULT_MOST: u32 = 128;
+
 /// Streams at once in a climb, where a capacity is nearest to being missed.
 const STEPS: &[u32] = &[1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
-
-/// How a stream flows.
-#[derive(Clone, Copy, Debug)]
-struct Flow {
-    first: Time,
-    gap: Time,
-    /// Chunks after the first one, if it ends.
-    chunks: Option<u32>,
-}
 
 struct Drawing {
     noise: Noise,
@@ -98,6 +92,7 @@ impl Draw {
             max_streams: noise.one_of(&[256, 256, 256, 128, 64, 32]),
             finds_capacity: noise.happens(0.4),
             steps: Vec::new(),
+            hold_s: 10,
         };
         let mut drawing = Drawing {
             told,
@@ -132,11 +127,7 @@ impl Drawing {
     }
 
     fn time(&self, ms: f64) -> Time {
-        Time {
-            us: ms * 1e3,
-            each_us: 0.0,
-            sigma: self.sigma,
-        }
+        Time::ms(ms, self.sigma)
     }
 
     /// A number of places: near the border right at a step, or one off, or as many as are asked for.
@@ -153,6 +144,16 @@ impl Drawing {
         };
         self.note("places", places.to_string());
         places
+    }
+
+    /// Streams at once that a climb comes to, if nothing ends it before.
+    fn most(&self) -> f64 {
+        let most = if self.told.finds_capacity {
+            256
+        } else {
+            DEFAULT_MOST
+        };
+        f64::from(self.told.max_streams.min(most))
     }
 
     /// How streams flow; `None` for the length of one that does not end.
@@ -210,6 +211,7 @@ impl Drawing {
             stream,
             health: Vec::new(),
             notices,
+            retry_after_us: None,
             cold_us: (cold_ms * 1e3) as u64,
             pauses: (
                 self.number(&ranges::PAUSES),
@@ -322,7 +324,7 @@ impl Drawing {
             places = places.max(2);
         }
         let (flow, lasts_us) = self.flow(may_end);
-        let has_greeting = lasts_us.is_none() && self.noise.happens(0.15);
+        let has_greeting = lasts_us.is_none() && kind != Kind::Leak && self.noise.happens(0.15);
         let stream = self.held(flow, has_greeting);
         let notices = match kind {
             Kind::Leak => self.keeps(),
@@ -365,6 +367,10 @@ impl Drawing {
                 places,
                 is_shared,
                 lasts_us,
+                dead_us: match notices {
+                    Notices::AtNextChunk => flow.first.us,
+                    _ => 0.0,
+                },
                 grows: kind == Kind::GrowingPool,
             }
         };
@@ -399,6 +405,7 @@ impl Drawing {
         let fault = Fault::ChunkLimit {
             places,
             is_shared,
+            is_alone: !service_has_free_check(&service),
             gap_us: flow.gap.us,
         };
         self.done(kind, service, fault)
@@ -414,7 +421,7 @@ impl Drawing {
 
     fn blocked_loop(mut self, kind: Kind) -> Draw {
         let (flow, _) = self.flow(false);
-        let most = f64::from(self.told.max_streams);
+        let most = self.most();
         let busy = |time: Time, chance: f64| Op::Loop { time, chance };
         let (block_ms, before, each): (f64, Vec<Op>, Vec<Op>) = match kind {
             Kind::LoopByPrompt => {
@@ -456,11 +463,14 @@ impl Drawing {
 
     fn cores(mut self, kind: Kind) -> Draw {
         let (flow, _) = self.flow(false);
-        let cores = self.noted(&ranges::CORES).floor();
-        let most = f64::from(self.told.max_streams);
+        let most = self.most();
         let work = self.work();
+        // No stream alone computes all the time.
+        let cores = self.number(&ranges::CORES).min(most / work / 2.0).max(1.0);
+        let cores = cores.floor();
+        self.note("cores", cores.to_string());
         // So that most streams at once want `work` times what the cores can do.
-        let share = (work * cores / most).min(0.9);
+        let share = (work * cores / most).min(0.5);
         let chunk_ms = flow.gap.us / 1e3 * share / (1.0 - share);
         self.note("each chunk computes", format!("{chunk_ms:.2} ms"));
         let compute = Op::Compute(self.time(chunk_ms));
@@ -479,7 +489,12 @@ impl Drawing {
     }
 
     fn sheds(mut self, kind: Kind) -> Draw {
-        let places = self.places();
+        let mut places = self.places();
+        let with_health = self.noise.happens(0.5);
+        if with_health {
+            // So that health is well while there is no load.
+            places = places.max(4);
+        }
         let (flow, _) = self.flow(false);
         let stream = self.held(flow, false);
         let notices = self.notices();
@@ -490,10 +505,13 @@ impl Drawing {
             Refusal::NoConnection,
         ]);
         self.note("refusal", format!("{refusal:?}"));
+        if matches!(refusal, Refusal::Status(_)) && self.noise.happens(0.3) {
+            let seconds = self.noted(&ranges::RETRY_AFTER);
+            service.retry_after_us = Some(seconds as u64 * 1_000_000);
+        }
         let mut station = Station::of(places);
         station.queue = Some((0, refusal));
         service.stations = vec![station];
-        let with_health = self.noise.happens(0.5);
         let before: &[_] = if with_health { &[Op::Take(0)] } else { &[] };
         self.give_alike(&mut service, before);
         let fault = Fault::Sheds {
@@ -505,7 +523,7 @@ impl Drawing {
 
     fn slow(mut self, kind: Kind) -> Draw {
         let (mut flow, _) = self.flow(false);
-        let most = f64::from(self.told.max_streams);
+        let most = self.most();
         let grown = match self.is_near {
             true => self.noted(&ranges::GROWN_NEAR),
             false => self.noted(&ranges::GROWN_CLEAR),
@@ -551,7 +569,7 @@ impl Drawing {
         let fault = if kind == Kind::Restarts {
             let after = self.noted(&ranges::DEATH);
             let down = self.noted(&ranges::DOWN);
-            let streams = self.noise.one_of(&[1, 2, 4, 8, 16, 30]);
+            let streams = self.noise.one_of(&[2, 4, 8, 16, 30]);
             self.note("from streams", streams.to_string());
             service.restart = Some(Restart {
                 after_us: us(after),
@@ -572,7 +590,7 @@ impl Drawing {
     fn roomy(mut self, kind: Kind) -> Draw {
         let (flow, _) = self.flow(true);
         let light = self.noted(&ranges::LOAD_LIGHT);
-        let most = f64::from(self.told.max_streams);
+        let most = self.most();
         let kinds: &[_] = match flow.chunks {
             None => &["pool", "around", "loop", "cores"],
             Some(_) => &["pool", "around"],
@@ -622,26 +640,8 @@ impl Drawing {
     }
 }
 
-impl Flow {
-    /// First byte and chunks, `each` being done before every chunk.
-    fn ops(self, each: &[Op], has_head: bool) -> Vec<Op> {
-        let mut ops = vec![Op::Wait(self.first)];
-        if has_head {
-            ops.push(Op::Head);
-        }
-        ops.push(Op::Chunk);
-        if self.chunks == Some(0) {
-            return ops;
-        }
-        // The operations before these are counted by whoever puts them there.
-        let back = each.len() + 2;
-        ops.push(Op::Wait(self.gap));
-        ops.extend(each);
-        ops.push(Op::Chunk);
-        ops.push(Op::Back {
-            by: back,
-            times: self.chunks.map(|chunks| chunks - 1),
-        });
-        ops
-    }
+/// Whether one of its checks waits for no place.
+fn service_has_free_check(service: &Service) -> bool {
+    let is_free = |check: &Vec<Op>| !check.iter().any(|op| matches!(op, Op::Take(_)));
+    service.health.iter().any(is_free)
 }

@@ -8,8 +8,8 @@ use verdict::climb::{Climb, Move};
 use verdict::load::LoadEvent;
 use verdict::load::streams::{StreamEnding, StreamEvent, StreamRecord, StreamStart};
 use verdict::record::{
-    Event, Outcome, Part, Plan, ProcessSample, Recorded, RecordedPids, Resources, Segment, Tick,
-    Timetable, UpstreamStats, When, Window,
+    Event, InFlight, Outcome, Part, Plan, ProcessSample, Recorded, RecordedPids, Resources,
+    Segment, Tick, Timetable, UpstreamStats, When, Window,
 };
 use verdict::scenario::{self, Scenario, Variant};
 use verdict::summarise::{Course, Frame, SoFar};
@@ -23,14 +23,13 @@ use crate::world::{Asks, Felt, Id, Seen, World};
 const CHECK_RATE: f64 = 5.0;
 /// A check without an answer has failed after so long.
 const TIMEOUT_US: u64 = 2_000_000;
-/// So many checks of a URL are in flight, at most.
-const IN_FLIGHT: usize = 3;
 /// A check that failed keeps its place until it is answered, at most so long.
-const KEPT_US: u64 = 3 * TIMEOUT_US;
+const KEPT_US: u64 = InFlight::TIMEOUTS as u64 * TIMEOUT_US;
 /// Streams begun a second.
 const SPACING_US: u64 = 5_000;
-/// A slot that was refused asks again after this.
-const AFTER_REFUSAL_US: u64 = 250_000;
+/// A slot that was refused asks again after the first of these at least, and after twice as long each time,
+/// up to the second, if the service does not say when.
+const BACK_OFF_US: (u64, u64) = (250_000, 2_000_000);
 /// A stream that is silent for so long when it is cut has stalled.
 const STALL_US: u64 = 10_000_000;
 /// How often the driver decides, and looks at processes and upstream.
@@ -59,6 +58,8 @@ pub struct Told {
     pub finds_capacity: bool,
     /// Steps that are run whatever is seen, if any are named.
     pub steps: Vec<u32>,
+    /// How long a step lasts at most, in seconds.
+    pub hold_s: u32,
 }
 
 /// A run, as far as the truth depends on it.
@@ -89,6 +90,7 @@ pub struct Driven {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Does {
     Asks(usize),
+    TakesTurn(usize),
     Checks(u64),
     TimesOut(usize),
     GivesUp(usize),
@@ -107,6 +109,23 @@ struct Slot {
     last_us: Option<u64>,
     max_gap_us: Option<u64>,
     chunks: u64,
+    back_off_us: u64,
+}
+
+impl Slot {
+    fn of(id: Option<Id>, stream: u64, due_us: u64, back_off_us: u64) -> Self {
+        Self {
+            id,
+            stream,
+            due_us,
+            status: None,
+            ttft_us: None,
+            last_us: None,
+            max_gap_us: None,
+            chunks: 0,
+            back_off_us,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -115,7 +134,6 @@ struct Check {
     endpoint: usize,
     due_us: u64,
     is_decided: bool,
-    keeps_place: bool,
 }
 
 struct Driver<'a> {
@@ -135,7 +153,7 @@ struct Driver<'a> {
     next_turn_us: u64,
     next_stream: u64,
     checks: Vec<Check>,
-    in_flight: Vec<usize>,
+    in_flight: InFlight,
     checks_end_us: u64,
     /// The most streams that were asked for at once.
     open: u32,
@@ -188,7 +206,7 @@ pub fn drive(service: &Service, told: &Told, noise: Noise) -> anyhow::Result<Dri
         next_turn_us: 0,
         next_stream: 0,
         checks: Vec::new(),
-        in_flight: vec![0; endpoints],
+        in_flight: InFlight::new(endpoints),
         checks_end_us: u64::MAX,
         open: 0,
         worst: Felt::default(),
@@ -227,6 +245,7 @@ impl Driver<'_> {
             self.now = self.now.max(at);
             match what {
                 Does::Asks(slot) => self.ask(slot),
+                Does::TakesTurn(slot) => self.take_turn(slot, self.now),
                 Does::Checks(n) => self.check(n),
                 Does::TimesOut(check) => self.time_out(check),
                 Does::GivesUp(check) => self.give_up(check),
@@ -285,6 +304,10 @@ impl Driver<'_> {
         match next {
             Move::Stay => {}
             Move::Rise(streams) => {
+                if self.first_us.is_none() {
+                    let open = self.recorded.upstream_open();
+                    self.course.upstream_open_before = open;
+                }
                 self.first_us.get_or_insert(self.now);
                 self.join(last, self.open..streams);
                 self.open = streams;
@@ -352,16 +375,7 @@ impl Driver<'_> {
         self.times.plan(Part::of(Some(n), Segment::Hold), ramp);
         self.note_part();
         for _ in slots {
-            self.slots.push(Slot {
-                id: None,
-                stream: 0,
-                due_us: 0,
-                status: None,
-                ttft_us: None,
-                last_us: None,
-                max_gap_us: None,
-                chunks: 0,
-            });
+            self.slots.push(Slot::of(None, 0, 0, BACK_OFF_US.0));
             self.take_turn(self.slots.len() - 1, start);
         }
     }
@@ -394,7 +408,7 @@ impl Driver<'_> {
             self.end(&slot, ending);
         }
         self.does
-            .retain(|Reverse((_, _, what))| !matches!(what, Does::Asks(_)));
+            .retain(|Reverse((_, _, what))| !matches!(what, Does::Asks(_) | Does::TakesTurn(_)));
     }
 
     /// When a slot that is ready may begin its stream.
@@ -408,17 +422,13 @@ impl Driver<'_> {
     fn ask(&mut self, slot: usize) {
         let stream = self.next_stream;
         self.next_stream += 1;
-        let due_us = self.slots[slot].due_us;
-        self.slots[slot] = Slot {
-            id: Some(self.world.ask(self.now, Asks::Stream(slot))),
-            stream,
+        let Slot {
             due_us,
-            status: None,
-            ttft_us: None,
-            last_us: None,
-            max_gap_us: None,
-            chunks: 0,
-        };
+            back_off_us,
+            ..
+        } = self.slots[slot];
+        let id = self.world.ask(self.now, Asks::Stream(slot));
+        self.slots[slot] = Slot::of(Some(id), stream, due_us, back_off_us);
         self.tell(StreamEvent::Started(StreamStart {
             stream,
             due_us,
@@ -501,11 +511,15 @@ impl Driver<'_> {
         slot.id = None;
         let ended = Slot { id: None, ..*slot };
         self.end(&ended, ending);
-        let ready = match ending {
-            StreamEnding::Refused => now + AFTER_REFUSAL_US,
-            _ => now,
-        };
-        self.take_turn(number, ready);
+        if ending == StreamEnding::Refused {
+            let own = self.slots[number].back_off_us;
+            self.slots[number].back_off_us = BACK_OFF_US.1.min(2 * own);
+            let wait = self.service.retry_after_us.unwrap_or(own);
+            self.plan(now + wait, Does::TakesTurn(number));
+        } else {
+            self.slots[number].back_off_us = BACK_OFF_US.0;
+            self.take_turn(number, now);
+        }
     }
 
     /// Check `n` is due.
@@ -516,19 +530,15 @@ impl Driver<'_> {
             return;
         }
         let endpoint = plan.endpoint(n);
-        if self.in_flight[endpoint] >= IN_FLIGHT {
-            let waits = |check: &&Check| check.endpoint == endpoint && check.keeps_place;
-            let oldest = self.checks.iter().find(waits);
-            let sent_us = oldest.map_or(self.now, |check| check.due_us);
+        if let Err(oldest_us) = self.in_flight.begin(endpoint, self.now) {
             return self.record(Event::Tick(Tick {
                 endpoint,
                 due_us: self.now,
-                sent_us,
+                sent_us: oldest_us,
                 done_us: self.now,
-                outcome: Outcome::Timeout,
+                outcome: Outcome::Withheld,
             }));
         }
-        self.in_flight[endpoint] += 1;
         let check = self.checks.len();
         let asks = Asks::Health {
             url: endpoint,
@@ -539,7 +549,6 @@ impl Driver<'_> {
             endpoint,
             due_us: self.now,
             is_decided: false,
-            keeps_place: true,
         });
         self.plan(self.now + TIMEOUT_US, Does::TimesOut(check));
     }
@@ -574,18 +583,14 @@ impl Driver<'_> {
     }
 
     fn give_up(&mut self, check: usize) {
-        if self.checks[check].keeps_place {
-            let id = self.checks[check].id;
-            self.world.hang_up(self.now, id);
-            self.leave_place(check);
-        }
+        let id = self.checks[check].id;
+        self.world.hang_up(self.now, id);
+        self.leave_place(check);
     }
 
     fn leave_place(&mut self, check: usize) {
-        let check = &mut self.checks[check];
-        if std::mem::take(&mut check.keeps_place) {
-            self.in_flight[check.endpoint] -= 1;
-        }
+        let check = &self.checks[check];
+        self.in_flight.end(check.endpoint, check.due_us);
     }
 
     /// Looks at the processes, the machine and the upstream.
@@ -652,10 +657,11 @@ fn text(told: &Told) -> String {
         "schema = 1\nname = \"attach\"\ntitle = \"A service, from outside\"\n\n\
          [[cell]]\nname = \"attach\"\nsteps = [{}]\n\n\
          [probe]\nrate = {CHECK_RATE}\ntimeout = \"2s\"\n\n\
-         [phases]\nbaseline = \"2s\"\nhold = \"10s\"\nrecovery = \"6s\"\n\n\
+         [phases]\nbaseline = \"2s\"\nhold = \"{}s\"\nrecovery = \"6s\"\n\n\
          [target]\nstream = \"http://127.0.0.1:1/stream\"\n{urls}{upstream}\
          find_capacity = {}\nmax_streams = {}\n",
         steps.join(", "),
+        told.hold_s,
         told.finds_capacity,
         told.max_streams,
     )

@@ -9,4 +9,5 @@ pub mod ranges;
 pub mod service;
 pub mod show;
 pub mod truth;
+pub mod twins;
 pub mod world;

@@ -38,11 +38,12 @@ ranges! {
     ANSWER: "a short answer, which comes whole at its end", "ms", 50.0..5_000.0, true;
     SHORT_STREAM: "a stream that ends and is asked for again", "ms", 500.0..6_000.0, true;
     HEALTH: "a health check that waits for nobody", "ms", 0.3..20.0, true;
-    SPREAD: "spread of every time: standard deviation of its logarithm", "", 0.02..0.3, false;
+    SPREAD: "spread of every time: standard deviation of its logarithm", "", 0.02..0.2, false;
     PAUSES: "pauses of the machine in a second", "", 0.0..0.3, false;
     PAUSE: "a pause of the machine", "ms", 20.0..100.0, true;
     COLD: "how much longer the very first stream takes, in half of the draws", "ms", 100.0..2_000.0, true;
     PATIENCE: "how long a queue is endured before 503, in a quarter of the limits", "s", 5.0..31.0, true;
+    RETRY_AFTER: "Retry-After, in a third of those that shed with a status", "s", 1.0..30.0, true;
     CORES: "cores", "", 1.0..9.0, true;
     BLOCK: "how long each chunk has the loop to itself", "ms", 0.2..60.0, true;
     PROMPT: "how long each request has the loop to itself at its beginning", "ms", 20.0..800.0, true;

@@ -12,6 +12,18 @@ pub struct Time {
     pub sigma: f64,
 }
 
+impl Time {
+    /// So many milliseconds, with this spread.
+    #[must_use]
+    pub fn ms(ms: f64, sigma: f64) -> Self {
+        Self {
+            us: ms * 1e3,
+            each_us: 0.0,
+            sigma,
+        }
+    }
+}
+
 /// What a request does next.
 #[derive(Clone, Copy, Debug)]
 pub enum Op {
@@ -45,6 +57,41 @@ pub enum Op {
         /// For ever if `None`.
         times: Option<u32>,
     },
+}
+
+/// How a stream flows.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    /// To its first chunk.
+    pub first: Time,
+    /// From one chunk to the next.
+    pub gap: Time,
+    /// Chunks after the first one, if it ends.
+    pub chunks: Option<u32>,
+}
+
+impl Flow {
+    /// First byte and chunks, `each` being done before every chunk.
+    #[must_use]
+    pub fn ops(self, each: &[Op], has_head: bool) -> Vec<Op> {
+        let mut ops = vec![Op::Wait(self.first)];
+        if has_head {
+            ops.push(Op::Head);
+        }
+        ops.push(Op::Chunk);
+        if self.chunks == Some(0) {
+            return ops;
+        }
+        let back = each.len() + 2;
+        ops.push(Op::Wait(self.gap));
+        ops.extend(each);
+        ops.push(Op::Chunk);
+        ops.push(Op::Back {
+            by: back,
+            times: self.chunks.map(|chunks| chunks - 1),
+        });
+        ops
+    }
 }
 
 /// How a request is turned away.
@@ -121,6 +168,8 @@ pub struct Service {
     pub health: Vec<Vec<Op>>,
     /// When it notices that a client has left.
     pub notices: Notices,
+    /// After how long whoever was refused should ask again, in microseconds, if it says so.
+    pub retry_after_us: Option<u64>,
     /// How much longer the first stream of all takes, in microseconds.
     pub cold_us: u64,
     /// Pauses of the whole machine in a second, and the range of their length in microseconds.

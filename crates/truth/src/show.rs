@@ -4,20 +4,24 @@ use std::fmt::Write as _;
 
 use verdict::summary::{Distribution, Phase, Step};
 
-use crate::draw::{Draw, Kind};
-use crate::driver::Driven;
-use crate::ranges;
+use crate::draw::Kind;
+use crate::driver::{Driven, Told};
+use crate::{ranges, twins};
 
 /// The steps of a run, what was seen in them, and the verdict.
 #[must_use]
-pub fn run(draw: &Draw, driven: &Driven) -> String {
+pub fn run(told: &Told, driven: &Driven) -> String {
     let summary = &driven.summary;
     let mut text = format!(
-        "{}; pid {}, upstream {}, at most {} streams, {:.1} s, {} events\n",
-        draw.kind.text(),
-        draw.told.has_pid,
-        draw.told.has_upstream,
-        draw.told.max_streams,
+        "pid {}, upstream {}, at most {} streams{}, {:.1} s, {} events\n",
+        told.has_pid,
+        told.has_upstream,
+        told.max_streams,
+        if told.finds_capacity {
+            ", capacity looked for"
+        } else {
+            ""
+        },
         driven.took_us as f64 / 1e6,
         driven.events
     );
@@ -64,7 +68,7 @@ fn of_step(step: &Step) -> String {
         ..Phase::default()
     };
     format!(
-        "{:>5}: {:.1} s, served {}, waiting {}, complete {}, refused {}, broken {}, {}; first {}, gaps {} of {}, took {}; \
+        "{:>5}: {:.1} s, served {}, waiting {}, complete {}, refused {}, broken {}, {}; first {}, gaps {} of {}, silence {} ms, took {}; \
          cpu {:?}{}\n",
         step.streams.unwrap_or(0),
         load.duration_us as f64 / 1e6,
@@ -77,6 +81,7 @@ fn of_step(step: &Step) -> String {
         times(&streams.ttft_us),
         times(&streams.gap_us),
         streams.gap_us.count,
+        streams.silence_us / 1_000,
         times(&streams.took_us),
         step.cpu_percent,
         probes(&hold)
@@ -98,6 +103,30 @@ fn probes(phase: &Phase) -> String {
 fn times(times: &Distribution) -> String {
     let ms = |us: Option<u64>| us.map_or("–".to_owned(), |us| format!("{:.0}", us as f64 / 1e3));
     format!("{}–{} ms", ms(times.p50), ms(times.max))
+}
+
+/// One line for each twin.
+///
+/// # Errors
+/// As [`crate::driver::drive`].
+pub fn twins(seed: u64) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for twin in twins::all() {
+        let driven = twin.drive(seed)?;
+        let diagnosis = &driven.summary.diagnosis;
+        let (said, rightness) = twin.truth.judge(diagnosis);
+        let _ = writeln!(
+            text,
+            "{:36} {:14} {:26} {:?} of {} {:.1} s",
+            format!("{}:{}", twin.name, twin.run),
+            format!("{rightness:?}"),
+            said.name(),
+            diagnosis.inferred_capacity,
+            twin.truth.shown(),
+            driven.took_us as f64 / 1e6
+        );
+    }
+    Ok(text)
 }
 
 /// The ranges, and the kinds of services, as Markdown.

@@ -30,6 +30,8 @@ pub enum Fault {
         is_shared: bool,
         /// How long a stream lasts, in microseconds, if it ends.
         lasts_us: Option<f64>,
+        /// For how long one is worked on whose client has left, in microseconds.
+        dead_us: f64,
         /// Whether places come one by one: how many there are at last was not always seen.
         grows: bool,
     },
@@ -39,6 +41,9 @@ pub enum Fault {
         places: u32,
         /// As above.
         is_shared: bool,
+        /// Whether every health URL that was given waits for a place. Then all that is seen is as slow as
+        /// with a blocked loop.
+        is_alone: bool,
         /// The gap, in microseconds.
         gap_us: f64,
     },
@@ -136,19 +141,33 @@ impl Fault {
                 places,
                 is_shared,
                 lasts_us,
+                dead_us,
                 grows,
-            } => limit(asked, places, is_shared, lasts_us, grows),
+            } => {
+                let mut truth = limit(asked, places, is_shared, lasts_us, grows);
+                // Those who wait are worked on one after the other, though nobody is there any more.
+                let turns = asked.saturating_sub(places).div_ceil(places);
+                if dead_us * f64::from(turns) > 3e6 {
+                    truth.families.push(HeldForNobody);
+                }
+                truth
+            }
             Self::ChunkLimit {
                 places,
                 is_shared,
+                is_alone,
                 gap_us,
             } => {
                 let grown = f64::from(asked) / f64::from(places);
                 let waits_us = (grown - 1.0).max(0.0) * gap_us;
                 let families: &[_] = match is_shared {
                     _ if grown < 1.0 => &[Healthy],
+                    true if is_alone && waits_us > 150_000.0 => {
+                        &[LimitSharedWithHealth, LoopBlocked]
+                    }
+                    true if is_alone => &[LimitSharedWithHealth, Healthy, AllSlow, LoopBlocked],
                     true if waits_us > 150_000.0 => &[LimitSharedWithHealth],
-                    true => &[LimitSharedWithHealth, Healthy, AllSlow],
+                    true => &[LimitSharedWithHealth, Healthy, AllSlow, LimitBesideHealth],
                     false if grown > 2.0 => &[AllSlow, LimitBesideHealth],
                     false => &[AllSlow, LimitBesideHealth, Healthy],
                 };
@@ -186,8 +205,12 @@ impl Fault {
                 each_us,
                 is_first_byte,
             } => {
-                let grown = (us + each_us * f64::from(asked)) / (us + each_us);
+                // First bytes are those of the streams that joined last, while half of them were there.
+                let at_once = f64::from(asked) * if is_first_byte { 0.75 } else { 1.0 };
+                let grown = (us + each_us * at_once) / (us + each_us);
+                let is_felt = !is_first_byte || each_us * at_once > 500_000.0;
                 match (grown, is_first_byte) {
+                    (1.2.., _) if !is_felt => Truth::of(&[AllSlow, Healthy, LimitBesideHealth]),
                     (3.0.., false) => Truth::of(&[AllSlow]),
                     (3.0.., true) => Truth::of(&[AllSlow, LimitBesideHealth]),
                     (..1.2, _) => Truth::of(&[Healthy]),
@@ -269,8 +292,14 @@ fn limit(asked: u32, places: u32, is_shared: bool, lasts_us: Option<f64>, grows:
         Some(_) => pressure > 1.5,
     };
     let is_possible = pressure > 0.8 || is_reached;
+    // With one thread and short answers every answer blocks all that there is.
+    let is_loop = is_shared && places == 1 && lasts_us.is_some();
     let families: &[_] = match (is_clear, is_possible) {
+        (true, _) if is_loop => &[family, LoopBlocked],
         (true, _) => &[family],
+        (false, true) if is_loop => &[family, LoopBlocked, LimitBesideHealth, Healthy],
+        // A wait of health that is shorter than noise is not seen.
+        (false, true) if is_shared => &[family, Healthy, LimitBesideHealth],
         (false, true) => &[family, Healthy],
         (false, false) => &[Healthy],
     };
@@ -323,13 +352,14 @@ fn leak(
 fn blocked_loop(driven: &Driven, block_us: f64, gap_us: f64, computes: bool) -> Truth {
     let share = |looks: u64| looks as f64 / driven.felt.looks.max(1) as f64;
     let grown = f64::from(driven.asked) * block_us / (gap_us + block_us);
-    let mut families = if share(driven.felt.surely) > 0.05 {
+    // A few stalls may lie between two checks.
+    let mut families = if share(driven.felt.surely) > 0.25 && driven.felt.surely > 35 {
         vec![LoopBlocked]
     } else if grown > 2.0 {
         vec![LoopBlocked, AllSlow]
     } else if grown > 1.15 {
         vec![LoopBlocked, AllSlow, Healthy]
-    } else if share(driven.felt.maybe) > 0.01 {
+    } else if driven.felt.maybe > 0 {
         vec![LoopBlocked, Healthy]
     } else {
         vec![Healthy]

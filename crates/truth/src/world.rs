@@ -468,6 +468,9 @@ impl<'a> World<'a> {
                         self.loop_free_us = self.loop_free_us.max(self.now) + us;
                         return self.plan(self.loop_free_us, Happens::Goes(id));
                     }
+                    if self.loop_free_us > self.now {
+                        return self.plan(self.loop_free_us, Happens::Goes(id));
+                    }
                 }
                 Op::Compute(time) => {
                     let us = self.noise.time(time, self.active);

@@ -250,7 +250,9 @@ impl<'a> Climb<'a> {
             (true, Some(took)) => Duration::from_micros(took * 5 / 2),
             _ => Duration::ZERO,
         };
+        let pause = Duration::from_micros(alone.longest_gap_us * 3 / 2).min(MOST_GAPS);
         LEAST_STEP
+            .max(if is_first { Duration::ZERO } else { pause })
             .max(if is_first { Duration::ZERO } else { late })
             .max(answers)
     }

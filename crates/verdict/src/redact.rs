@@ -285,7 +285,7 @@ fn clean(table: &mut toml::Table) -> bool {
     for (key, value) in target.iter_mut() {
         match (key.as_str(), value) {
             ("headers", toml::Value::Table(headers)) => {
-                headers.retain(|name, _| is_plain_header(name))
+                headers.retain(|name, _| is_plain_header(name));
             }
             ("command", toml::Value::Array(command)) => {
                 let given: Vec<_> = command.iter().filter_map(toml::Value::as_str).collect();

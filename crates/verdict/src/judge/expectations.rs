@@ -120,7 +120,7 @@ mod tests {
     use super::*;
     use crate::judge::test_steps::{attached, step};
     use crate::sample::{hurt, summary};
-    use crate::summary::{LoadPhase, Step, StreamFigures};
+    use crate::summary::{Family, Kind, LoadPhase, Step, StreamFigures};
 
     fn judged(text: &str, summary: &Summary) -> Outcome {
         judge_one(&text.parse().expect("an expectation"), summary)
@@ -136,6 +136,7 @@ mod tests {
             "streams.lost == 0",
             "pool.busy_peak < pool_threads",
             "diagnosis == healthy",
+            "diagnosis.member == none",
         ] {
             assert!(judged(text, &summary).held, "{text}");
         }
@@ -208,6 +209,24 @@ mod tests {
             "health_sync.unanswered == 0",
         ] {
             assert!(!failed(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_diagnosis_is_called_by_its_kind_and_by_its_family() {
+        let mut summary = summary();
+        summary.diagnosis.kind = Kind::BlockingPoolExhausted;
+        summary.diagnosis.family = Family::LimitSharedWithHealth;
+        for name in ["blocking_pool_exhausted", "limit_shared_with_health"] {
+            assert!(judged(&format!("diagnosis == {name}"), &summary).held);
+            assert!(!judged(&format!("diagnosis != {name}"), &summary).held);
+        }
+        for text in [
+            "diagnosis != healthy",
+            "diagnosis != loop_blocked",
+            "diagnosis.family != healthy",
+        ] {
+            assert!(judged(text, &summary).held, "{text}");
         }
     }
 

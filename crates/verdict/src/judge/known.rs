@@ -4,7 +4,7 @@
 use crate::load::forecasts_of;
 use crate::metrics::{Asked, check, check_value, unit_of};
 use crate::scenario::{Cell, Expectation, FieldReport, Scenario, Value, Variant};
-use crate::summary::Kind;
+use crate::summary::{Diagnosis, Family, Member};
 
 /// Checks every metric and diagnosis that a scenario's expectations and field reports name. Each must exist
 /// in the cells that they are about.
@@ -53,15 +53,22 @@ fn check_cell(variant: &Variant, cell: &Cell) -> Result<(), String> {
 
 /// Rejects an unknown diagnosis, because with a misspelt one `!=` would always hold.
 fn check_diagnosis(expectation: &Expectation) -> Result<(), String> {
-    let known = Kind::ALL.map(Kind::name);
+    let known: Vec<_> = match expectation.metric.rsplit('.').next() {
+        Some("diagnosis") => Diagnosis::words().collect(),
+        Some("family") => Family::ALL.map(Family::name).into(),
+        Some("member") => Member::ALL
+            .map(Member::name)
+            .into_iter()
+            .chain(["none"])
+            .collect(),
+        _ => return Ok(()),
+    };
     match &expectation.value {
-        Value::Word(word) if expectation.is_of_diagnosis() && !known.contains(&word.as_str()) => {
-            Err(format!(
-                "\"{word}\" in \"{}\" is no diagnosis; there are {}",
-                expectation.as_written(),
-                known.join(", ")
-            ))
-        }
+        Value::Word(word) if !known.contains(&word.as_str()) => Err(format!(
+            "\"{word}\" in \"{}\" is no diagnosis; there are {}",
+            expectation.as_written(),
+            known.join(", ")
+        )),
         _ => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 //! what fails first is the cause, what fails later may be its consequence.
 
 use super::signs::{
-    AtUpstream, Cpu, Health, HealthState, Limit, Pace, Signs, StepSigns, candidate,
+    AtUpstream, Cpu, Health, HealthState, Limit, Pace, Signs, StepSigns, TOGETHER, candidate,
 };
 use crate::summary::{Candidate, Diagnosis, Family, Kind, Member};
 use crate::units::time;
@@ -22,23 +22,24 @@ struct Finding {
     streams: Option<u64>,
 }
 
-/// Two waits have the same cause if one is at least this part of the other.
-const TOGETHER: f64 = 0.3;
-
 /// Parts of the number of streams at which something is at its limit. There a loop is busy, and a pool has
 /// room.
 const BELOW_KNEE: (f64, f64) = (0.3, 0.9);
 
+/// What has a loop to itself for a shorter time, in microseconds, delays no check so that it is seen.
+const SEEN_BELOW_KNEE_US: f64 = 3_000.0;
+
 type Rule = fn(&Signs, &StepSigns) -> Option<Finding>;
 
 /// In the order in which they decide. What names the cause of everything else comes first.
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     restarts,
     sheds_load_and_health,
     stops_all_at_once,
     shared_beside_a_fast_check,
     flows_on_while_health_waits,
     slows_all,
+    delays_first_bytes_and_health,
     cores_are_busy,
     health_waits_for_answers,
     held_for_nobody,
@@ -114,11 +115,16 @@ impl Finding {
 /// All streams broke off, and connections were refused meanwhile or health was down.
 fn restarts(_: &Signs, step: &StepSigns) -> Option<Finding> {
     let is_down = step.has(HealthState::Down) || step.turned_away > 0;
-    (step.all_broke && is_down).then(|| {
+    // One stream alone is not too much: what refused it was not there.
+    let refuses_one = step.asked == 1 && step.served == 0 && step.has(HealthState::Down);
+    (step.was_down || refuses_one || (step.all_broke && is_down)).then(|| {
         let reason = format!(
-            "with {} nearly all streams broke off and connections were refused meanwhile: the process \
-             ended and was started again",
-            step.load
+            "with {} {}: the process ended and was started again",
+            step.load,
+            match step.all_broke {
+                true => "nearly all streams broke off and connections were refused meanwhile",
+                false => "connections were refused, and before and afterwards they were not",
+            }
         );
         Finding::of(Family::Restarts, Kind::Undecided, reason)
     })
@@ -145,21 +151,18 @@ fn sheds_load_and_health(_: &Signs, step: &StepSigns) -> Option<Finding> {
     })
 }
 
-/// Health waits while no stream gets anything: both wait for the same moment.
+/// A check waits while no stream gets anything: both wait for the same moment.
 fn stops_all_at_once(signs: &Signs, step: &StepSigns) -> Option<Finding> {
-    let silence_us = step.silence_us?;
-    let waits = step.health_that(HealthState::Waits).next()?;
-    let all_wait = step.health.iter().all(|one| one.state != HealthState::Fast);
-    (all_wait && waits.takes_us * 4 >= silence_us).then(|| {
-        let reason = format!(
-            "with {} no stream got anything for {}, and {} waited meanwhile: what runs all of them stood \
-             still",
-            step.load,
-            time(silence_us as f64),
-            waits.name
-        );
-        loop_or_cpu(signs, step, reason, true)
-    })
+    let (late, silence_us) = (step.stopped_with()?, step.silence_us?);
+    let reason = format!(
+        "with {} no stream got anything for {}, and {} waited up to {} meanwhile: what runs all of them \
+         stood still",
+        step.load,
+        time(silence_us as f64),
+        late.name,
+        time(late.longest_us as f64)
+    );
+    Some(loop_or_cpu(signs, step, reason, true))
 }
 
 /// One health URL waits and another does not. So it is something that only the first one needs.
@@ -167,9 +170,10 @@ fn shared_beside_a_fast_check(signs: &Signs, step: &StepSigns) -> Option<Finding
     let waits = step
         .health_that(HealthState::Waits)
         .max_by_key(|one| one.takes_us)?;
+    // A check that was never late may have been lucky, unless the other one is late nearly always.
     let is_fast = |one: &&Health| {
-        one.state == HealthState::Fast
-            || (one.state == HealthState::Slower && one.takes_us * 4 < waits.takes_us)
+        let is_ever_late = one.longest_us * 4 > waits.takes_us && !signs.known.is_own;
+        matches!(one.state, HealthState::Fast | HealthState::Slower) && !is_ever_late
     };
     let fast = step.health.iter().find(is_fast)?;
     if signs.known.is_own && fast.name == "health_sync" {
@@ -251,23 +255,18 @@ fn slows_all(signs: &Signs, step: &StepSigns) -> Option<Finding> {
         .filter(is_below)
         .filter_map(|one| Some(one.named(&with_them.name)?.is_raised))
         .collect();
-    Some(
-        match (
-            raised.is_empty(),
-            raised.iter().all(|one| *one),
-            raised.iter().any(|one| *one),
-        ) {
-            (false, true, _) => loop_or_cpu(signs, step, reason, true),
-            (false, _, false) => shared(
-                signs,
-                step,
-                format!(
-                    "{reason}; with fewer it was as fast as ever: each chunk needs what is full"
-                ),
-            ),
-            _ => loop_or_cpu(signs, step, reason, false),
-        },
-    )
+    let grown_us = step.gap_grown_us.map_or(0, |(mean_us, _)| mean_us) as f64;
+    // How long one chunk has what is short, if it is one thread that all chunks need.
+    let each_us = grown_us / (times - 1.0) / knee;
+    let is_seen = each_us >= SEEN_BELOW_KNEE_US && !raised.is_empty();
+    Some(if is_seen && raised.iter().all(|one| *one) {
+        loop_or_cpu(signs, step, reason, true)
+    } else if is_seen && !raised.contains(&true) {
+        let told = "with fewer it was as fast as ever: each chunk needs what is full";
+        shared(signs, step, format!("{reason}; {told}"))
+    } else {
+        loop_or_cpu(signs, step, reason, false)
+    })
 }
 
 /// Whether a check waits about as long as a chunk is late: both stand in the same line.
@@ -276,6 +275,26 @@ fn slows_with_streams(step: &StepSigns, check: &Health) -> bool {
     check.state != HealthState::Unknown
         && check.is_raised
         && check.takes_us as f64 >= TOGETHER * late_us as f64
+}
+
+/// First bytes are late, and now and then a check is late by as much: each request has what both need to
+/// itself for a while.
+fn delays_first_bytes_and_health(signs: &Signs, step: &StepSigns) -> Option<Finding> {
+    let late = step
+        .late_first_byte
+        .as_ref()
+        .filter(|_| step.limit.is_none())?;
+    let delayed = step.health.iter().max_by_key(|one| one.longest_us)?;
+    let is_delayed = delayed.is_raised && delayed.longest_us as f64 >= TOGETHER * late.by_us as f64;
+    (is_delayed && !signs.known.is_own).then(|| {
+        let reason = format!(
+            "{}, and {} takes up to {} then",
+            late.told,
+            delayed.name,
+            time(delayed.longest_us as f64)
+        );
+        loop_or_cpu(signs, step, reason, true)
+    })
 }
 
 /// No core is free, and what is asked for waits, though not in a way that shows a pace.
@@ -309,7 +328,9 @@ fn health_waits_for_answers(signs: &Signs, step: &StepSigns) -> Option<Finding> 
         });
     }
     let is_loop = signs.known.framework.and_then(|one| one.is_event_loop);
-    let by_name = (waits.name == "health_async").then_some(true);
+    // A loop that is blocked by each chunk answers between two of them.
+    let answers = !waits.is_starved || step.pace == Pace::Unknown && step.silence_us.is_none();
+    let by_name = (waits.name == "health_async" && answers).then_some(true);
     let reason = |why: &str| format!("with {} {} waits{why}", step.load, waits.name);
     match (at_once, is_loop.or(by_name), &step.cpu) {
         (_, _, Cpu::Short(_)) => Some(loop_or_cpu(signs, step, reason(""), false)),
@@ -466,7 +487,7 @@ fn all_slow(signs: &Signs, step: &StepSigns) -> Option<Finding> {
                 step.load
             )
         }
-        (_, Some(late)) => late.clone(),
+        (_, Some(late)) => late.told.clone(),
         _ => return None,
     };
     let reason = format!("{told}, while health is fast: what makes the answers is slow");
@@ -522,7 +543,7 @@ fn still_open(signs: &Signs) -> Option<Finding> {
     let reason = step
         .restless
         .clone()
-        .or_else(|| step.late_first_byte.clone())
+        .or_else(|| Some(step.late_first_byte.as_ref()?.told.clone()))
         .unwrap_or_else(|| match step.pace {
             Pace::Slower(times) => {
                 format!(

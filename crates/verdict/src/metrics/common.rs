@@ -3,7 +3,7 @@
 use super::metric::Read::{Bytes, Count, Figures, Flag, PerSecond, Percent, Time, Word};
 use super::metric::{Group, Names, metric};
 use crate::judge::flat;
-use crate::summary::{Background, Bulkhead, ClosedLoop, Pool, Probe, Summary, Timing};
+use crate::summary::{Background, Bulkhead, ClosedLoop, Member, Pool, Probe, Summary, Timing};
 
 fn hold<'a>(run: &'a Summary, at: &[&str]) -> Option<&'a Probe> {
     run.phases.load.probes.get(*at.first()?)
@@ -155,7 +155,9 @@ pub const VERDICT: Group = Group {
     needs: "",
     names: |_| Names::Any,
     metrics: &[
-        metric("diagnosis", "what fails", Word(|run, _| Some(run.diagnosis.kind.name()))),
+        metric("diagnosis", "what fails; compared with a kind or with a family", Word(|run, _| Some(run.diagnosis.kind.name()))),
+        metric("diagnosis.family", "what sort of failure it is", Word(|run, _| Some(run.diagnosis.family.name()))),
+        metric("diagnosis.member", "the thing that is full, or none where it is not known", Word(|run, _| Some(run.diagnosis.member.map_or("none", Member::name)))),
         metric("inferred_capacity", "how many streams are served at once, if that is what limits", Count(|run, _| run.diagnosis.inferred_capacity)),
         metric("recovery.time", "from the end of the load until health was back", Time(|run, _| run.phases.recovery.time_to_recover_us)),
     ],

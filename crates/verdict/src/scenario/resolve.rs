@@ -7,6 +7,7 @@ use super::file::{self, File};
 use super::{Cell, Expectation, Form, Step, Target, Value};
 use crate::forecast::Model;
 use crate::load;
+use crate::metrics::{MetricUnit, unit_of};
 
 /// A validated scenario: every cell has every value, and every name that is used exists.
 #[derive(Clone, Debug)]
@@ -571,7 +572,7 @@ fn check_words(expectation: &Expectation, cells: &[Cell], scope: &Scope) -> Resu
     let Value::Word(word) = &expectation.value else {
         return Ok(());
     };
-    if expectation.is_of_diagnosis() {
+    if unit_of(&expectation.metric) == Some(MetricUnit::Text) {
         return Ok(());
     }
     let concerned = || cells.iter().filter(|cell| scope.names(cell));

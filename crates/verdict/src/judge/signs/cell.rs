@@ -3,7 +3,8 @@
 use super::health::told;
 use super::target::{CPU_SHORT_PERCENT, IDLE_PERCENT};
 use super::{
-    AtUpstream, Cpu, Health, HealthState, Held, Known, Limit, Open, Signs, StepSigns, candidate,
+    AtUpstream, Cpu, Health, HealthState, Held, Known, Late, Limit, Open, Signs, StepSigns,
+    candidate,
 };
 use crate::judge::flat;
 use crate::summary::{
@@ -86,8 +87,10 @@ fn step(summary: &Summary, has_hang_ups: bool) -> StepSigns {
     StepSigns {
         load: format!("{} streams", streams.started),
         asked: streams.started,
-        late_first_byte: (waits && limit.is_none() && streams.refused == 0)
-            .then(|| "first chunks came late".to_owned()),
+        late_first_byte: (waits && limit.is_none() && streams.refused == 0).then(|| Late {
+            by_us: ttft_us.saturating_sub(planned),
+            told: "first chunks came late".to_owned(),
+        }),
         failing: if is_refusing {
             let (refused, asked) = (streams.refused, streams.started);
             Some(format!(

@@ -16,6 +16,9 @@ pub(super) use target::steps_of_target;
 pub use target::{Alone, is_short};
 pub(super) use watched::{in_words, of_looks};
 
+/// Two waits have the same cause if one is at least this part of the other.
+pub(super) const TOGETHER: f64 = 0.3;
+
 /// Everything that was seen, from the smallest load to the largest.
 #[derive(Clone, Debug, Default)]
 pub struct Signs {
@@ -42,6 +45,10 @@ pub struct StepSigns {
     pub load: String,
     /// Streams that were asked for.
     pub asked: u64,
+    /// The most that were served at once.
+    pub served: u64,
+    /// Whether connections were refused before any load, though one was served before that.
+    pub was_down: bool,
     /// The health checks.
     pub health: Vec<Health>,
     /// How the streams that are served flow, against one alone.
@@ -55,8 +62,8 @@ pub struct StepSigns {
     pub limit: Option<Limit>,
     /// Whether every stream that was asked for was served at once.
     pub is_all_served: bool,
-    /// In words: first bytes come much later than for one stream alone.
-    pub late_first_byte: Option<String>,
+    /// First bytes come much later than for one stream alone.
+    pub late_first_byte: Option<Late>,
     /// Requests that were answered with 503 or 429 at once, or got no connection.
     pub turned_away: u64,
     /// Whether refusals told of a quota in a time.
@@ -83,6 +90,15 @@ pub enum Pace {
     Slower(f64),
     /// None of them got anything.
     StandsStill,
+}
+
+/// First bytes that come late.
+#[derive(Clone, Debug, Default)]
+pub struct Late {
+    /// By how much, in microseconds.
+    pub by_us: u64,
+    /// In words.
+    pub told: String,
 }
 
 /// How many are served at once while others wait.
@@ -183,6 +199,7 @@ impl StepSigns {
     pub fn hurts(&self) -> bool {
         let is_slow = matches!(self.pace, Pace::Slower(_) | Pace::StandsStill);
         self.health.iter().any(Health::is_bad)
+            || self.stopped_with().is_some()
             || self.limit.is_some()
             || is_slow
             || self.late_first_byte.is_some()
@@ -190,6 +207,13 @@ impl StepSigns {
             || self.all_broke
             || self.failing.is_some()
             || self.restless.is_some()
+    }
+
+    /// The check that was late while no stream got anything, if one was.
+    pub(super) fn stopped_with(&self) -> Option<&Health> {
+        let silence_us = self.silence_us?;
+        let late = self.health.iter().max_by_key(|one| one.longest_us)?;
+        (late.longest_us as f64 >= TOGETHER * silence_us as f64).then_some(late)
     }
 
     /// The checks in this state.

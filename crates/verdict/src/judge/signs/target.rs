@@ -1,9 +1,11 @@
 //! What was seen of a service that is not the lab's own: all steps, each against one stream alone.
 
-use super::{AtUpstream, Cpu, Health, Held, Known, Limit, Open, Pace, Signs, StepSigns, candidate};
+use super::{
+    AtUpstream, Cpu, Health, Held, Known, Late, Limit, Open, Pace, Signs, StepSigns, candidate,
+};
 use crate::frameworks;
 use crate::judge::capacity;
-use crate::summary::{Attach, Family, Kind, Member, Step, StreamFigures, Summary};
+use crate::summary::{Attach, Distribution, Family, Kind, Member, Step, StreamFigures, Summary};
 use crate::units::time;
 
 /// A server is short of CPU if it waits for a core for more than this share, in percent, of the time it
@@ -23,6 +25,9 @@ pub(super) const IDLE_PERCENT: f64 = 3.0;
 /// With fewer gaps between chunks, the pace of one stream alone is unknown.
 const LEAST_GAPS: u64 = 4;
 
+/// The median of so many times is not chance.
+const SURE_TIMES: u64 = 4;
+
 /// With so many, their mean is surer than that of one stream alone.
 const SURE_GAPS: u64 = 20;
 
@@ -40,12 +45,21 @@ const GAP_FLOOR_US: u64 = 5_000;
 const STOPPED: f64 = 0.75;
 
 /// If less than this share of the streams goes on, all of them stand still.
-const STANDS_STILL: f64 = 0.1;
+const STANDS_STILL: f64 = 0.25;
 
 /// No stream gets anything for at least so long, in microseconds, before it is called silence.
 const SILENCE_FLOOR_US: u64 = 500_000;
 
-/// Silence is this many times as long as the longest pause of one stream alone.
+/// Of so many streams, each counts.
+const FEW: u64 = 4;
+
+/// From so many streams on.
+const MANY: u64 = 4;
+
+/// See [`SILENCE_FLOOR_US`]; of many streams.
+const SILENCE_OF_MANY_US: u64 = 250_000;
+
+/// Silence of a few streams is this many times as long as the longest pause of one stream alone.
 const SILENCE_TIMES: u64 = 4;
 
 /// A first byte is late if it takes this many times as long as alone, and the floor more.
@@ -53,6 +67,9 @@ const LATE_TIMES: f64 = 1.5;
 
 /// See [`LATE_TIMES`]; in microseconds.
 const LATE_FLOOR_US: u64 = 200_000;
+
+/// A refusal within this time came at once, in microseconds.
+const AT_ONCE_US: u64 = 200_000;
 
 /// An answer of which each takes so many times as long as alone waits in a queue.
 const QUEUED: f64 = 1.25;
@@ -68,8 +85,10 @@ pub struct Alone {
     pub ttft_us: u64,
     /// Mean gap between two chunks, in microseconds, if enough were seen.
     gap_us: Option<u64>,
-    /// Longest gap of the first step.
-    longest_gap_us: u64,
+    /// Median gap, in microseconds.
+    typical_gap_us: Option<u64>,
+    /// Longest gap of the first step, in microseconds.
+    pub longest_gap_us: u64,
     /// Time to the end, in microseconds, if any came to its end.
     pub took_us: Option<u64>,
     /// Whether the answer arrives all at once, at its end.
@@ -83,23 +102,23 @@ impl Alone {
         let first = &summary.steps.first()?.load.streams;
         let streams = || summary.steps.iter().map(|step| &step.load.streams);
         first.first_chunk_us.p50?;
-        let ttft_us = streams().filter_map(|one| one.first_chunk_us.p50).min()?;
-        let took_us = first
-            .took_us
-            .p50
-            .map(|_| streams().filter_map(|one| one.took_us.p50).min());
+        let ttft_us = fastest(streams().map(|one| &one.first_chunk_us))?;
+        let took_us = first.took_us.p50;
+        let took_us = took_us.and(fastest(streams().map(|one| &one.took_us)));
         let gap = &first.gap_us;
         let gap_us = gap.mean.filter(|_| gap.count >= LEAST_GAPS);
-        let surer = streams().filter(|one| one.gap_us.count >= SURE_GAPS);
-        let surer = surer.filter_map(|one| one.gap_us.mean).min();
+        let surer = || streams().filter(|one| one.gap_us.count >= SURE_GAPS);
+        let surer_us = surer().filter_map(|one| one.gap_us.mean).min();
         let took = (first.took_us.p50, first.first_chunk_us.p50);
         Some(Self {
             ttft_us,
-            gap_us: gap_us
-                .map(|gap_us| surer.map_or(gap_us, |surer| gap_us.min(surer)))
-                .or(surer),
+            gap_us: gap_us.into_iter().chain(surer_us).min(),
+            typical_gap_us: surer()
+                .chain([first])
+                .filter_map(|one| one.gap_us.p50)
+                .min(),
             longest_gap_us: gap.max.unwrap_or(0),
-            took_us: took_us.flatten(),
+            took_us,
             is_short: match took {
                 (Some(took), Some(ttft)) => took.saturating_sub(ttft) <= (took / 10).max(5_000),
                 _ => false,
@@ -112,6 +131,13 @@ impl Alone {
     pub fn late_us(self) -> u64 {
         (self.ttft_us as f64 * LATE_TIMES) as u64 + LATE_FLOOR_US
     }
+}
+
+/// The shortest median of steps with enough times, or of all steps if none has enough.
+fn fastest<'a>(steps: impl Iterator<Item = &'a Distribution> + Clone) -> Option<u64> {
+    let sure = steps.clone().filter(|one| one.count >= SURE_TIMES);
+    let sure = sure.filter_map(|one| one.p50).min();
+    sure.or_else(|| steps.filter_map(|one| one.p50).min())
 }
 
 /// True if the answer arrives all at once, at its end. Such a stream never shows that it flows.
@@ -190,6 +216,11 @@ fn step_signs(summary: &Summary, attach: &Attach, alone: Option<Alone>, step: &S
             format!("{asked} streams")
         },
         asked,
+        served: step.served_at_once,
+        was_down: is_first
+            && baseline
+                .values()
+                .any(|one| one.connect_failure + one.aborted > 1),
         health: health.collect(),
         pace: against.map_or(Pace::Unknown, Against::pace),
         gap_grown_us: against.and_then(Against::gap_grown_us),
@@ -200,7 +231,7 @@ fn step_signs(summary: &Summary, attach: &Attach, alone: Option<Alone>, step: &S
         turned_away: seen.map_or(0, Against::turned_away),
         has_quota: streams.quota > 0,
         failing: failing(streams, seen),
-        all_broke: streams.truncated > 0 && streams.truncated * 10 >= step.served_at_once * 8,
+        all_broke: seen.is_some_and(Against::all_broke),
         cpu: cpu(summary, step),
         restless: None,
     }
@@ -232,18 +263,26 @@ impl Against<'_> {
         is_known.then(|| (streams.gap_us.count * gap_us) as f64 / self.step.receiving_us as f64)
     }
 
+    /// How many times longer gaps are than those of one alone: their mean, and their median unless chunks
+    /// come in bursts. A few streams that get nothing lengthen the mean alone.
     fn slower_by(&self) -> Option<f64> {
         let gap = &self.streams().gap_us;
         let (mean, alone) = (
             gap.mean.filter(|_| gap.count >= LEAST_GAPS)?,
             self.alone.gap_us?,
         );
-        let is_noise = mean.saturating_sub(alone) < GAP_FLOOR_US;
-        Some(if is_noise {
-            1.0
-        } else {
-            mean as f64 / alone as f64
-        })
+        if mean.saturating_sub(alone) < GAP_FLOOR_US {
+            return Some(1.0);
+        }
+        let by_mean = mean as f64 / alone as f64;
+        let typical = self
+            .alone
+            .typical_gap_us
+            .filter(|&typical| 2 * typical >= alone);
+        let by_median = typical
+            .zip(gap.p50)
+            .map(|(alone, now)| now as f64 / alone as f64);
+        Some(by_median.map_or(by_mean, |by_median| by_mean.min(by_median)))
     }
 
     fn gap_grown_us(self) -> Option<(u64, u64)> {
@@ -269,16 +308,35 @@ impl Against<'_> {
         }
     }
 
+    /// The longest time without a chunk of any stream, if it is no chance. Of many streams one has always
+    /// something, unless all of them wait for the same.
     fn silence_us(self) -> Option<u64> {
         let silence_us = self.streams().silence_us;
-        let least = SILENCE_FLOOR_US.max(SILENCE_TIMES * self.alone.longest_gap_us);
-        (silence_us >= least && self.alone.gap_us.is_some()).then_some(silence_us)
+        let longest_us = self.alone.longest_gap_us;
+        let least = match self.streams().receiving_peak >= MANY {
+            true => SILENCE_OF_MANY_US.max(longest_us + longest_us / 2),
+            false => SILENCE_FLOOR_US.max(SILENCE_TIMES * longest_us),
+        };
+        // A machine that stands still delays the lab's own checks as well.
+        let is_of_machine = self.step.quality.probe_dispatch_us.max > silence_us / 4;
+        let is_long = silence_us >= least && self.alone.gap_us.is_some();
+        (is_long && !is_of_machine).then_some(silence_us)
+    }
+
+    /// Whether nearly all streams broke off, or ended though one alone does not end.
+    fn all_broke(self) -> bool {
+        let streams = self.streams();
+        let ended = match self.alone.took_us {
+            None => streams.truncated + streams.complete,
+            Some(_) => streams.truncated,
+        };
+        ended > 0 && ended * 10 >= self.step.served_at_once * 8
     }
 
     /// Whether those that were refused had waited for it.
     fn refused_late(self) -> bool {
         let refused = &self.streams().refused_us;
-        refused.p50 > Some(self.alone.late_us())
+        refused.p50 > Some(AT_ONCE_US.max(self.alone.ttft_us / 2))
     }
 
     fn turned_away(self) -> u64 {
@@ -302,11 +360,15 @@ impl Against<'_> {
         let asked = self.asked();
         let by_flow = self.by_flow();
         let served = by_flow.unwrap_or(self.step.served_at_once);
-        if served >= asked {
+        // Where nobody gets anything, nobody is served.
+        if served >= asked || self.pace() == Pace::StandsStill {
             return None;
         }
         let late_us = Some(self.alone.late_us());
         let waiting = streams.waiting + streams.unserved;
+        // One that is late may be chance, unless it is one of few.
+        let is_one = waiting == 1 && asked > FEW;
+        let late_us = late_us.map(|late_us| if is_one { 2 * late_us } else { late_us });
         let waits = waiting > 0 && streams.waited_us.p50 > late_us;
         let is_queue = self.alone.is_short && self.is_queue();
         let is_turned_away =
@@ -348,6 +410,11 @@ impl Against<'_> {
     /// what the service sends before it has room for them, such as a greeting. If all streams became slower,
     /// they share something, and this law does not apply.
     fn by_flow(self) -> Option<u64> {
+        // Each stream may pause as long as one alone did.
+        let is_long = self.step.load.hold_us >= self.alone.longest_gap_us * 3 / 2;
+        if self.pace() == Pace::StandsStill || !is_long {
+            return None;
+        }
         let part = self.flowing()?;
         let is_own_pace = self.slower_by()? <= OWN_PACE;
         let seconds = self.step.load.hold_us.max(1) as f64;
@@ -355,16 +422,17 @@ impl Against<'_> {
         (is_own_pace && part < STOPPED).then(|| flowing.round().max(1.0) as u64)
     }
 
-    fn late_first_byte(self) -> Option<String> {
+    fn late_first_byte(self) -> Option<Late> {
         let streams = self.streams();
         let ttft = streams.ttft_us.p50.filter(|_| streams.ttft_us.count > 1)?;
-        (ttft > self.alone.late_us()).then(|| {
-            format!(
+        (ttft > self.alone.late_us()).then(|| Late {
+            by_us: ttft.saturating_sub(self.alone.ttft_us),
+            told: format!(
                 "with {} at once a first byte takes {}, and {} alone",
                 self.asked(),
                 time(ttft as f64),
                 time(self.alone.ttft_us as f64)
-            )
+            ),
         })
     }
 
@@ -445,7 +513,7 @@ fn held_after_hang_up(
         .unwrap_or(0);
     let missing = afresh
         .zip(alone)
-        .and_then(|(step, alone)| missing(step, alone, climbed.is_some()));
+        .and_then(|(step, alone)| missing(step, alone, last));
     let (told, served_afresh) = match (left, missing) {
         (0, None) => return None,
         (0, Some(missing)) => missing,
@@ -464,11 +532,10 @@ fn held_after_hang_up(
 }
 
 /// What was not served afresh, in words, and how many were.
-fn missing(step: &Step, alone: Alone, has_limit: bool) -> Option<(String, u64)> {
+fn missing(step: &Step, alone: Alone, climbed: &Step) -> Option<(String, u64)> {
     let streams = &step.load.streams;
-    // Nobody waited for the end of a step that was cut off. Streams that were slow before the hang-up are slow
-    // after it for the same reason.
-    if step.recovery.duration_us == 0 {
+    // Nobody waited for the end of a step that was cut off. And where streams end, whoever waits has a turn.
+    if step.recovery.duration_us == 0 || (streams.complete > 0 && !alone.is_short) {
         return None;
     }
     let asked = step.streams.unwrap_or(0);
@@ -477,18 +544,21 @@ fn missing(step: &Step, alone: Alone, has_limit: bool) -> Option<(String, u64)> 
         false => streams.receiving_peak.min(asked),
     };
     let waiting = streams.waiting + streams.unserved;
-    let is_long = streams.waited_us.max > Some(alone.late_us());
+    // Streams that were slow before the hang-up are slow after it for the same reason.
+    let slowest_us = climbed.load.streams.first_chunk_us.max.unwrap_or(0);
+    let late_us = alone.late_us().max(slowest_us + slowest_us / 2);
+    let is_long = streams.waited_us.max > Some(late_us);
     let result = format!(
         "after a hang-up of all clients, {served} of {asked} streams asked for afresh are served"
     );
-    if served < asked && waiting > 0 && is_long && has_limit {
+    if served < asked && waiting > 0 && is_long {
         let longest = time(streams.waited_us.max.unwrap_or(0) as f64);
         return Some((
             format!("{result}, and {waiting} wait for up to {longest}"),
             served,
         ));
     }
-    (served < asked && streams.refused > 0 && streams.quota == 0 && has_limit)
+    (served < asked && streams.refused > 0 && streams.quota == 0)
         .then(|| (format!("{result}: {}", statuses(streams)), served))
 }
 

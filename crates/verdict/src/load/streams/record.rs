@@ -220,6 +220,7 @@ impl StreamRecorder {
     fn ended(&mut self, stream: &StreamRecord, window: Window) {
         self.open = self.open.saturating_sub(1);
         if stream.chunks > 0 {
+            self.silence.broken(stream.ended_us, window.hold_us);
             self.receiving.ends(stream.ended_us, window);
         }
         self.waiting.remove(&stream.stream);
