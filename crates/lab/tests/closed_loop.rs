@@ -10,9 +10,9 @@ use testkit::{Alone, check, unless_stalled};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use verdict::load::requests::{ClassRecorder, RequestEvent, RequestRecord, RequestSpec};
+use verdict::load::requests::{ClassRecorder, RequestEvent, RequestSpec};
 use verdict::load::{self, LoadEvent};
-use verdict::record::{Event, Window};
+use verdict::record::{Event, Tick, Window};
 
 /// What the target takes for a request.
 const SERVICE: Duration = Duration::from_millis(50);
@@ -182,16 +182,16 @@ async fn a_user_thinks_as_long_as_the_forecast_has_it() {
     let spec = users(1);
     let seed = 7;
     let events = load(&spec, &target(1).await, seed).await;
-    let ended: Vec<RequestRecord> = events
+    let ended: Vec<Tick> = events
         .into_iter()
         .filter_map(|event| match event {
-            RequestEvent::Ended(record) => Some(record),
+            RequestEvent::Ended(tick) => Some(tick),
             RequestEvent::Started { .. } => None,
         })
         .collect();
     assert!(ended.len() > 20, "{}", ended.len());
     for (n, pair) in ended.windows(2).enumerate() {
-        let thought = Duration::from_micros(pair[1].tick.due_us - pair[0].tick.done_us);
+        let thought = Duration::from_micros(pair[1].due_us - pair[0].done_us);
         let planned = spec.think.nth(seed, 0, n as u64);
         assert!(
             thought.abs_diff(planned) < Duration::from_micros(5),

@@ -148,7 +148,11 @@ async fn the_watch_tells_the_disease_from_health() {
         run(watch, Some(&ill), folder.path()),
     );
     is(&healthy, 0, &["healthy", "5 ticks, 0 alerts"]);
-    is(&ill, 1, &["ALERT: blocking_pool_exhausted", "5 ticks"]);
+    is(
+        &ill,
+        1,
+        &["ALERT: limit_shared_with_health", "5 ticks", "1 alert"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,7 +169,7 @@ async fn the_watch_beside_a_load_leaves_a_line_for_each_tick() {
     assert!(changes[0].contains("\"changed\":"), "{written}");
     let ticks = ticks.concat();
     assert!(
-        ticks.contains("\"kind\":\"blocking_pool_exhausted\""),
+        ticks.contains("\"family\":\"limit_shared_with_health\""),
         "{ticks}"
     );
 }

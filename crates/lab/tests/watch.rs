@@ -18,9 +18,9 @@ fn watch(stage: &Stage, flags: &[&str]) -> Command {
 fn watch_every(interval: &str, stage: &Stage, flags: &[&str]) -> Command {
     let mut command = Command::new(LAB);
     command
-        .args(["watch", "--every", interval, "--sync"])
+        .args(["watch", "--every", interval, "--sync-health"])
         .arg(stage.url("/debug/health-sync"))
-        .arg("--async")
+        .arg("--async-health")
         .arg(stage.url("/debug/health-async"))
         .args(flags)
         .stdin(Stdio::null())
@@ -74,7 +74,9 @@ async fn a_full_pool_is_named_and_no_check_waits_for_the_one_before() {
     let mut due = Vec::new();
     for (tick, line) in ticks.iter().enumerate() {
         assert_eq!(line["tick"], tick);
-        assert_eq!(line["verdict"]["kind"], "blocking_pool_exhausted", "{line}");
+        let verdict = &line["verdict"];
+        assert_eq!(verdict["family"], "limit_shared_with_health", "{line}");
+        assert_eq!(verdict["candidates"][0]["kind"], "blocking_pool_exhausted");
         assert_eq!(line["alert"], true);
         // Three checks wait; those that are due meanwhile are withheld, at the age of the oldest.
         let (outcome, least_us) = match tick {
@@ -92,7 +94,7 @@ async fn a_full_pool_is_named_and_no_check_waits_for_the_one_before() {
     let took = due[14].duration_since(due[0]).expect("in order");
     assert_eq!(took.as_millis().abs_diff(14 * 200), 0, "by the plan");
     let change = changes.last().expect("a change");
-    assert_eq!(change["verdict"]["kind"], "blocking_pool_exhausted");
+    assert_eq!(change["verdict"]["family"], "limit_shared_with_health");
     assert_eq!(change["alert"], true);
     let changed = humantime::parse_rfc3339(change["changed"].as_str().expect("a time"));
     let told = changed.expect("a time").duration_since(due[0]);
@@ -121,7 +123,7 @@ async fn the_verdict_follows_what_happens_and_an_alert_is_not_forgotten() {
     };
     tokio::task::block_in_place(|| until("now: healthy"));
     let streams = stage.hold_the_pool().await;
-    tokio::task::block_in_place(|| until("ALERT: blocking_pool_exhausted"));
+    tokio::task::block_in_place(|| until("ALERT: limit_shared_with_health"));
     drop(streams);
     tokio::task::block_in_place(|| until("now: healthy"));
     signal(watching.id(), Signal::INT);
@@ -130,22 +132,107 @@ async fn the_verdict_follows_what_happens_and_an_alert_is_not_forgotten() {
     assert_eq!(code, Some(1), "an alert fired, though all is well again");
 }
 
+/// The alerts that are told, each in one line.
+fn alerts(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter(|line| line.contains(" ALERT: "))
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_process_is_the_loop_or_the_cpu_and_never_the_pool() {
+async fn a_frozen_process_is_never_a_full_pool_and_is_one_alert() {
+    for (offset, urls) in [(0, 2), (70, 2), (130, 3)] {
+        let stage = Stage::start("server-fixed", &[]);
+        let health = stage.url("/debug/health-async");
+        let mut command = watch(&stage, &["--for", "5s", "--timeout", "1s"]);
+        // A busy machine is slow for a moment. It takes no second.
+        command.args(["--alert-above", "500ms"]);
+        if urls == 3 {
+            command.args(["--health", &health]);
+        }
+        let watching = command.spawn().expect("lab");
+        tokio::time::sleep(Duration::from_millis(1_200 + offset)).await;
+        stage.server.process.signal(Signal::STOP);
+        tokio::time::sleep(Duration::from_millis(1_800)).await;
+        stage.server.process.signal(Signal::CONT);
+        let output = tokio::task::spawn_blocking(|| watching.wait_with_output()).await;
+        let output = output.expect("joined").expect("ended");
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}{}", stderr(&output));
+        let alerts = alerts(&text);
+        assert_eq!(alerts.len(), 1, "{text}");
+        assert!(alerts[0].contains("ALERT: undecided: "), "{text}");
+        assert!(text.contains("25 ticks, 1 alert\n"), "{text}");
+        for candidate in ["event_loop_blocked?", "cpu_saturated?", "bulkhead_full?"] {
+            assert!(text.contains(candidate), "{text}");
+        }
+        assert!(!text.contains("limit_shared_with_health"), "{text}");
+        assert!(text.contains("now: healthy"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_one_url_is_enough_and_three_fit_in_80_columns() {
+    let stage = Stage::start("server-broken", &["--pool-threads", "4"]);
+    let streams = stage.hold_the_pool().await;
+    let (sync, loops) = (
+        stage.url("/debug/health-sync"),
+        stage.url("/debug/health-async"),
+    );
+    let watch = |flags: &[&str]| {
+        let mut command = Command::new(LAB);
+        command
+            .args(["watch", "--every", "200ms", "--for", "2s"])
+            .args(["--alert-above", "400ms"])
+            .args(flags);
+        run(command)
+    };
+    let (waits, fast, all) = tokio::join!(
+        watch(&["--health", &sync]),
+        watch(&["--async", &loops]),
+        watch(&["--sync", &sync, "--async", &loops, "--health", &loops]),
+    );
+    let text = stdout(&waits);
+    assert_eq!(waits.status.code(), Some(1), "{text}{}", stderr(&waits));
+    assert!(text.contains("ALERT: undecided: health waits"), "{text}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("(--async-health): it stays fast"), "{text}");
+    let text = stdout(&fast);
+    assert_eq!(fast.status.code(), Some(0), "{text}{}", stderr(&fast));
+    assert!(text.contains("now: healthy"), "{text}");
+    let text = stdout(&all);
+    assert_eq!(alerts(&text).len(), 1, "{text}");
+    assert!(text.contains("ALERT: limit_shared_with_health"), "{text}");
+    for output in [waits, fast, all] {
+        let text = stdout(&output);
+        let fits = |line: &str| line.chars().count() <= 80;
+        assert!(text.lines().all(fits), "{text}");
+    }
+    drop(streams);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_is_killed_refuses_and_its_checks_say_so() {
     let stage = Stage::start("server-fixed", &[]);
-    let watching = watch(&stage, &["--for", "3s", "--timeout", "1s", "--json"]).spawn();
-    let watching = watching.expect("lab");
+    let watching = watch(&stage, &["--for", "3s"]).spawn().expect("lab");
     tokio::time::sleep(Duration::from_millis(1_200)).await;
-    stage.server.process.signal(Signal::STOP);
+    stage.server.process.signal(Signal::KILL);
     let output = tokio::task::spawn_blocking(|| watching.wait_with_output()).await;
-    stage.server.process.signal(Signal::CONT);
     let output = output.expect("joined").expect("ended");
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    let last = lines(&output).0.pop().expect("lines");
-    assert_eq!(last["verdict"]["kind"], "undecided", "{last}");
-    let candidates = last["verdict"]["candidates"].as_array().expect("a list");
-    let kinds: Vec<_> = candidates.iter().map(|one| &one["kind"]).collect();
-    assert_eq!(kinds, ["event_loop_blocked", "cpu_saturated"]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}{}", stderr(&output));
+    assert_eq!(alerts(&text).len(), 1, "{text}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("the service is down, or out of reach"),
+        "{text}"
+    );
+    assert!(words.contains("refused, refused"), "{text}");
+    assert!(
+        text.lines()
+            .any(|line| line.contains(" refused ") && line.contains('×')),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,28 +251,47 @@ async fn an_alert_between_two_ticks_has_its_line() {
     let alerts = changes.iter().filter(|change| change["alert"] == true);
     assert!(alerts.count() > 0, "{changes:#?}");
     let last = changes.last().expect("changes");
-    assert_eq!(last["verdict"]["kind"], "healthy", "over again: {last}");
+    assert_eq!(last["verdict"]["family"], "healthy", "over again: {last}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_url_is_called_that_and_not_a_full_pool() {
+async fn a_wrong_url_is_shown_by_its_status_and_is_no_full_pool() {
     let stage = Stage::start("server-fixed", &[]);
-    let mut command = Command::new(LAB);
-    command
-        .args(["watch", "--every", "200ms", "--for", "2s", "--sync"])
-        .arg(stage.url("/no/such/route"))
-        .arg("--async")
-        .arg(stage.url("/debug/health-async"));
-    let output = run(command).await;
+    let wrong = stage.url("/no/such/route");
+    let watch = |flags: &[&str]| {
+        let mut command = Command::new(LAB);
+        command
+            .args(["watch", "--every", "200ms", "--for", "2s"])
+            .args(["--sync", &wrong, "--async"])
+            .arg(stage.url("/debug/health-async"))
+            .args(flags);
+        run(command)
+    };
+    let (output, json) = tokio::join!(watch(&[]), watch(&["--json"]));
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(1), "{text}{}", stderr(&output));
-    assert!(text.contains("ALERT: undecided"), "{text}");
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "ALERT: undecided: sync health answers 404: a wrong URL",
+        "last checks 404, 404",
+        "sync 10 answered 404",
+    ] {
+        assert!(words.contains(part), "{part} is not in {text}");
+    }
     assert!(
-        words.contains("the sync URL answers with an error status: wrong URL"),
+        text.lines()
+            .any(|line| line.contains(" 404 ") && line.contains("!!")),
         "{text}"
     );
-    assert!(!text.contains("blocking_pool_exhausted"), "{text}");
+    assert!(
+        !text.contains("≥ 5") && !text.contains("limit_shared"),
+        "{text}"
+    );
+    for line in lines(&json).0 {
+        assert_eq!(line["sync"]["status"], 404, "{line}");
+        assert_eq!(line["sync"]["outcome"], "bad_status", "{line}");
+        assert_eq!(line["async"]["status"], 200, "{line}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -221,14 +327,17 @@ fn what_cannot_be_watched_is_told_in_one_sentence() {
             vec!["--sync", "ftp://h/", "--async", &nobody],
             2,
             [
-                "--sync ftp://h/ is no URL to watch",
+                "--sync-health ftp://h/ is no URL to watch",
                 "neither http nor https",
             ],
         ),
         (
             vec!["--sync", &nobody, "--async", "health"],
             2,
-            ["--async health is no URL to watch", "http://HOST:PORT/PATH"],
+            [
+                "--async-health health is no URL to watch",
+                "http://HOST:PORT/PATH",
+            ],
         ),
         (
             vec![

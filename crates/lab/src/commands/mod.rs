@@ -46,11 +46,11 @@ pub enum Command {
     Schema,
     /// Start the upstream and a server in the foreground, to try by hand
     Up(up::UpArgs),
-    /// Watch two health URLs of any service, and say what is wrong when it begins
+    /// Watch health URLs of any service, and say what is wrong when it begins
     ///
-    /// Both URLs are asked once in each interval, the async one half an interval after the sync one,
-    /// each on a fresh connection. A check is due by the plan, whatever became of those before it; one
-    /// that is not answered in time is shown with the timeout as its lower bound.
+    /// One URL is enough; a sync and an async one say most. Each is asked once in each interval, no two at
+    /// the same instant, each on a fresh connection. A check is due by the plan, whatever became of those
+    /// before it; one that is not answered in time is shown with the timeout as its lower bound.
     ///
     /// An alert fires when two of the last three checks of a URL failed or took longer than
     /// --alert-above. Ctrl-C and --for end the watch: exit code 1 if an alert fired, else 0.

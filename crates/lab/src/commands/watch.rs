@@ -13,7 +13,7 @@ use crate::exit::{EXPECTATION, Usage};
 use crate::http::{INSECURE, Reach, bearer, header, headers, root_cause};
 use crate::measure::{CellClock, Endpoint, Manner, Prober, Results};
 use crate::run::Interrupt;
-use crate::show::watch::Watched;
+use crate::show::watch::{Watched, WatchedUrl};
 use crate::tls;
 use verdict::judge::watch::{Verdict, verdict};
 use verdict::record::{Event, WatchLog};
@@ -32,12 +32,15 @@ const WAITING: u32 = 1_000;
 /// Flags of the command.
 #[derive(clap::Args, Debug)]
 pub struct WatchArgs {
-    /// Health route that needs a thread, such as http://127.0.0.1:8000/debug/health-sync
-    #[arg(long, value_name = "URL")]
-    sync: Address,
-    /// Health route that answers on the event loop
-    #[arg(long = "async", value_name = "URL")]
-    asynchronous: Address,
+    /// URL of the health check
+    #[arg(long, value_name = "URL", required_unless_present_any = ["sync_health", "async_health"])]
+    health: Option<Address>,
+    /// URL of a health check that needs a thread, such as http://127.0.0.1:8000/debug/health-sync
+    #[arg(long, value_name = "URL", visible_alias = "sync")]
+    sync_health: Option<Address>,
+    /// URL of a health check that the event loop answers
+    #[arg(long, value_name = "URL", visible_alias = "async")]
+    async_health: Option<Address>,
     /// From one check of a URL to the next
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
     every: Duration,
@@ -68,8 +71,9 @@ pub struct WatchArgs {
     /// Print JSON Lines, and the summary to standard error
     ///
     /// A line for each tick, in the order in which they were due and at most --timeout late: {tick,
-    /// due, sync, async, verdict, alert}, where sync and async are {outcome, us, is_lower_bound}. At
-    /// once, for each change of the verdict: {changed, verdict, alert}, where changed is the time.
+    /// due, sync, async, health, verdict, alert}. Each URL that was given is there as {outcome, status, us,
+    /// is_lower_bound}. At once, for each change of the verdict: {changed, verdict, alert}, where changed is
+    /// the time.
     #[arg(long)]
     json: bool,
 }
@@ -85,10 +89,25 @@ fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+impl WatchArgs {
+    fn urls(&self) -> Vec<WatchedUrl> {
+        let given = [
+            (&self.sync_health, "health_sync", "sync"),
+            (&self.async_health, "health_async", "async"),
+            (&self.health, "health", "health"),
+        ];
+        let of = |(url, name, column): (&Option<Address>, _, _)| {
+            let url = url.clone()?;
+            Some(WatchedUrl { name, column, url })
+        };
+        given.into_iter().filter_map(of).collect()
+    }
+}
+
 pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
-    let urls = [("--sync", &args.sync), ("--async", &args.asynchronous)];
-    for (flag, url) in urls {
-        check(flag, url)?;
+    let urls = args.urls();
+    for watched in &urls {
+        check(watched)?;
     }
     let mut given = args
         .header
@@ -108,7 +127,7 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
         return Err(Usage(problem).into());
     }
     let watched = Watched {
-        urls: [&args.sync, &args.asynchronous].map(ToString::to_string),
+        urls,
         every: args.every,
         alert_above: args.alert_above,
         timeout: args.timeout,
@@ -127,7 +146,7 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     let client = services.client(false)?;
     runtime()?.block_on(async {
         let interrupt = Interrupt::listen()?;
-        for (_, url) in urls {
+        for WatchedUrl { url, .. } in &watched.urls {
             let check = client.get(&**url).headers(headers.clone());
             tokio::select! {
                 reached = reach(url, check, args.timeout) => reached?,
@@ -138,16 +157,20 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn check(flag: &str, given: &Address) -> Result<(), Usage> {
-    let problem = match Url::parse(given) {
+fn check(WatchedUrl { url, column, .. }: &WatchedUrl) -> Result<(), Usage> {
+    let problem = match Url::parse(url) {
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
             "its scheme is neither http nor https".to_owned()
         }
         Ok(_) => return Ok(()),
         Err(error) => error.to_string(),
     };
+    let flag = match *column {
+        "health" => "--health".to_owned(),
+        column => format!("--{column}-health"),
+    };
     Err(Usage(format!(
-        "{flag} {given} is no URL to watch: {problem}; write http://HOST:PORT/PATH"
+        "{flag} {url} is no URL to watch: {problem}; write http://HOST:PORT/PATH"
     )))
 }
 
@@ -169,21 +192,16 @@ async fn watch(
     watched: Watched,
     interrupt: &Interrupt,
 ) -> anyhow::Result<ExitCode> {
-    let endpoints = ["sync", "async"]
-        .iter()
-        .zip([&args.sync, &args.asynchronous]);
-    let endpoints = endpoints
-        .map(|(name, url)| Endpoint {
-            name: (*name).to_owned(),
-            url: url.clone(),
-            headers: headers.clone(),
-        })
-        .collect();
+    let endpoints = watched.urls.iter().map(|watched| Endpoint {
+        name: watched.name.to_owned(),
+        url: watched.url.clone(),
+        headers: headers.clone(),
+    });
     let (results, outcomes) = Results::new();
     let clock = CellClock::new(Instant::now());
     let mut prober = Prober::start(
         client,
-        endpoints,
+        endpoints.collect(),
         Manner {
             rate: 1.0 / args.every.as_secs_f64(),
             timeout: args.timeout,
@@ -194,7 +212,7 @@ async fn watch(
         results,
     )?;
     let mut monitor = Monitor {
-        log: WatchLog::new(prober.plan(), us(args.timeout)),
+        log: WatchLog::new(prober.plan(), watched.urls.len(), us(args.timeout)),
         outcomes,
         verdict: None,
         alerts: 0,
@@ -267,36 +285,42 @@ impl Monitor {
                 self.log.record(&tick);
             }
         }
-        let recent = [0, 1].map(|endpoint| self.log.recent(endpoint, now_us));
-        let verdict = verdict(&recent[0], &recent[1], us(self.watched.alert_above));
-        let before = self.verdict.as_ref();
-        let was_alert = before.is_some_and(|before| before.alert);
-        let has_changed = before.map_or(verdict.alert, |before| {
-            before.diagnosis.kind != verdict.diagnosis.kind
-                || before.alert != verdict.alert
-                || before.reason() != verdict.reason()
-        });
-        if verdict.alert && !was_alert {
-            self.alerts += 1;
+        let recent = self.each(|endpoint| self.log.recent(endpoint, now_us));
+        let urls = self.watched.urls.iter().zip(&recent);
+        let urls: Vec<_> = urls.map(|(url, looks)| (url.name, &looks[..])).collect();
+        if let Some(verdict) = verdict(&urls, us(self.watched.alert_above)) {
+            self.hear(now_us, verdict)?;
         }
-        if has_changed {
-            self.write(&self.watched.change(now_us, &verdict))?;
-        }
-        self.verdict = Some(verdict);
-        self.show_pairs()?;
-        self.show_status([0, 1].map(|endpoint| self.log.in_flight(endpoint, now_us)))
+        self.show_rows()?;
+        self.show_status(&self.each(|endpoint| self.log.in_flight(endpoint, now_us)))
     }
 
-    fn show_pairs(&mut self) -> std::io::Result<()> {
-        while let (Some(verdict), Some(pair)) = (&self.verdict, self.log.next_pair()) {
-            let recent = [0, 1].map(|endpoint| self.log.given(endpoint));
-            let shown = self.watched.tick(&pair, [&recent[0], &recent[1]], verdict);
+    /// Takes a verdict in. An alert is told as one when it is raised, and counted then.
+    fn hear(&mut self, now_us: u64, verdict: Verdict) -> std::io::Result<()> {
+        let before = self.verdict.as_ref();
+        if before.is_none_or(|before| !before.is_same(&verdict)) {
+            let is_raised = verdict.alert && before.is_none_or(|before| !before.alert);
+            self.alerts += u64::from(is_raised);
+            self.write(&self.watched.change(now_us, &verdict, is_raised))?;
+        }
+        self.verdict = Some(verdict);
+        Ok(())
+    }
+
+    fn each<T>(&self, of: impl Fn(usize) -> T) -> Vec<T> {
+        (0..self.watched.urls.len()).map(of).collect()
+    }
+
+    fn show_rows(&mut self) -> std::io::Result<()> {
+        while let Some(row) = self.log.next_row() {
+            let recent = self.each(|endpoint| self.log.given(endpoint));
+            let shown = self.watched.tick(&row, &recent, self.verdict.as_ref());
             self.write(&shown)?;
         }
         Ok(())
     }
 
-    fn show_status(&self, in_flight: [(usize, u64); 2]) -> std::io::Result<()> {
+    fn show_status(&self, in_flight: &[(usize, u64)]) -> std::io::Result<()> {
         if !self.is_live {
             return Ok(());
         }
@@ -307,10 +331,10 @@ impl Monitor {
     fn finish(&mut self, now_us: u64) -> std::io::Result<()> {
         self.look(now_us)?;
         self.log.close(now_us);
-        self.show_pairs()?;
-        self.show_status([(0, 0); 2])?;
-        let figures = [0, 1].map(|endpoint| self.log.figures(endpoint));
-        let text = self.watched.summary(self.log.ticks(), figures, self.alerts);
+        self.show_rows()?;
+        self.show_status(&[])?;
+        let (ticks, figures) = (self.log.ticks(), self.log.figures());
+        let text = self.watched.summary(ticks, figures, self.alerts);
         if self.watched.json {
             return std::io::stderr().write_all(text.as_bytes());
         }

@@ -191,6 +191,7 @@ impl Checks {
             sent_us: oldest_us,
             done_us: self.clock.now_us(),
             outcome: Outcome::Withheld,
+            status: None,
         }));
         false
     }
@@ -208,12 +209,14 @@ async fn check(checks: Arc<Checks>, endpoint: usize, due_us: u64, mut end: watch
     if !checks.manner.keep_alive {
         request = request.header(CONNECTION, "close");
     }
-    let mut status = None;
-    let mut answer = pin!(ask(request, &mut status));
-    let outcome = tokio::select! {
-        outcome = &mut answer => outcome,
-        () = tokio::time::sleep_until((due + timeout).into()) => Outcome::Timeout,
-        _ = end.wait_for(|end| *end == End::Now) => Outcome::Aborted,
+    let mut answer = pin!(async {
+        let mut status = None;
+        (ask(request, &mut status).await, status)
+    });
+    let (outcome, status) = tokio::select! {
+        answered = &mut answer => answered,
+        () = tokio::time::sleep_until((due + timeout).into()) => (Outcome::Timeout, None),
+        _ = end.wait_for(|end| *end == End::Now) => (Outcome::Aborted, None),
     };
     let done = Instant::now();
     let tick = Tick {
@@ -222,6 +225,7 @@ async fn check(checks: Arc<Checks>, endpoint: usize, due_us: u64, mut end: watch
         sent_us: checks.clock.us(sent),
         done_us: checks.clock.us(done),
         outcome: in_time(outcome, done, due + timeout),
+        status,
     };
     checks.results.tell(Event::Tick(tick));
     let Some(in_flight) = &checks.in_flight else {

@@ -12,8 +12,7 @@
 //! | restarts | refused for a while | all break off at once | – |
 
 use super::rules;
-use super::signs::{Signs, of_cell, of_looks, of_target};
-use crate::record::Look;
+use super::signs::{Signs, of_cell, of_target};
 use crate::summary::{Diagnosis, Summary};
 
 /// The verdict on one cell. Expects everything of `summary` but its diagnosis and expectations.
@@ -29,13 +28,6 @@ pub fn signs(summary: &Summary) -> Signs {
         Some(attach) => of_target(summary, attach),
         None => of_cell(summary),
     }
-}
-
-/// The verdict on health URLs that are watched: each with its name and its latest checks, from the oldest on.
-/// A check in flight counts once it is older than `limit_us`.
-#[must_use]
-pub fn diagnose_looks(urls: &[(&str, &[Look])], limit_us: u64) -> Diagnosis {
-    rules::verdict(&of_looks(urls, limit_us))
 }
 
 #[cfg(test)]

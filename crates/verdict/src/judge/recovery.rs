@@ -52,6 +52,7 @@ mod tests {
             sent_us: due_us,
             done_us: due_us + took_us,
             outcome: Outcome::Ok,
+            status: None,
         }
     }
 

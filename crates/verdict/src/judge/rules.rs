@@ -8,6 +8,8 @@ use super::signs::{
 use crate::summary::{Candidate, Diagnosis, Family, Kind, Member};
 use crate::units::time;
 
+mod watched;
+
 /// What a rule found.
 struct Finding {
     family: Family,
@@ -69,6 +71,9 @@ fn find(signs: &Signs) -> Finding {
             Kind::GeneratorLimited,
             reason.clone(),
         );
+    }
+    if signs.known.watched.is_some() {
+        return watched::find(signs);
     }
     if signs.steps.is_empty() {
         return Finding::open("nothing was asked of it".to_owned(), Vec::new());

@@ -104,6 +104,7 @@ mod tests {
                 sent_us: due_us,
                 done_us: due_us + took,
                 outcome,
+                status: None,
             }
         };
         (0..1_000).map(check).collect()
@@ -134,6 +135,7 @@ mod tests {
                 sent_us: due_us,
                 done_us: due_us + 1_000,
                 outcome: Outcome::Ok,
+                status: None,
             });
         }
         assert!(probe.pending.len() <= 601, "{}", probe.pending.len());

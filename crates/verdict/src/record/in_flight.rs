@@ -73,6 +73,7 @@ mod tests {
                     sent_us: oldest_us,
                     done_us: due_us,
                     outcome: Outcome::Withheld,
+                    status: None,
                 },
                 Ok(()) => {
                     let most = u64::from(InFlight::TIMEOUTS) * TIMEOUT_US;
@@ -89,6 +90,7 @@ mod tests {
                         } else {
                             Outcome::Ok
                         },
+                        status: None,
                     }
                 }
             });

@@ -38,4 +38,4 @@ pub use recorder::{Recorder, Series};
 pub use segment::{Part, Segment, Timetable, Window};
 pub use tick::{Outcome, Tick};
 pub use usage::{HostCpu, ProcessSample, ProcessUsage};
-pub use watch::{Figures, Look, Pair, WatchLog};
+pub use watch::{Figures, Look, Row, WatchLog};

@@ -177,6 +177,7 @@ mod tests {
             sent_us: 1_100,
             done_us: 1_000 + us,
             outcome,
+            status: None,
         }
     }
 
@@ -226,6 +227,7 @@ mod tests {
                 sent_us: 200_000,
                 done_us: 800_000 + n,
                 outcome: Outcome::Withheld,
+                status: None,
             };
             recorder.record(&withheld, Segment::Hold);
         }

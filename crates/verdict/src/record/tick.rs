@@ -46,6 +46,8 @@ pub struct Tick {
     pub done_us: u64,
     /// What became of it.
     pub outcome: Outcome,
+    /// The status it was answered with, if it was.
+    pub status: Option<u16>,
 }
 
 impl Tick {

@@ -25,7 +25,8 @@ pub struct Diagnosis {
 
 impl Diagnosis {
     /// Before anything was concluded.
-    pub(crate) fn undecided() -> Self {
+    #[must_use]
+    pub fn undecided() -> Self {
         Self {
             kind: Kind::Undecided,
             family: Family::Undecided,

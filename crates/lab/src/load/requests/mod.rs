@@ -14,7 +14,7 @@ use super::load_thread::LoadThread;
 use crate::measure::{CellClock, Results, ask, in_time};
 pub use body::json_body;
 use verdict::load::LoadEvent;
-use verdict::load::requests::{Arrivals, RequestEvent, RequestRecord, RequestSpec};
+use verdict::load::requests::{Arrivals, RequestEvent, RequestSpec};
 use verdict::record::{Event, Outcome, Tick};
 use verdict::units::us;
 
@@ -162,8 +162,9 @@ async fn request(tasks: &RequestTasks, due: Instant) -> (Instant, Outcome) {
         sent_us: tasks.clock.us(sent),
         done_us: tasks.clock.us(done),
         outcome,
+        status,
     };
-    tasks.tell(RequestEvent::Ended(RequestRecord { tick, status }));
+    tasks.tell(RequestEvent::Ended(tick));
     (done, outcome)
 }
 

@@ -1,4 +1,4 @@
-//! What was seen of a service. The adapters make signs of a cell of the lab's own, of a target, and of two
+//! What was seen of a service. The adapters make signs of a cell of the lab's own, of a target, and of
 //! URLs that are watched; the rules know signs and nothing else.
 
 mod cell;
@@ -14,7 +14,7 @@ pub use health::{Health, HealthState};
 pub(super) use target::of_target;
 pub(super) use target::steps_of_target;
 pub use target::{Alone, is_short};
-pub(super) use watched::of_looks;
+pub(super) use watched::{in_words, of_looks};
 
 /// Two waits have the same cause if one is at least this part of the other.
 pub(super) const TOGETHER: f64 = 0.3;
@@ -162,6 +162,17 @@ pub struct Known {
     pub framework: Option<&'static Framework>,
     /// Whether gauges contradict a full pool.
     pub has_free_thread: bool,
+    /// What is known of URLs that are only watched.
+    pub watched: Option<Watched>,
+}
+
+/// What is known of URLs that are only watched, while nobody knows the load.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched {
+    /// Whether connections were refused, and answered later.
+    pub came_back: bool,
+    /// The error status of the first URL that is answered with one.
+    pub status: Option<u16>,
 }
 
 /// A verdict that stays open.

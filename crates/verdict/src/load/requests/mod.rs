@@ -9,5 +9,5 @@ mod spec;
 
 pub use figures::{Little, Loop, RequestFigures};
 pub(crate) use metrics::METRICS;
-pub use record::{ClassRecorder, RequestEvent, RequestInterval, RequestRecord, RequestRecorder};
+pub use record::{ClassRecorder, RequestEvent, RequestInterval, RequestRecorder};
 pub use spec::{Arrivals, BodyKind, RequestSpec, Think};

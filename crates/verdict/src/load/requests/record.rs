@@ -17,18 +17,9 @@ pub enum RequestEvent {
         /// How much later it was sent, in microseconds.
         late_us: u64,
     },
-    /// It has its outcome.
-    Ended(RequestRecord),
-}
-
-/// What one request of a load leaves behind.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestRecord {
-    /// As of a check, its class standing for the endpoint. In a closed loop it was due when the user was
-    /// ready to send it.
-    pub tick: Tick,
-    /// The status it was answered with, if it was.
-    pub status: Option<u16>,
+    /// It has its outcome, as a check has it, its class standing for the endpoint. In a closed loop it was due
+    /// when the user was ready to send it.
+    Ended(Tick),
 }
 
 /// Records the requests of a load, class by class.
@@ -51,7 +42,7 @@ impl RequestRecorder {
     pub fn add(&mut self, event: &RequestEvent, window: Window) {
         let class = match *event {
             RequestEvent::Started { class, .. } => class,
-            RequestEvent::Ended(request) => request.tick.endpoint,
+            RequestEvent::Ended(tick) => tick.endpoint,
         };
         if let Some(class) = self.classes.get_mut(class) {
             class.add(event, window);
@@ -136,7 +127,7 @@ impl RequestInterval {
     }
 
     pub(crate) fn add(&mut self, event: &RequestEvent) {
-        let RequestEvent::Ended(RequestRecord { tick, .. }) = event else {
+        let RequestEvent::Ended(tick) = event else {
             return;
         };
         let took = tick.done_us.saturating_sub(tick.due_us);
@@ -236,11 +227,11 @@ impl ClassRecorder {
                 self.in_window.due += u64::from(window.contains(due_us));
                 self.dispatch.add(late_us);
             }
-            RequestEvent::Ended(request) => self.ended(request, window),
+            RequestEvent::Ended(tick) => self.ended(tick, window),
         }
     }
 
-    fn ended(&mut self, RequestRecord { tick, status }: RequestRecord, window: Window) {
+    fn ended(&mut self, tick: Tick, window: Window) {
         let is_ok = tick.outcome == Outcome::Ok;
         let is_decided = tick.outcome != Outcome::Unanswered;
         self.ended += 1;
@@ -251,7 +242,7 @@ impl ClassRecorder {
             if is_decided {
                 part.decided.add(tick.response_us(self.timeout_us));
             }
-            if let Some(status) = status {
+            if let Some(status) = tick.status {
                 *part.statuses.entry(status.to_string()).or_default() += 1;
             }
         }
@@ -371,8 +362,9 @@ mod tests {
             sent_us: due_us,
             done_us: due_us + took_us,
             outcome,
+            status: None,
         };
-        let ended = RequestEvent::Ended(RequestRecord { tick, status: None });
+        let ended = RequestEvent::Ended(tick);
         recorder.add(&started, WINDOW);
         recorder.add(&ended, WINDOW);
     }

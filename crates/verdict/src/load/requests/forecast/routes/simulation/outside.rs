@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Asker, Outside, PlayedServer, Ready, Request, RequestState, TIMER, WAY};
-use crate::load::requests::{RequestEvent, RequestRecord};
+use crate::load::requests::RequestEvent;
 use crate::record::{Outcome, Tick};
 use crate::units::us;
 
@@ -112,8 +112,9 @@ impl PlayedServer<'_> {
             sent_us: due_us,
             done_us,
             outcome,
+            status: None,
         };
-        let ended = RequestEvent::Ended(RequestRecord { tick, status: None });
+        let ended = RequestEvent::Ended(tick);
         let window = self.window();
         self.recorder.add(&ended, window);
     }
