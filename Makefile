@@ -81,7 +81,7 @@ strangers: install ## Run lab attach on services that are no part of the lab (ab
 test-openai: install ## Run the official openai Python package against upstream and servers (needs python3)
 	@tests/openai_package/run
 
-truth: ## Draw 10,000 services of which the truth is known and count the right verdicts (about 5 min)
+truth: ## Draw 10,000 services of which the truth is known and count the right verdicts (about 4 min)
 	@$(CARGO) run --release --package truth -- --draws 10000 --seed 1
 
 reference: install ## Make results/reference/ and the table in the README anew from full-length runs
