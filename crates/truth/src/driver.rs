@@ -537,6 +537,7 @@ impl Driver<'_> {
                 sent_us: oldest_us,
                 done_us: self.now,
                 outcome: Outcome::Withheld,
+                status: None,
             }));
         }
         let check = self.checks.len();
@@ -570,6 +571,7 @@ impl Driver<'_> {
             sent_us: due_us + 80,
             done_us: self.now.max(due_us + 80),
             outcome,
+            status: None,
         }));
     }
 
