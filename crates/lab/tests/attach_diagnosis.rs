@@ -607,7 +607,7 @@ async fn is_exact(case: &'static Case) {
     );
     assert_eq!(diagnosis["inferred_capacity"].to_string(), threads);
     let capacity = &summary["attach"]["capacity"];
-    let text = format!("{threads}, seen in 3 of 3 steps");
+    let text = format!("{threads}, seen in 2 of 2 steps");
     assert!(
         capacity["confidence"]
             .as_str()

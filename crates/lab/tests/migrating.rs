@@ -205,7 +205,7 @@ async fn attach_finds_the_diagnosis_and_the_capacity_of_a_diseased_server() {
         0,
         &[
             "blocking_pool_exhausted",
-            "consistent with a blocking pool or limit of 4",
+            "4, seen in 2 of 2 steps that asked for more; from there on health waits",
         ],
     );
 }

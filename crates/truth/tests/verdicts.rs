@@ -6,7 +6,7 @@ use truth::truth::{Off, Rightness};
 use truth::{show, twins};
 
 /// Twins that do not get a right verdict yet, as `case:run`.
-const NOT_YET: &[&str] = &["vllm-loop:natural", "waitress-api:sync"];
+const NOT_YET: &[&str] = &["vllm-loop:natural"];
 
 /// Share of wrong verdicts in a small draw, in percent, at most.
 const WRONG_PERCENT: f64 = 3.0;

@@ -1,19 +1,14 @@
 //! How many streams a service serves at once. It is seen from outside, while more and more are asked for.
 
 use super::signs::{Health, HealthState, StepSigns};
-use crate::summary::{Capacity, Summary};
+use crate::summary::Capacity;
 
 /// Two steps disagree if one served more than this share more than the other.
 const GROWS: f64 = 1.2;
 
 /// The capacity, if more streams were asked for than were served, and if the number stands still.
 #[must_use]
-pub fn of(summary: &Summary) -> Option<Capacity> {
-    of_steps(&super::signs::steps_of_target(summary))
-}
-
-/// As [`of`], from the signs of the steps.
-pub(super) fn of_steps(steps: &[StepSigns]) -> Option<Capacity> {
+pub fn of_steps(steps: &[StepSigns]) -> Option<Capacity> {
     let seen: Vec<u64> = steps
         .iter()
         .filter_map(|step| step.limit.as_ref()?.streams)

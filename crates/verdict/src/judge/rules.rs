@@ -3,24 +3,15 @@
 //! what fails first is the cause, what fails later may be its consequence.
 
 use super::signs::{
-    AtUpstream, Cpu, Health, HealthState, Limit, Pace, Signs, StepSigns, TOGETHER, candidate,
+    AtUpstream, Cpu, Health, HealthState, Pace, Signs, StepSigns, TOGETHER, candidate,
 };
-use crate::summary::{Candidate, Diagnosis, Family, Kind, Member};
+use crate::summary::{Diagnosis, Family, Kind, Member};
 use crate::units::time;
 
+mod finding;
 mod watched;
 
-/// What a rule found.
-struct Finding {
-    family: Family,
-    member: Option<Member>,
-    kind: Kind,
-    reason: String,
-    /// What it might be beside it, or which member.
-    candidates: Vec<Candidate>,
-    /// How many streams are served at once.
-    streams: Option<u64>,
-}
+use finding::{Finding, Rule, limit_of, loop_or_cpu, shared, shared_or_loop};
 
 /// Parts of the number of streams at which something is at its limit. There a loop is busy, and a pool has
 /// room.
@@ -28,8 +19,6 @@ const BELOW_KNEE: (f64, f64) = (0.3, 0.9);
 
 /// What has a loop to itself for a shorter time, in microseconds, delays no check so that it is seen.
 const SEEN_BELOW_KNEE_US: f64 = 3_000.0;
-
-type Rule = fn(&Signs, &StepSigns) -> Option<Finding>;
 
 /// In the order in which they decide. What names the cause of everything else comes first.
 const RULES: [Rule; 13] = [
@@ -90,26 +79,6 @@ fn find(signs: &Signs) -> Finding {
         .or_else(|| leak_without_a_step(signs))
         .or_else(|| still_open(signs))
         .unwrap_or_else(|| healthy(signs))
-}
-
-impl Finding {
-    fn of(family: Family, kind: Kind, reason: String) -> Self {
-        Self {
-            family,
-            member: None,
-            kind,
-            reason,
-            candidates: Vec::new(),
-            streams: None,
-        }
-    }
-
-    fn open(reason: String, candidates: Vec<Candidate>) -> Self {
-        Self {
-            candidates,
-            ..Self::of(Family::Undecided, Kind::Undecided, reason)
-        }
-    }
 }
 
 /// All streams broke off, and connections were refused meanwhile or health was down.
@@ -330,7 +299,9 @@ fn health_waits_for_answers(signs: &Signs, step: &StepSigns) -> Option<Finding> 
     let is_loop = signs.known.framework.and_then(|one| one.is_event_loop);
     // A loop that is blocked by each chunk answers between two of them.
     let answers = !waits.is_starved || step.pace == Pace::Unknown && step.silence_us.is_none();
-    let by_name = (waits.name == "health_async" && answers).then_some(true);
+    // A URL that the loop answers is late: either it waits too, or it was late now and then.
+    let on_loop = step.named("health_async");
+    let by_name = (on_loop.is_some_and(|one| !one.is_clean) && answers).then_some(true);
     let reason = |why: &str| format!("with {} {} waits{why}", step.load, waits.name);
     match (at_once, is_loop.or(by_name), &step.cpu) {
         (_, _, Cpu::Short(_)) => Some(loop_or_cpu(signs, step, reason(""), false)),
@@ -341,10 +312,10 @@ fn health_waits_for_answers(signs: &Signs, step: &StepSigns) -> Option<Finding> 
                 " while {streams} are worked on at once: it stands in one line with them"
             )),
         )),
-        (_, Some(true), _) => Some(loop_or_cpu(
+        (_, Some(true), _) | (None, None, Cpu::OneCore(_)) => Some(loop_or_cpu(
             signs,
             step,
-            reason(", and what answers runs on one loop"),
+            reason(", and what answers does one thing after the other"),
             false,
         )),
         (Some(_), _, _) => Some(shared(
@@ -611,144 +582,4 @@ fn healthy(signs: &Signs) -> Finding {
         Kind::Healthy,
         format!("every health check and every stream kept its time{up_to}"),
     )
-}
-
-/// A limit that health waits for as well.
-fn shared(signs: &Signs, step: &StepSigns, reason: String) -> Finding {
-    let limit = signs.steps.iter().filter_map(|step| step.limit.as_ref());
-    let member = limit.clone().find_map(|limit| limit.member);
-    let told = limit
-        .clone()
-        .next()
-        .map_or(reason.clone(), |limit: &Limit| {
-            format!("{reason}; {}", limit.told)
-        });
-    let held = signs
-        .held
-        .as_ref()
-        .map_or(String::new(), |held| format!("; {}", held.told));
-    let finding = Finding {
-        streams: limit_of(signs, step),
-        ..Finding::of(
-            Family::LimitSharedWithHealth,
-            Kind::Undecided,
-            format!("{told}{held}"),
-        )
-    };
-    if signs.known.has_free_thread {
-        return Finding::open(
-            reason,
-            vec![candidate(
-                Kind::BlockingPoolExhausted,
-                Family::LimitSharedWithHealth,
-                "gauges that show the pool full; these show a free thread, so what the sync check waits for is elsewhere",
-            )],
-        );
-    }
-    if signs.known.is_own || member == Some(Member::BlockingPool) {
-        return Finding {
-            kind: Kind::BlockingPoolExhausted,
-            member: Some(Member::BlockingPool),
-            streams: finding
-                .streams
-                .or(signs.held.as_ref().and_then(|held| held.streams)),
-            ..finding
-        };
-    }
-    let family = Family::LimitSharedWithHealth;
-    Finding {
-        candidates: vec![
-            candidate(
-                Kind::BlockingPoolExhausted,
-                family,
-                "a dump of its threads: all of a pool are busy",
-            ),
-            candidate(
-                Kind::BulkheadFull,
-                family,
-                "its own code or the balancer before it: a semaphore, or a limit on connections",
-            ),
-            candidate(
-                Kind::UpstreamLimit,
-                family,
-                "its database pool or its client's connections, if health asks for one too",
-            ),
-        ],
-        ..finding
-    }
-}
-
-/// Everything waits for a loop or for a core.
-fn loop_or_cpu(signs: &Signs, step: &StepSigns, reason: String, stops: bool) -> Finding {
-    let blocked = |told: &str| Finding {
-        member: Some(Member::EventLoop),
-        ..Finding::of(
-            Family::LoopBlocked,
-            Kind::EventLoopBlocked,
-            format!("{reason}; {told}: something blocks its loop"),
-        )
-    };
-    match &step.cpu {
-        Cpu::Short(told) => Finding {
-            member: Some(Member::Cpu),
-            ..Finding::of(
-                Family::CpuSaturated,
-                Kind::CpuSaturated,
-                format!("{reason}; {told}: no core is free"),
-            )
-        },
-        Cpu::OneCore(told) => Finding {
-            reason: format!("{reason}; {told}: its loop computes"),
-            ..blocked("")
-        },
-        Cpu::Free(told) => blocked(&format!("{told}, so it could compute")),
-        Cpu::Unknown if stops => blocked("a busy CPU would slow them and not stop them"),
-        Cpu::Unknown => {
-            let mut candidates = vec![
-                candidate(
-                    Kind::EventLoopBlocked,
-                    Family::LoopBlocked,
-                    "the service's pid (--pid): its CPU is low while its loop is blocked",
-                ),
-                candidate(
-                    Kind::CpuSaturated,
-                    Family::CpuSaturated,
-                    "the service's pid (--pid): its CPU is at the limit of its cores",
-                ),
-            ];
-            if step.named("health_async").is_none() && !signs.known.is_own {
-                candidates.push(candidate(
-                    Kind::BlockingPoolExhausted,
-                    Family::LimitSharedWithHealth,
-                    "a health URL that the event loop answers (--async-health): it stays fast",
-                ));
-            }
-            Finding::open(reason, candidates)
-        }
-    }
-}
-
-/// What it may be if a health check waits and nothing else is known.
-fn shared_or_loop() -> Vec<Candidate> {
-    vec![
-        candidate(
-            Kind::BlockingPoolExhausted,
-            Family::LimitSharedWithHealth,
-            "a health URL that the event loop answers (--async-health): it stays fast",
-        ),
-        candidate(
-            Kind::EventLoopBlocked,
-            Family::LoopBlocked,
-            "a health URL that the event loop answers (--async-health): it is slow as well",
-        ),
-    ]
-}
-
-/// How many are served at once, by this step or the first larger one that shows it.
-fn limit_of(signs: &Signs, step: &StepSigns) -> Option<u64> {
-    let seen = signs.capacity.or_else(|| step.limit.as_ref()?.streams);
-    seen.or_else(|| {
-        let later = signs.steps.iter().filter(|one| one.asked > step.asked);
-        later.filter_map(|one| one.limit.as_ref()?.streams).next()
-    })
 }

@@ -26,7 +26,7 @@ impl SoFar<'_> {
         }
         self.add_limits(summary);
         summary.quality.valid = summary.quality.reasons.is_empty();
-        let capacity = capacity::of(summary);
+        let capacity = capacity::of_steps(&signs::steps_of_target(summary));
         if let Some(attach) = &mut summary.attach {
             attach.capacity = capacity;
         }

@@ -1,11 +1,12 @@
 use super::*;
+use crate::judge::signs::steps_of_target;
 use crate::judge::test_steps::{attached, step, with_check};
 use crate::sample::hurt;
 use crate::summary::Step;
 
 fn capacity(steps: Vec<Step>) -> Option<(u64, u64, u64)> {
     let summary = attached(steps);
-    of(&summary).map(|one| (one.streams, one.seen_in, one.of))
+    of_steps(&steps_of_target(&summary)).map(|one| (one.streams, one.seen_in, one.of))
 }
 
 fn steps(all: &[(u64, u64)]) -> Vec<Step> {
@@ -24,7 +25,7 @@ fn a_plateau_is_the_capacity_and_steps_below_it_say_nothing() {
 #[test]
 fn a_step_that_disagrees_is_told_and_a_pool_that_grows_has_no_capacity_yet() {
     let summary = attached(steps(&[(1, 1), (12, 10), (16, 10), (24, 9)]));
-    let capacity_of = of(&summary).expect("a plateau");
+    let capacity_of = of_steps(&steps_of_target(&summary)).expect("a plateau");
     assert!(
         capacity_of
             .confidence

@@ -1,7 +1,7 @@
 //! The rules for health URLs that are watched while nobody knows the load. No reason has a figure: a reason
 //! that changes is told as news.
 
-use super::{Finding, Rule, shared, shared_or_loop};
+use super::finding::{Finding, Rule, shared, shared_or_loop};
 use crate::judge::signs::{Health, HealthState, Signs, StepSigns, candidate, in_words};
 use crate::summary::{Candidate, Family, Kind};
 

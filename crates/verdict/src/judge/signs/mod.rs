@@ -12,7 +12,7 @@ use crate::summary::{Candidate, Family, Kind, Member};
 pub(super) use cell::of_cell;
 pub use health::{Health, HealthState};
 pub(super) use target::of_target;
-pub(super) use target::steps_of_target;
+pub use target::steps_of_target;
 pub use target::{Alone, is_short};
 pub(super) use watched::{in_words, of_looks};
 

@@ -186,8 +186,9 @@ pub(in crate::judge) fn of_target(summary: &Summary, attach: &Attach) -> Signs {
     }
 }
 
-/// The signs of each step of a target.
-pub(in crate::judge) fn steps_of_target(summary: &Summary) -> Vec<StepSigns> {
+/// The signs of each step of a target; none of a cell that has none.
+#[must_use]
+pub fn steps_of_target(summary: &Summary) -> Vec<StepSigns> {
     let Some(attach) = &summary.attach else {
         return Vec::new();
     };

@@ -185,7 +185,7 @@ impl<'a> Url<'a> {
             |look: &&Look| matches!(look.outcome, Some(Outcome::Ok | Outcome::BadStatus));
         let refused = self.looks.iter().filter(is_refused).count();
         let mut after = self.looks.iter().skip_while(|look| !is_refused(look));
-        (refused, after.any(|look| is_answered(&look)))
+        (refused, after.any(is_answered))
     }
 }
 
