@@ -1,7 +1,8 @@
 //! What was seen of a service that is not the lab's own: all steps, each against one stream alone.
 
 use super::{
-    AtUpstream, Cpu, Health, Held, Known, Late, Limit, Open, Pace, Signs, StepSigns, candidate,
+    AtUpstream, Cpu, Health, HealthState, Held, Known, Late, Limit, Open, Pace, Signs, StepSigns,
+    candidate,
 };
 use crate::frameworks;
 use crate::judge::capacity;
@@ -61,6 +62,12 @@ const MANY: u64 = 4;
 
 /// See [`SILENCE_FLOOR_US`]; of many streams.
 const SILENCE_OF_MANY_US: u64 = 250_000;
+
+/// Nearly all streams broke off if it is this part.
+const BROKE: f64 = 0.8;
+
+/// The same if connections were refused meanwhile: a limit on connections breaks nothing off.
+const BROKE_WHILE_REFUSED: f64 = 0.2;
 
 /// Silence of a few streams is this many times as long as the longest pause of one stream alone.
 const SILENCE_TIMES: u64 = 4;
@@ -218,6 +225,11 @@ fn step_signs(summary: &Summary, attach: &Attach, alone: Option<Alone>, step: &S
         attach,
     });
     let against = seen.filter(|_| !is_first);
+    let health: Vec<_> = health.collect();
+    let cpu = cpu(summary, step);
+    // Beside a busy CPU or a slower check, streams that are a little slower are no noise.
+    let is_strained = matches!(cpu, Cpu::Short(_) | Cpu::OneCore(_))
+        || health.iter().any(|one| one.state == HealthState::Slower);
     StepSigns {
         load: if asked == 1 {
             "1 stream".to_owned()
@@ -230,8 +242,8 @@ fn step_signs(summary: &Summary, attach: &Attach, alone: Option<Alone>, step: &S
             && baseline
                 .values()
                 .any(|one| one.connect_failure + one.aborted > 1),
-        health: health.collect(),
-        pace: against.map_or(Pace::Unknown, Against::pace),
+        health,
+        pace: against.map_or(Pace::Unknown, |seen| seen.pace(is_strained)),
         gap_grown_us: against.and_then(Against::gap_grown_us),
         silence_us: seen.and_then(Against::silence_us),
         limit: against.and_then(|seen| seen.limit(summary)),
@@ -241,7 +253,7 @@ fn step_signs(summary: &Summary, attach: &Attach, alone: Option<Alone>, step: &S
         has_quota: streams.quota > 0,
         failing: failing(streams, seen),
         all_broke: seen.is_some_and(Against::all_broke),
-        cpu: cpu(summary, step),
+        cpu,
         restless: None,
     }
 }
@@ -303,7 +315,7 @@ impl Against<'_> {
         ))
     }
 
-    fn pace(self) -> Pace {
+    fn pace(self, is_strained: bool) -> Pace {
         let is_long = self.step.load.hold_us
             >= SILENCE_FLOOR_US.max(SILENCE_TIMES * self.alone.longest_gap_us);
         let stands = self.flowing().is_some_and(|part| part < STANDS_STILL);
@@ -312,7 +324,7 @@ impl Against<'_> {
         }
         match self.slower_by() {
             Some(times) if times <= OWN_PACE => Pace::Kept,
-            Some(times) if times >= SLOWER_PACE => Pace::Slower(times),
+            Some(times) if times >= SLOWER_PACE || is_strained => Pace::Slower(times),
             _ => Pace::Unknown,
         }
     }
@@ -332,14 +344,21 @@ impl Against<'_> {
         (is_long && !is_of_machine).then_some(silence_us)
     }
 
-    /// Whether nearly all streams broke off, or ended though one alone does not end.
+    /// Whether nearly all streams broke off. Where connections are refused meanwhile, a part of them is
+    /// enough, and streams that end though one alone does not have broken off.
     fn all_broke(self) -> bool {
         let streams = self.streams();
+        let is_refused = self.turned_away() > 0;
         let ended = match self.alone.took_us {
-            None => streams.truncated + streams.complete,
-            Some(_) => streams.truncated,
+            None if is_refused => streams.truncated + streams.complete,
+            _ => streams.truncated,
         };
-        ended > 0 && ended * 10 >= self.step.served_at_once * 8
+        let least = if is_refused {
+            BROKE_WHILE_REFUSED
+        } else {
+            BROKE
+        };
+        ended > 0 && ended as f64 >= least * self.step.served_at_once as f64
     }
 
     /// Whether those that were refused had waited for it.
@@ -370,7 +389,7 @@ impl Against<'_> {
         let by_flow = self.by_flow();
         let served = by_flow.unwrap_or(self.step.served_at_once);
         // Where nobody gets anything, nobody is served.
-        if served >= asked || self.pace() == Pace::StandsStill {
+        if served >= asked || self.pace(false) == Pace::StandsStill {
             return None;
         }
         let late_us = Some(self.alone.late_us());
@@ -421,7 +440,7 @@ impl Against<'_> {
     fn by_flow(self) -> Option<u64> {
         // Each stream may pause as long as one alone did.
         let is_long = self.step.load.hold_us >= self.alone.longest_gap_us * 3 / 2;
-        if self.pace() == Pace::StandsStill || !is_long {
+        if self.pace(false) == Pace::StandsStill || !is_long {
             return None;
         }
         let part = self.flowing()?;
