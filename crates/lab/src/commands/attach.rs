@@ -192,6 +192,7 @@ fn report(finished: Finished, is_json: bool) -> anyhow::Result<ExitCode> {
         } else {
             print(&show::attach::render(summary));
             print(&show::summary::render(summary));
+            print(&show::attach::next_steps(summary));
         }
     }
     if !is_json && finished.state != State::Failed {

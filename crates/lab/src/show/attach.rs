@@ -2,7 +2,8 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use verdict::summary::{Attach, Distribution, Step, Summary};
+use verdict::frameworks;
+use verdict::summary::{Attach, Distribution, Family, Step, Summary};
 use verdict::units::{percent, time_or_bound, wrapped};
 
 /// The steps as a table, and the capacity.
@@ -57,6 +58,62 @@ fn share_of_checks(attach: &Attach) -> String {
         )
     };
     attach.checks_percent.map(line).unwrap_or_default()
+}
+
+/// After the verdict on a target: what it is, what to look for, and the page of the cure. Empty if nothing
+/// fails.
+#[must_use]
+pub fn next_steps(summary: &Summary) -> String {
+    let Some(attach) = &summary.attach else {
+        return String::new();
+    };
+    let (is, cure) = match summary.diagnosis.family {
+        Family::LimitSharedWithHealth => (
+            "whatever health is asked of waits in the same line as the streams",
+            "1 stream",
+        ),
+        Family::LimitBesideHealth => (
+            "streams wait in a line of their own; health does not see it",
+            "Telling them apart from outside",
+        ),
+        Family::LoopBlocked => (
+            "one task holds the event loop, and everything else waits for it",
+            "2 large-body",
+        ),
+        Family::CpuSaturated => (
+            "more is computed at once than there are cores",
+            "2 large-body",
+        ),
+        Family::AllSlow => (
+            "what makes the answers is slow; health does not see it",
+            "Telling them apart from outside",
+        ),
+        Family::HeldForNobody => (
+            "clients that have left still hold what others wait for",
+            "5 disconnect",
+        ),
+        Family::ShedsLoad => (
+            "load beyond a limit is refused at once; see to it that health is not",
+            "3 liveness",
+        ),
+        Family::Restarts => (
+            "the process ends under load: for its memory, or by a liveness probe",
+            "3 liveness",
+        ),
+        Family::Healthy | Family::GeneratorLimited | Family::Undecided => return String::new(),
+    };
+    let look = attach.first_look.as_ref();
+    let server = look.and_then(|look| look.server.as_deref().or(look.health_server.as_deref()));
+    let framework = attach.framework.as_deref().and_then(frameworks::by_name);
+    let framework = framework.or_else(|| server.and_then(frameworks::by_server_header));
+    let look_for = framework.map_or(
+        "the limits of its framework (lab frameworks), its pools and its clients",
+        |framework| framework.look_for,
+    );
+    let line = |first: &str, text: &str| wrapped(first, "             ", text);
+    line("   it is:     ", is)
+        + &line("   look for:  ", look_for)
+        + &line("   the cure:  ", &format!("docs/failures.md, \"{cure}\""))
 }
 
 fn right(text: &String) -> Cell {

@@ -2,7 +2,7 @@
 //! expectations, and whether the measurement can be trusted.
 
 use super::{claims, forecast};
-use verdict::summary::{State, Summary};
+use verdict::summary::{Kind, State, Summary};
 use verdict::units::wrapped;
 
 /// The end of a cell, in a few lines.
@@ -19,17 +19,23 @@ pub fn render(summary: &Summary) -> String {
     let capacity = diagnosis
         .inferred_capacity
         .map_or(String::new(), |capacity| format!(", capacity {capacity}"));
-    text.push_str(&format!(
-        " diagnosis: {}{capacity}\n",
-        diagnosis.kind.name()
-    ));
+    let (kind, family) = (diagnosis.kind.name(), diagnosis.family.name());
+    let name = match diagnosis.kind {
+        Kind::Undecided => family.to_owned(),
+        _ if kind == family => family.to_owned(),
+        _ => format!("{kind} ({family})"),
+    };
+    text.push_str(&format!(" diagnosis: {name}{capacity}\n"));
     for evidence in &diagnosis.evidence {
         text.push_str(&wrapped("   because ", "           ", evidence));
     }
     for candidate in &diagnosis.candidates {
         let line = format!(
             "{}, decided by {}",
-            candidate.kind.name(),
+            match candidate.kind {
+                Kind::Undecided => candidate.family.name(),
+                kind => kind.name(),
+            },
             candidate.decided_by
         );
         text.push_str(&wrapped("   perhaps ", "           ", &line));
