@@ -52,7 +52,8 @@ fn between_fast_and_starved(steps: &[StepSigns], seen: u64) -> u64 {
             step.named(&one.name)
                 .is_some_and(|now| now.state == HealthState::Fast && now.is_clean)
         };
-        waits.iter().all(fast)
+        // Where some wait already, one of several worker processes is full, and health asks another.
+        step.limit.is_none() && waits.iter().all(fast)
     };
     let fast = steps[..starved]
         .iter()

@@ -349,10 +349,16 @@ fn leak_without_a_step(signs: &Signs) -> Option<Finding> {
 /// Some are served and the others wait, and health does not wait with them.
 fn limit_beside_health(signs: &Signs, step: &StepSigns) -> Option<Finding> {
     let limit = step.limit.as_ref()?;
-    // Of several worker processes one may be full, so that one check in a few waits at first.
+    // Of several worker processes one may be full before the others. Then more are served at once later, and
+    // health waits with the rest.
     let waits_later = |one: &Health| {
-        let mut later = signs.steps.iter().filter(|later| later.asked > step.asked);
-        !one.is_clean && later.any(|later| later.named(&one.name).is_some_and(Health::is_bad))
+        let later = signs.steps.iter().filter(|later| later.asked > step.asked);
+        let mut waits = later.filter(|later| later.named(&one.name).is_some_and(Health::is_bad));
+        let more = |later: &StepSigns| {
+            let served = |step: &StepSigns| step.limit.as_ref().and_then(|limit| limit.streams);
+            served(later) > served(step) && later.pace == Pace::Kept
+        };
+        waits.any(|later| !one.is_clean || more(later))
     };
     if step.health.iter().any(waits_later) {
         return None;

@@ -309,3 +309,16 @@ fn a_step_repeated_changes_nothing() {
         }
     }
 }
+
+/// Two workers of four threads: with eight streams one has six of them and the other two, and health asks the
+/// other.
+#[test]
+fn one_full_worker_of_two_is_not_yet_the_limit() {
+    let workers = steps(&[(1, 1), (2, 2), (4, 4), (8, 6), (12, 8), (18, 8)]);
+    let one = attached(with_check(workers, "health_sync", 12, &hurt()));
+    let diagnosis = diagnose(&without(one, "health_async"));
+    assert_eq!(
+        (diagnosis.family, diagnosis.inferred_capacity),
+        (Family::LimitSharedWithHealth, Some(8))
+    );
+}
