@@ -41,8 +41,8 @@ enum Given {
     Nothing(&'static str, Option<u64>),
     /// None, but these candidates among others, and the flag that decides.
     Undecided(&'static [&'static str], &'static str),
-    /// The same without `--sync-health`.
-    NoSync(&'static [&'static str], &'static str),
+    /// This family, without `--sync-health`.
+    NoSync(&'static str),
     Pid(&'static str),
     UpstreamStats(&'static str, Option<u64>),
 }
@@ -60,10 +60,7 @@ const CASES: &[Case] = &[
         load: FIND,
         given: &[
             Nothing("blocking_pool_exhausted", Some(4)),
-            NoSync(
-                &["blocking_pool_exhausted", "upstream_limit"],
-                "--sync-health",
-            ),
+            NoSync("limit_shared_with_health"),
         ],
         more: &[],
     },
@@ -464,8 +461,19 @@ async fn look_once(case: &'static Case, given: &Given) -> Result<(), (Value, Str
             ];
             (found(&more, false).await, *kind, *capacity)
         }
-        Undecided(expected, flag) | NoSync(expected, flag) => {
-            let summary = found(&[], matches!(given, NoSync(..))).await;
+        NoSync(family) => {
+            let summary = found(&[], true).await;
+            let diagnosis = &summary["diagnosis"];
+            let wrong = format!("not {family}: {diagnosis:#}");
+            let is_right = diagnosis["family"] == *family;
+            return if is_right {
+                Ok(())
+            } else {
+                Err((summary, wrong))
+            };
+        }
+        Undecided(expected, flag) => {
+            let summary = found(&[], false).await;
             return is_undecided(&summary, expected, flag).map_err(|wrong| (summary, wrong));
         }
     };

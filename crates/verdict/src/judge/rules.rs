@@ -21,12 +21,13 @@ const BELOW_KNEE: (f64, f64) = (0.3, 0.9);
 const SEEN_BELOW_KNEE_US: f64 = 3_000.0;
 
 /// In the order in which they decide. What names the cause of everything else comes first.
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     restarts,
     sheds_load_and_health,
     stops_all_at_once,
     shared_beside_a_fast_check,
     flows_on_while_health_waits,
+    health_reports_the_limit,
     slows_all,
     delays_first_bytes_and_health,
     cores_are_busy,
@@ -178,6 +179,18 @@ fn flows_on_while_health_waits(signs: &Signs, step: &StepSigns) -> Option<Findin
         "with {} {} waits while the streams that are served keep the pace of one alone: whatever it asks \
          for, it waits in one line with the streams",
         step.load, waits.name
+    );
+    Some(shared(signs, step, reason))
+}
+
+/// Some are served and the others wait, and health is answered with an error status: it waits for the same
+/// with less patience, or says itself that it is full.
+fn health_reports_the_limit(signs: &Signs, step: &StepSigns) -> Option<Finding> {
+    let refused = step.health_that(HealthState::Refuses).next()?;
+    step.limit.as_ref().filter(|_| step.turned_away == 0)?;
+    let reason = format!(
+        "with {} streams wait, and {} is answered with an error status meanwhile",
+        step.load, refused.name
     );
     Some(shared(signs, step, reason))
 }

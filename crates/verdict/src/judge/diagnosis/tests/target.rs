@@ -322,3 +322,14 @@ fn one_full_worker_of_two_is_not_yet_the_limit() {
         (Family::LimitSharedWithHealth, Some(8))
     );
 }
+
+#[test]
+fn health_that_says_itself_that_it_is_full_shares_the_limit() {
+    let refused = failing(100, |probe, times| probe.bad_status = times);
+    let full = attached(with_check(plateau(), "health_sync", 4, &refused));
+    let diagnosis = diagnose(&full);
+    assert_eq!(
+        (diagnosis.family, diagnosis.inferred_capacity),
+        (Family::LimitSharedWithHealth, Some(4))
+    );
+}
