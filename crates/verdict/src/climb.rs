@@ -332,7 +332,8 @@ impl<'a> Climb<'a> {
             .as_ref()
             .and_then(|attach| attach.capacity.as_ref());
         let hurting = signs.steps.iter().filter(|step| step.hurts()).count();
-        let enough = if self.target.find_capacity { 2 } else { 1 };
+        // Of several worker processes one may be full while another is not: two steps must agree.
+        let enough = 2;
         match family {
             Family::Undecided | Family::Healthy => false,
             Family::LimitSharedWithHealth
@@ -343,13 +344,8 @@ impl<'a> Climb<'a> {
                     .steps
                     .iter()
                     .any(|step| matches!(step.pace, Pace::Slower(_)));
-                // Of several worker processes one may be full while another is not.
-                let is_exceeded = signs.steps.iter().any(|step| {
-                    let served = step.limit.as_ref().and_then(|limit| limit.streams);
-                    served.is_some_and(|served| 2 * step.asked >= 3 * served)
-                });
-                let is_seen = capacity.is_some_and(|one| one.seen_in >= enough) && is_exceeded;
-                is_seen || hurting > 3 || is_slower
+                let is_seen = capacity.is_some_and(|one| one.seen_in >= enough);
+                is_seen || hurting > 4 || is_slower
             }
             _ => true,
         }
