@@ -3,26 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::support::fake::{Fake, TOKEN};
-use crate::support::{Bench, stderr, stdout};
+use crate::support::{Bench, short_attach as args, stderr, stdout};
 use testkit::{Nobody, Signal, eventually, signal};
-
-const SHORT_RUN: [&str; 8] = [
-    "--streams",
-    "4",
-    "--for",
-    "500ms",
-    "--baseline",
-    "1s",
-    "--settle",
-    "2s",
-];
-
-fn args<'a>(stream: &'a str, health: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mut args = vec!["attach", "--stream", stream, "--health", health];
-    args.extend(SHORT_RUN);
-    args.extend(more);
-    args
-}
 
 #[test]
 fn a_public_address_is_refused_before_anything_is_sent() {

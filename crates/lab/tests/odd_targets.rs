@@ -19,26 +19,10 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::support::canned::{Canned, Script, events, text};
 use crate::support::fake::{Fake, TOKEN};
-use crate::support::{Bench, stderr, stdout};
+use crate::support::{Bench, short_attach as args, stderr, stdout};
 
 /// Whatever is refused is refused well before this: what is odd is named within 3 s.
 const SOON: Duration = Duration::from_secs(8);
-
-fn args<'a>(stream: &'a str, health: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mut args = vec!["attach", "--stream", stream, "--health", health];
-    args.extend([
-        "--streams",
-        "4",
-        "--for",
-        "500ms",
-        "--baseline",
-        "1s",
-        "--settle",
-        "2s",
-    ]);
-    args.extend(more);
-    args
-}
 
 /// Runs it beside the test's own servers.
 async fn measure(bench: Bench, args: Vec<String>) -> (Bench, Output) {

@@ -6,8 +6,7 @@
 
 use std::time::Duration;
 
-use crate::judge::diagnosis;
-use crate::judge::signs::{Alone, Pace, Signs, StepSigns};
+use crate::judge::signs::{Alone, Pace, StepSigns, steps_of_target};
 use crate::scenario::{Cell, Target};
 use crate::summary::{Family, Step, Summary};
 
@@ -22,6 +21,9 @@ const CONFIRMED: Duration = Duration::from_millis(1_000);
 
 /// Longest time that is spent on the gaps of one stream alone.
 const MOST_GAPS: Duration = Duration::from_secs(4);
+
+/// So many steps must agree on the capacity: of several worker processes one may be full while another is not.
+const AGREE: u64 = 2;
 
 /// A step without a new first byte for so long serves no more than it does.
 const STANDS: Duration = Duration::from_millis(1_000);
@@ -191,8 +193,8 @@ impl<'a> Climb<'a> {
         if now_us < step.load.hold_started_us || step.load.hold_started_us == 0 {
             return Move::Stay;
         }
-        let signs = diagnosis::signs(summary);
-        let Some(now) = signs.steps.last() else {
+        let signs = steps_of_target(summary);
+        let Some(now) = signs.last() else {
             return Move::Stay;
         };
         self.look_at(now, step, now_us);
@@ -261,7 +263,7 @@ impl<'a> Climb<'a> {
     }
 
     /// A step is over: the next one, or the end of the climb.
-    fn after_step(&mut self, summary: &Summary, signs: &Signs, now_us: u64) -> Move {
+    fn after_step(&mut self, summary: &Summary, signs: &[StepSigns], now_us: u64) -> Move {
         if Alone::of(summary).is_none() {
             return Move::Tail;
         }
@@ -296,7 +298,7 @@ impl<'a> Climb<'a> {
     }
 
     /// The next step of a climb whose steps nobody has named; `None` if nothing more is to be learnt.
-    fn next_step(&self, summary: &Summary, signs: &Signs, now_us: u64) -> Option<u32> {
+    fn next_step(&self, summary: &Summary, signs: &[StepSigns], now_us: u64) -> Option<u32> {
         let most = match self.target.find_capacity {
             true => self.target.max_streams,
             false => DEFAULT_MOST.min(self.target.max_streams),
@@ -311,7 +313,7 @@ impl<'a> Climb<'a> {
         if last >= most {
             return None;
         }
-        let hurting = signs.steps.iter().filter(|step| step.hurts()).count();
+        let hurting = signs.iter().filter(|step| step.hurts()).count();
         let diagnosis = &summary.diagnosis;
         let next = if hurting == 0 {
             last.saturating_mul(self.factor(summary, most, budget))
@@ -326,14 +328,12 @@ impl<'a> Climb<'a> {
     }
 
     /// Whether more streams would add nothing.
-    fn is_certain(&self, signs: &Signs, family: Family, summary: &Summary) -> bool {
+    fn is_certain(&self, signs: &[StepSigns], family: Family, summary: &Summary) -> bool {
         let capacity = summary
             .attach
             .as_ref()
             .and_then(|attach| attach.capacity.as_ref());
-        let hurting = signs.steps.iter().filter(|step| step.hurts()).count();
-        // Of several worker processes one may be full while another is not: two steps must agree.
-        let enough = 2;
+        let hurting = signs.iter().filter(|step| step.hurts()).count();
         match family {
             Family::Undecided | Family::Healthy => false,
             Family::LimitSharedWithHealth
@@ -341,10 +341,9 @@ impl<'a> Climb<'a> {
             | Family::HeldForNobody
             | Family::ShedsLoad => {
                 let is_slower = signs
-                    .steps
                     .iter()
                     .any(|step| matches!(step.pace, Pace::Slower(_)));
-                let is_seen = capacity.is_some_and(|one| one.seen_in >= enough);
+                let is_seen = capacity.is_some_and(|one| one.seen_in >= AGREE);
                 is_seen || hurting > 4 || is_slower
             }
             _ => true,

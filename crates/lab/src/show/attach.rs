@@ -3,7 +3,7 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use verdict::frameworks;
-use verdict::summary::{Attach, Distribution, Family, Step, Summary};
+use verdict::summary::{Attach, Distribution, Family, FirstLook, Step, Summary};
 use verdict::units::{percent, time_or_bound, wrapped};
 
 /// The steps as a table, and the capacity.
@@ -102,8 +102,7 @@ pub fn next_steps(summary: &Summary) -> String {
         ),
         Family::Healthy | Family::GeneratorLimited | Family::Undecided => return String::new(),
     };
-    let look = attach.first_look.as_ref();
-    let server = look.and_then(|look| look.server.as_deref().or(look.health_server.as_deref()));
+    let server = attach.first_look.as_ref().and_then(FirstLook::answered_by);
     let framework = attach.framework.as_deref().and_then(frameworks::by_name);
     let framework = framework.or_else(|| server.and_then(frameworks::by_server_header));
     let look_for = framework.map_or(

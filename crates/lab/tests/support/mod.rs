@@ -199,3 +199,23 @@ pub fn stderr(output: &Output) -> String {
 pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
+
+/// Flags of a look at a target that takes a few seconds.
+pub const SHORT_RUN: [&str; 8] = [
+    "--streams",
+    "4",
+    "--for",
+    "500ms",
+    "--baseline",
+    "1s",
+    "--settle",
+    "2s",
+];
+
+/// `lab attach` at these URLs, for a few seconds, with `more` flags.
+pub fn short_attach<'a>(stream: &'a str, health: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["attach", "--stream", stream, "--health", health];
+    args.extend(SHORT_RUN);
+    args.extend(more);
+    args
+}

@@ -1,7 +1,5 @@
 //! The one bound for "health stayed flat", used everywhere.
 
-use std::collections::BTreeMap;
-
 use crate::summary::Probe;
 use crate::units::time;
 
@@ -17,7 +15,7 @@ const BASELINE_LIMIT_US: u64 = 50_000;
 
 /// Below this, in microseconds, a health check never hurts, whatever its baseline was. It is a tenth of
 /// Kubernetes' default `timeoutSeconds`, which is 1 s.
-const HURT_FLOOR_US: u64 = 100_000;
+pub(super) const HURT_FLOOR_US: u64 = 100_000;
 
 /// The largest response time that still counts as flat, in microseconds: `max(3 × baseline p99, 10 ms)`.
 #[must_use]
@@ -76,46 +74,6 @@ pub fn is_hurt(baseline: &Probe, hold: &Probe) -> Option<bool> {
     Some(unanswered > 1.0 || slow)
 }
 
-/// As [`is_hurt`], for a hold of any length. With fewer checks than [`LEAST_CHECKS`] a single check would
-/// be the p99. Then more than one in twenty must fail or be slow, and two at least.
-#[must_use]
-pub fn hurts(baseline: &Probe, hold: &Probe) -> Option<bool> {
-    if hold.due >= LEAST_CHECKS {
-        return is_hurt(baseline, hold);
-    }
-    let fails = hold.unanswered_percent()? > 5.0 && hold.due - hold.ok >= 2;
-    let (deciding, censored) = deciding(hold);
-    let bound = bound_us(baseline).max(HURT_FLOOR_US);
-    Some(fails || censored || deciding? > bound)
-}
-
-/// The response time that decides whether a hold hurts, in microseconds. It is p99, or p95 if there are
-/// fewer checks than [`LEAST_CHECKS`], or p90 if a single check would be the p95.
-#[must_use]
-pub fn deciding_us(hold: &Probe) -> Option<u64> {
-    deciding(hold).0
-}
-
-/// With whether it is a lower bound.
-fn deciding(hold: &Probe) -> (Option<u64>, bool) {
-    let response = &hold.response_us;
-    match hold.due {
-        LEAST_CHECKS.. => (response.p99, response.p99_censored),
-        20.. => (response.p95, response.p95_censored),
-        _ => (response.p90, response.p90_censored),
-    }
-}
-
-/// As [`hurts`], for the check of this name; `None` also if one of the two phases lacks it.
-#[must_use]
-pub fn check_hurts(
-    name: &str,
-    baseline: &BTreeMap<String, Probe>,
-    hold: &BTreeMap<String, Probe>,
-) -> Option<bool> {
-    hurts(baseline.get(name)?, hold.get(name)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,31 +95,6 @@ mod tests {
 
     fn flat(baseline: &Probe, hold: &Probe) -> Option<bool> {
         is_flat(baseline, hold, LEAST_CHECKS)
-    }
-
-    #[test]
-    fn one_check_of_a_few_does_not_hurt_and_two_do() {
-        let baseline = probe(20, 1_000, false);
-        for due in [10, 50] {
-            let hold = |slow: u64| {
-                let mut times = crate::record::Times::default();
-                for n in 0..due {
-                    times.add(if n < slow { 900_000 } else { 1_000 });
-                }
-                Probe {
-                    response_us: times.figures(),
-                    ..probe(due, 0, false)
-                }
-            };
-            assert_eq!(hurts(&baseline, &hold(1)), Some(false), "{due}");
-            assert_eq!(hurts(&baseline, &hold(due / 10 + 1)), Some(true), "{due}");
-            let failed = |failed: u64| Probe {
-                ok: due - failed,
-                ..hold(0)
-            };
-            assert_eq!(hurts(&baseline, &failed(1)), Some(false), "{due}");
-            assert_eq!(hurts(&baseline, &failed(due / 10 + 1)), Some(true), "{due}");
-        }
     }
 
     #[test]

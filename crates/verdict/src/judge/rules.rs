@@ -20,9 +20,9 @@ const BELOW_KNEE: (f64, f64) = (0.3, 0.9);
 /// What has a loop to itself for a shorter time, in microseconds, delays no check so that it is seen.
 const SEEN_BELOW_KNEE_US: f64 = 3_000.0;
 
-/// In the order in which they decide. What names the cause of everything else comes first.
-const RULES: [Rule; 14] = [
-    restarts,
+/// In the order in which they decide. What names the cause of everything else comes first. [`restarts`] comes
+/// before all of them, in whatever step it shows.
+const RULES: [Rule; 13] = [
     sheds_load_and_health,
     stops_all_at_once,
     shared_beside_a_fast_check,
@@ -69,7 +69,7 @@ fn find(signs: &Signs) -> Finding {
         return Finding::open("nothing was asked of it".to_owned(), Vec::new());
     }
     // A process that ends takes everything with it, in whatever step that shows.
-    if let Some(found) = signs.steps.iter().find_map(|step| restarts(signs, step)) {
+    if let Some(found) = signs.steps.iter().find_map(restarts) {
         return found;
     }
     let hurting = signs.steps.iter().skip_while(|step| !step.hurts());
@@ -83,7 +83,7 @@ fn find(signs: &Signs) -> Finding {
 }
 
 /// All streams broke off, and connections were refused meanwhile or health was down.
-fn restarts(_: &Signs, step: &StepSigns) -> Option<Finding> {
+fn restarts(step: &StepSigns) -> Option<Finding> {
     let is_down = step.has(HealthState::Down) || step.turned_away > 0;
     // One stream alone is not too much: what refused it was not there.
     let refuses_one = step.asked == 1 && step.served == 0 && step.has(HealthState::Down);
@@ -349,7 +349,6 @@ fn held_for_nobody(signs: &Signs, step: &StepSigns) -> Option<Finding> {
 fn leak_without_a_step(signs: &Signs) -> Option<Finding> {
     let held = signs.held.as_ref()?;
     Some(Finding {
-        member: held.member,
         streams: held.streams,
         ..Finding::of(
             Family::HeldForNobody,
@@ -396,6 +395,7 @@ fn limit_beside_health(signs: &Signs, step: &StepSigns) -> Option<Finding> {
         "the upstream's own count of open streams (--upstream-stats): it stays at the limit";
     let none_there =
         "the upstream's own count of open streams (--upstream-stats): it has none of them";
+    let sync_fast = "a sync health URL (--sync-health): it stays fast";
     let sync_slow = "a health URL that needs a thread (--sync-health): it is slow as well";
     Some(match (limit.upstream, limit.member) {
         (AtUpstream::All, _) => Finding::of(
@@ -417,11 +417,7 @@ fn limit_beside_health(signs: &Signs, step: &StepSigns) -> Option<Finding> {
             }
             let is_open = at_upstream == AtUpstream::Unknown;
             if at_upstream != AtUpstream::Nothing {
-                let by = if is_open {
-                    upstream
-                } else {
-                    "a sync health URL (--sync-health): it stays fast"
-                };
+                let by = if is_open { upstream } else { sync_fast };
                 candidates.push(candidate(
                     Kind::UpstreamLimit,
                     Family::LimitBesideHealth,
@@ -429,11 +425,7 @@ fn limit_beside_health(signs: &Signs, step: &StepSigns) -> Option<Finding> {
                 ));
             }
             if !matches!(at_upstream, AtUpstream::Some(_)) {
-                let by = if is_open {
-                    none_there
-                } else {
-                    "a sync health URL (--sync-health): it stays fast"
-                };
+                let by = if is_open { none_there } else { sync_fast };
                 candidates.push(candidate(Kind::BulkheadFull, Family::LimitBesideHealth, by));
             }
             Finding {
@@ -474,8 +466,8 @@ fn all_slow(signs: &Signs, step: &StepSigns) -> Option<Finding> {
     };
     let is_fast = |step: &StepSigns| step.health.iter().all(|one| is_beside(step, one));
     // Where health grows with the load as well, it is not the streams alone.
-    let later = signs.steps.iter().filter(|one| one.asked >= step.asked);
-    if !later.into_iter().all(is_fast) || step.limit.is_some() {
+    let mut later = signs.steps.iter().filter(|one| one.asked >= step.asked);
+    if !later.all(is_fast) || step.limit.is_some() {
         return None;
     }
     let told = match (step.pace, &step.late_first_byte) {

@@ -61,6 +61,14 @@ pub struct FirstLook {
     pub health_server: Option<String>,
 }
 
+impl FirstLook {
+    /// The `Server` header of the stream's answer, or of the health check's.
+    #[must_use]
+    pub fn answered_by(&self) -> Option<&str> {
+        self.server.as_deref().or(self.health_server.as_deref())
+    }
+}
+
 /// How many streams are served at once, and how sure that is.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -37,13 +37,7 @@ impl Diagnosis {
         }
     }
 
-    /// Whether `word` names it: its kind or its family.
-    #[must_use]
-    pub fn is_called(&self, word: &str) -> bool {
-        self.kind.name() == word || self.family.name() == word
-    }
-
-    /// Every word that [`Self::is_called`] may be asked about.
+    /// Every word that may name one: each kind, and each family that is no kind.
     pub fn words() -> impl Iterator<Item = &'static str> {
         let kinds = Kind::ALL.map(Kind::name);
         let families = Family::ALL.map(Family::name);

@@ -1,6 +1,6 @@
 //! What a rule finds, and the findings that several rules have in common.
 
-use crate::judge::signs::{Cpu, Limit, Signs, StepSigns, candidate};
+use crate::judge::signs::{Cpu, Signs, StepSigns, candidate};
 use crate::summary::{Candidate, Family, Kind, Member};
 
 /// What a rule found.
@@ -40,14 +40,11 @@ impl Finding {
 
 /// A limit that health waits for as well.
 pub(super) fn shared(signs: &Signs, step: &StepSigns, reason: String) -> Finding {
-    let limit = signs.steps.iter().filter_map(|step| step.limit.as_ref());
-    let member = limit.clone().find_map(|limit| limit.member);
-    let told = limit
-        .clone()
+    let mut limits = signs.steps.iter().filter_map(|step| step.limit.as_ref());
+    let member = limits.clone().find_map(|limit| limit.member);
+    let told = limits
         .next()
-        .map_or(reason.clone(), |limit: &Limit| {
-            format!("{reason}; {}", limit.told)
-        });
+        .map_or(reason.clone(), |limit| format!("{reason}; {}", limit.told));
     let held = signs
         .held
         .as_ref()

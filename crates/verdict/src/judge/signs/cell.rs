@@ -269,7 +269,6 @@ fn left_at_upstream(summary: &Summary) -> Option<Held> {
     (left > 0 && summary.state == State::Complete).then(|| Held {
         told: format!("the upstream still has {left} streams open that no client has"),
         streams: None,
-        member: None,
     })
 }
 
@@ -282,7 +281,6 @@ fn left_by_hang_ups(summary: &Summary, row: &HangUpFigures) -> (Option<Held>, Op
     let held = |count: u64, what: String| Held {
         told: format!("{what}{hangs}"),
         streams: row.first_hanging.map(|_| count),
-        member: None,
     };
     if let Some(open) = left.upstream_streams.filter(|&open| open > 0) {
         let what = format!("the upstream has {open} streams open and their clients are gone");

@@ -1,12 +1,12 @@
+use crate::judge::flat::HURT_FLOOR_US;
 use crate::summary::Probe;
 use crate::units::time;
 
-/// Below this, in microseconds, a health check never hurts, whatever its baseline was. It is a tenth of
-/// Kubernetes' default `timeoutSeconds`, which is 1 s.
-pub(super) const HURT_FLOOR_US: u64 = 100_000;
-
 /// A check hurts if it takes this many times as long as before the load.
 const HURT_TIMES: u64 = 3;
+
+/// Below this, in microseconds, a check is about as fast as before the load.
+const SLOWER_FLOOR_US: u64 = 20_000;
 
 /// With fewer checks, one slow check alone would be the 90th percentile.
 const CHECKS_FOR_P90: u64 = 10;
@@ -79,7 +79,7 @@ impl Health {
     /// What has no outcome yet counts as waiting. What was withheld counts by its age alone.
     #[must_use]
     pub fn of(name: &str, baseline: &Probe, hold: &Probe) -> Self {
-        let bound_us = hurt_bound_us(baseline);
+        let hurts_from_us = bound_us(baseline, HURT_FLOOR_US);
         let down = hold.connect_failure + hold.aborted;
         let waits = hold
             .due
@@ -89,7 +89,8 @@ impl Health {
         };
         let response = &hold.response_us;
         let (p50, p90) = (response.p50.unwrap_or(0), response.p90.unwrap_or(0));
-        let is_late = p50 > bound_us || (response.count >= CHECKS_FOR_P90 && p90 > bound_us);
+        let is_late =
+            p50 > hurts_from_us || (response.count >= CHECKS_FOR_P90 && p90 > hurts_from_us);
         let takes_us = if response.count >= CHECKS_FOR_P90 {
             p90
         } else {
@@ -103,7 +104,7 @@ impl Health {
             HealthState::Refuses
         } else if decides(waits) || is_late {
             HealthState::Waits
-        } else if takes_us > slower_bound_us(baseline) {
+        } else if takes_us > bound_us(baseline, SLOWER_FLOOR_US) {
             HealthState::Slower
         } else {
             HealthState::Fast
@@ -124,7 +125,7 @@ impl Health {
             longest_us: response.max.unwrap_or(0),
             is_raised: p90 as f64
                 > RAISED * baseline.response_us.p90.unwrap_or(0) as f64 + RAISED_FLOOR_US,
-            is_clean: failed == 0 && response.max.unwrap_or(0) <= bound_us.max(CLEAN_US),
+            is_clean: failed == 0 && response.max.unwrap_or(0) <= hurts_from_us.max(CLEAN_US),
             is_starved: 100 * hold.ok < STARVED_PERCENT * hold.due,
             is_spotty,
             told: told(name, hold, baseline),
@@ -141,16 +142,9 @@ impl Health {
     }
 }
 
-/// Above this, in microseconds, a check hurts.
-pub(super) fn hurt_bound_us(baseline: &Probe) -> u64 {
-    let before = baseline.response_us.p90.unwrap_or(0);
-    (HURT_TIMES * before).max(HURT_FLOOR_US)
-}
-
-/// Above this, in microseconds, a check is slower than before the load.
-fn slower_bound_us(baseline: &Probe) -> u64 {
-    let before = baseline.response_us.p90.unwrap_or(0);
-    (HURT_TIMES * before).max(20_000)
+/// So many times what a check took before the load, or `floor_us`, in microseconds.
+fn bound_us(baseline: &Probe, floor_us: u64) -> u64 {
+    (HURT_TIMES * baseline.response_us.p90.unwrap_or(0)).max(floor_us)
 }
 
 /// A check in words. A percentile that its number cannot carry is told as the maximum of that number.
@@ -176,4 +170,52 @@ pub(in crate::judge) fn told(name: &str, hold: &Probe, baseline: &Probe) -> Stri
         response.p99_or_max(),
         before.map_or("n/a".to_owned(), |us| time(us as f64))
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::Distribution;
+
+    fn probe(due: u64, us: u64) -> Probe {
+        Probe {
+            due,
+            ok: due,
+            response_us: Distribution {
+                count: due,
+                p90: Some(us),
+                ..Distribution::default()
+            },
+            ..Probe::default()
+        }
+    }
+
+    fn is_bad(baseline: &Probe, hold: &Probe) -> bool {
+        Health::of("health", baseline, hold).is_bad()
+    }
+
+    #[test]
+    fn one_check_of_a_few_does_not_hurt_and_two_do() {
+        let baseline = probe(20, 1_000);
+        for due in [10, 50] {
+            let hold = |slow: u64| {
+                let mut times = crate::record::Times::default();
+                for n in 0..due {
+                    times.add(if n < slow { 900_000 } else { 1_000 });
+                }
+                Probe {
+                    response_us: times.figures(),
+                    ..probe(due, 0)
+                }
+            };
+            assert!(!is_bad(&baseline, &hold(1)), "{due}");
+            assert!(is_bad(&baseline, &hold(due / 10 + 1)), "{due}");
+            let failed = |failed: u64| Probe {
+                ok: due - failed,
+                ..hold(0)
+            };
+            assert!(!is_bad(&baseline, &failed(1)), "{due}");
+            assert!(is_bad(&baseline, &failed(due / 10 + 1)), "{due}");
+        }
+    }
 }

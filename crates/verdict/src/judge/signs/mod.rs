@@ -11,9 +11,9 @@ use crate::summary::{Candidate, Family, Kind, Member};
 
 pub(super) use cell::of_cell;
 pub use health::{Health, HealthState};
+pub use target::Alone;
 pub(super) use target::of_target;
 pub use target::steps_of_target;
-pub use target::{Alone, is_short};
 pub(super) use watched::{in_words, of_looks};
 
 /// Two waits have the same cause if one is at least this part of the other.
@@ -66,8 +66,6 @@ pub struct StepSigns {
     pub late_first_byte: Option<Late>,
     /// Requests that were answered with 503 or 429 at once, or got no connection.
     pub turned_away: u64,
-    /// Whether refusals told of a quota in a time.
-    pub has_quota: bool,
     /// In words: requests that were answered with another error, or ended badly.
     pub failing: Option<String>,
     /// Whether nearly all streams broke off.
@@ -135,8 +133,6 @@ pub struct Held {
     pub told: String,
     /// How many of it there are, if all were used up.
     pub streams: Option<u64>,
-    /// Whose they are, if it was seen.
-    pub member: Option<Member>,
 }
 
 /// The CPU of the service.

@@ -1,12 +1,11 @@
 //! What was seen of a service that is not the lab's own: all steps, each against one stream alone.
 
 use super::{
-    AtUpstream, Cpu, Health, HealthState, Held, Known, Late, Limit, Open, Pace, Signs, StepSigns,
-    candidate,
+    AtUpstream, Cpu, Health, HealthState, Held, Known, Late, Limit, Pace, Signs, StepSigns,
 };
 use crate::frameworks;
 use crate::judge::capacity;
-use crate::summary::{Attach, Distribution, Family, Kind, Member, Step, StreamFigures, Summary};
+use crate::summary::{Attach, Distribution, FirstLook, Member, Step, StreamFigures, Summary};
 use crate::units::time;
 
 /// A server is short of CPU if it waits for a core for more than this share, in percent, of the time it
@@ -155,12 +154,6 @@ fn alone<'a>(mut steps: impl Iterator<Item = &'a Distribution>) -> Option<u64> {
     )
 }
 
-/// True if the answer arrives all at once, at its end. Such a stream never shows that it flows.
-#[must_use]
-pub fn is_short(summary: &Summary) -> bool {
-    Alone::of(summary).is_some_and(|alone| alone.is_short)
-}
-
 /// The signs of a target.
 pub(in crate::judge) fn of_target(summary: &Summary, attach: &Attach) -> Signs {
     let quality = &summary.quality;
@@ -168,10 +161,7 @@ pub(in crate::judge) fn of_target(summary: &Summary, attach: &Attach) -> Signs {
     let alone = Alone::of(summary);
     let steps = steps_of_target(summary);
     let capacity = capacity::of_steps(&steps).map(|one| one.streams);
-    let server = attach
-        .first_look
-        .as_ref()
-        .and_then(|look| look.server.as_deref().or(look.health_server.as_deref()));
+    let server = attach.first_look.as_ref().and_then(FirstLook::answered_by);
     Signs {
         generator: not_sent.then(|| {
             format!(
@@ -187,7 +177,7 @@ pub(in crate::judge) fn of_target(summary: &Summary, attach: &Attach) -> Signs {
                 .or_else(|| frameworks::by_name(attach.framework.as_deref()?)),
             ..Known::default()
         },
-        open: open(summary, attach),
+        open: None,
         evidence: evidence(summary, attach, &steps),
         steps,
     }
@@ -250,7 +240,6 @@ fn step_signs(summary: &Summary, attach: &Attach, alone: Option<Alone>, step: &S
         is_all_served: step.served_at_once >= asked,
         late_first_byte: against.and_then(Against::late_first_byte),
         turned_away: seen.map_or(0, Against::turned_away),
-        has_quota: streams.quota > 0,
         failing: failing(streams, seen),
         all_broke: seen.is_some_and(Against::all_broke),
         cpu,
@@ -372,13 +361,7 @@ impl Against<'_> {
             return 0;
         }
         let of = |status| self.streams().statuses.get(status).copied().unwrap_or(0);
-        let answered: u64 = self
-            .streams()
-            .statuses
-            .iter()
-            .filter(|(status, _)| !status.starts_with('2'))
-            .map(|(_, count)| count)
-            .sum();
+        let answered: u64 = errors(self.streams()).map(|(_, count)| count).sum();
         of("503") + of("429") + self.streams().refused.saturating_sub(answered)
     }
 
@@ -542,6 +525,8 @@ fn held_after_hang_up(
     let missing = afresh
         .zip(alone)
         .and_then(|(step, alone)| missing(step, alone, (last, climbed)));
+    // All of it is used up only if somebody waits for more.
+    let is_used_up = climbed.is_some() || left == 0;
     let (told, served_afresh) = match (left, missing) {
         (0, None) => return None,
         (0, Some(missing)) => missing,
@@ -550,12 +535,9 @@ fn held_after_hang_up(
             missing.map_or(0, |(_, served)| served),
         ),
     };
-    // All of it is used up only if somebody waits for more.
-    let is_used_up = climbed.is_some() || told.contains("afresh");
     Some(Held {
         told,
         streams: is_used_up.then_some(before + of_climb + served_afresh),
-        member: None,
     })
 }
 
@@ -597,18 +579,6 @@ fn missing(
     }
     (is_fewer && streams.refused > 0 && streams.quota == 0)
         .then(|| (format!("{result}: {}", statuses(streams)), served))
-}
-
-/// What is left to find out if nothing was asked of it.
-fn open(summary: &Summary, _attach: &Attach) -> Option<Open> {
-    summary.steps.is_empty().then(|| Open {
-        reason: "nothing was asked of it".to_owned(),
-        candidates: vec![candidate(
-            Kind::Undecided,
-            Family::Undecided,
-            "a run that comes to its first step",
-        )],
-    })
 }
 
 fn evidence(summary: &Summary, attach: &Attach, signs: &[StepSigns]) -> Vec<String> {
@@ -660,12 +630,14 @@ fn evidence(summary: &Summary, attach: &Attach, signs: &[StepSigns]) -> Vec<Stri
     evidence
 }
 
+/// Answers by their error status.
+fn errors(streams: &StreamFigures) -> impl Iterator<Item = (&String, &u64)> {
+    let all = streams.statuses.iter();
+    all.filter(|(status, _)| !status.starts_with('2'))
+}
+
 fn statuses(streams: &StreamFigures) -> String {
-    let each = streams
-        .statuses
-        .iter()
-        .filter(|(status, _)| !status.starts_with('2'))
-        .map(|(status, count)| format!("{count} × {status}"));
+    let each = errors(streams).map(|(status, count)| format!("{count} × {status}"));
     let told: Vec<_> = each.collect();
     match told.is_empty() {
         true => "no connection".to_owned(),
